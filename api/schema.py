@@ -1,0 +1,25 @@
+"""All tables in one place, for migrations; the rooms below know only their own."""
+
+from sqlalchemy import MetaData
+
+import db.credentials
+import geo.cities
+import geo.districts
+import geo.streets
+import issues.audience
+import issues.catalogue
+import issues.events
+import issues.follows
+import issues.issue
+import issues.reports
+import issues.staff
+import issues.work_orders
+import media.photos
+import push.devices
+import push.outbox  # noqa: F401 - each import above declares tables
+from db.base import Base
+
+
+def all_tables() -> MetaData:
+    """Get the metadata of every table of the application."""
+    return Base.metadata

@@ -1,0 +1,1 @@
+"""Places: positions, distances, districts, streets, and how close two places are."""

@@ -1,0 +1,98 @@
+"""A real PostGIS for the tests: one private server a run, one database a test, cloned from a migrated template."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import migrate
+from db.cluster import OWNER, WEB, Cluster, running_cluster
+from db.sessions import Database
+
+_DATA_DIR = "JALON_TEST_DATA_DIR"
+_names = count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the server's folder once, before xdist starts workers that share it."""
+    if _DATA_DIR not in os.environ:
+        folder = tempfile.mkdtemp(prefix="jalon-test-")
+        Path(folder).chmod(0o755)  # the server runs under an account of its own
+        os.environ[_DATA_DIR] = folder
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(_DATA_DIR)))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The server, without fsync; several workers share it."""
+    with running_cluster(Path(os.environ[_DATA_DIR]), durable=False) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster) -> str:
+    """Name of a migrated, empty database that tests clone."""
+    return _make_once(cluster, "template_empty", migrate.upgrade)
+
+
+@pytest.fixture
+def database_name(cluster: Cluster, template: str) -> Iterator[str]:
+    """Name of a database of this test's own."""
+    name = f"test_{os.getpid()}_{next(_names)}"
+    cluster.create_database(name, template=template)
+    yield name
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+def app_url(cluster: Cluster, database_name: str) -> str:
+    """URL of the test's database for the login that serves."""
+    return cluster.url(WEB, database_name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def owner_url(cluster: Cluster, database_name: str) -> str:
+    """URL of the test's database for the owner of the tables."""
+    return cluster.url(OWNER, database_name).render_as_string(hide_password=False)
+
+
+@pytest_asyncio.fixture
+async def database(app_url: str) -> AsyncIterator[Database]:
+    """The test's database as the server sees it (role jalon_app)."""
+    async with Database(app_url) as database:
+        yield database
+
+
+@pytest_asyncio.fixture
+async def owner(owner_url: str) -> AsyncIterator[Database]:
+    """The test's database as its owner sees it: for loading packs and looking behind the policies."""
+    async with Database(owner_url, role=None) as database:
+        yield database
+
+
+@pytest_asyncio.fixture
+async def session(database: Database) -> AsyncIterator[AsyncSession]:
+    """A transaction that has named no city."""
+    async with database.transaction() as session:
+        yield session
+
+
+def _make_once(cluster: Cluster, name: str, fill: Callable[[str], None]) -> str:
+    with (Path(os.environ[_DATA_DIR]) / f"{name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with cluster.connect() as connection:
+            there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if there is None:
+            draft = f"{name}_draft"
+            cluster.create_database(draft)
+            fill(cluster.url(OWNER, draft).render_as_string(hide_password=False))
+            with cluster.connect() as connection:
+                connection.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
+    return name

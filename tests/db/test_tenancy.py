@@ -1,0 +1,102 @@
+"""Rows of a city stay with the city."""
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from db.sessions import Database
+from db.tenancy import UNGUARDED, UNGUARDED_PREFIX, PrivilegedRole, refuse_privileged_role
+
+WALK = text(
+    """
+    SELECT c.relname AS table, c.relrowsecurity AS guarded,
+           EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid) AS has_policy,
+           (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+            WHERE i.indrelid = c.oid AND i.indisprimary) AS first_key
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
+    """
+)
+
+
+async def test_every_table_is_guarded_or_on_the_short_list_with_its_reason(session):
+    rows = (await session.execute(WALK)).all()
+
+    assert len(rows) > 20
+    for table, guarded, has_policy, first_key in rows:
+        if table in UNGUARDED or table.startswith(UNGUARDED_PREFIX):
+            continue
+        assert (table, guarded, has_policy, first_key) == (table, True, True, "city_id")
+
+
+async def test_the_application_owns_nothing_and_may_not_write_through_a_view(session):
+    owned = await session.scalar(
+        text("SELECT count(*) FROM pg_class WHERE pg_has_role('jalon_app', relowner, 'USAGE') AND relnamespace ="
+             " 'public'::regnamespace")
+    )
+    writable = await session.execute(
+        text(
+            """
+            SELECT c.relname FROM pg_class c
+            WHERE c.relkind IN ('v', 'm') AND c.relnamespace = 'public'::regnamespace
+              AND (has_table_privilege('jalon_app', c.oid, 'INSERT') OR has_table_privilege('jalon_app', c.oid, 'UPDATE')
+                   OR has_table_privilege('jalon_app', c.oid, 'DELETE'))
+            """
+        )
+    )
+
+    assert owned == 0
+    assert writable.all() == []
+
+
+async def test_no_city_named_means_no_rows_and_no_error(session):
+    for table in ("issue", "report", "event", "issue_map"):
+        assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 0  # noqa: S608
+
+
+async def test_a_reused_connection_forgets_the_city_of_the_transaction_before(database):
+    async with database.transaction(city_id=1) as session:
+        assert await session.scalar(text("SELECT current_setting('jalon.city_id')")) == "1"
+    async with database.transaction() as session:
+        assert await session.scalar(text("SELECT count(*) FROM issue")) == 0
+
+
+async def test_the_servers_login_is_accepted(session):
+    await refuse_privileged_role(session)
+
+
+async def test_the_owner_is_refused_even_behind_the_applications_role(owner_url):
+    async with Database(owner_url, role=None) as database, database.transaction() as session:
+        with pytest.raises(PrivilegedRole, match="owner"):
+            await refuse_privileged_role(session)
+
+
+async def test_a_superuser_is_refused(cluster, database_name):
+    url = cluster.url("postgres", database_name).render_as_string(hide_password=False)
+    async with Database(url) as database, database.transaction() as session:
+        with pytest.raises(PrivilegedRole, match="superuser"):
+            await refuse_privileged_role(session)
+
+
+async def test_a_role_that_bypasses_row_security_is_refused(cluster, database_name):
+    with cluster.connect(database_name) as connection:
+        connection.execute("CREATE ROLE passer LOGIN BYPASSRLS PASSWORD 'x' IN ROLE jalon_app")
+        connection.execute(f'GRANT CONNECT ON DATABASE "{database_name}" TO passer')
+    url = cluster.url("jalon_web", database_name).set(username="passer", password="x")
+    try:
+        async with Database(url.render_as_string(hide_password=False)) as database, database.transaction() as session:
+            with pytest.raises(PrivilegedRole, match="bypassrls"):
+                await refuse_privileged_role(session)
+    finally:
+        with cluster.connect(database_name) as connection:
+            connection.execute("DROP OWNED BY passer")
+            connection.execute("DROP ROLE passer")
+
+
+async def test_an_event_cannot_be_changed_by_the_application(database):
+    with pytest.raises(ProgrammingError) as raised:
+        async with database.transaction(city_id=1) as session:
+            await session.execute(text("UPDATE event SET kind = 'x'"))
+
+    assert isinstance(raised.value.orig, psycopg.errors.InsufficientPrivilege)
