@@ -69,29 +69,28 @@ class Cluster:
     passwords: Mapping[str, str] = field(repr=False)
 
     @property
-    def admin_url(self) -> URL:
+    def admin_url(self) -> str:
         """The superuser on the maintenance database, for creating roles and databases only."""
         return self.url(SUPERUSER, "postgres")
 
     @property
-    def owner_url(self) -> URL:
+    def owner_url(self) -> str:
         """The role that owns the tables: migrations and city packs."""
         return self.url(OWNER)
 
     @property
-    def app_url(self) -> URL:
+    def app_url(self) -> str:
         """The role the server logs in as; it owns nothing and works as `jalon_app`."""
         return self.url(WEB)
 
-    def url(self, role: str, database: str = DATABASE, *, tcp: bool = False) -> URL:
-        """SQLAlchemy URL for a login role, over the unix socket or (`tcp`) the loopback port.
-
-        `str()` of it masks the password; `render_as_string(hide_password=False)` does not.
-        """
+    def url(self, role: str, database: str = DATABASE, *, tcp: bool = False) -> str:
+        """SQLAlchemy URL, with its password, for a login role, over the unix socket or (`tcp`) the loopback port."""
         login = URL.create("postgresql+psycopg", role, self.passwords[role], database=database)
         if tcp:
-            return login.set(host="127.0.0.1", port=self.port)
-        return login.set(query={"host": str(self.sockets), "port": str(self.port)})
+            login = login.set(host="127.0.0.1", port=self.port)
+        else:
+            login = login.set(query={"host": str(self.sockets), "port": str(self.port)})
+        return login.render_as_string(hide_password=False)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """Open an autocommit connection as the superuser."""
