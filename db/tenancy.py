@@ -23,6 +23,7 @@ UNGUARDED = {
     "report_home": "finds the city of a report and orders simultaneous copies before the city is known",
     "device": "a phone belongs to a person, not to a city; holds no name or contact",
     "photo": "arrives before its report, hence before its city is known; reached only by id and uploader",
+    "photo_claim": "leads from a photo to the city of its report; ids only",
     "alembic_version": "the migration the database stands at",
     "spatial_ref_sys": "coordinate systems, installed by PostGIS",
 }

@@ -13,8 +13,7 @@ from db.base import Base
 class Photo(Base):
     """A photo by the id its phone gave it.
 
-    Global, because a photo may arrive before the report that tells its city. It attaches to one report or
-    work order only, of the same uploader. Position and time of taking are private facts read from the original.
+    Global, because a photo may arrive before the report that tells its city. Position and time of taking are private facts read from the original.
     """
 
     __tablename__ = "photo"
@@ -40,5 +39,18 @@ class Photo(Base):
     small_key: Mapped[str | None]
     received_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    attached_city_id: Mapped[int | None]
-    attached_to: Mapped[UUID | None]  # the report or work order
+
+
+class PhotoClaim(Base):
+    """Which report or work order a photo belongs to: the first of the same sender that named it.
+
+    Written with the report, whether the photo has arrived or not; a claim by anybody but the uploader never
+    matches, so naming somebody else's photo shows nothing. Global for the same reason as the photo.
+    """
+
+    __tablename__ = "photo_claim"
+
+    photo_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sender: Mapped[str] = mapped_column(primary_key=True)
+    city_id: Mapped[int]
+    target_id: Mapped[UUID]
