@@ -54,13 +54,13 @@ def database_name(cluster: Cluster, template: str) -> Iterator[str]:
 @pytest.fixture
 def app_url(cluster: Cluster, database_name: str) -> str:
     """URL of the test's database for the login that serves."""
-    return cluster.url(WEB, database_name).render_as_string(hide_password=False)
+    return cluster.url(WEB, database_name)
 
 
 @pytest.fixture
 def owner_url(cluster: Cluster, database_name: str) -> str:
     """URL of the test's database for the owner of the tables."""
-    return cluster.url(OWNER, database_name).render_as_string(hide_password=False)
+    return cluster.url(OWNER, database_name)
 
 
 @pytest_asyncio.fixture
@@ -92,7 +92,7 @@ def _make_once(cluster: Cluster, name: str, fill: Callable[[str], None]) -> str:
         if there is None:
             draft = f"{name}_draft"
             cluster.create_database(draft)
-            fill(cluster.url(OWNER, draft).render_as_string(hide_password=False))
+            fill(cluster.url(OWNER, draft))
             with cluster.connect() as connection:
                 connection.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
     return name

@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from db.sessions import Database
@@ -73,7 +73,7 @@ async def test_the_owner_is_refused_even_behind_the_applications_role(owner_url)
 
 
 async def test_a_superuser_is_refused(cluster, database_name):
-    url = cluster.url("postgres", database_name).render_as_string(hide_password=False)
+    url = cluster.url("postgres", database_name)
     async with Database(url) as database, database.transaction() as session:
         with pytest.raises(PrivilegedRole, match="superuser"):
             await refuse_privileged_role(session)
@@ -83,7 +83,7 @@ async def test_a_role_that_bypasses_row_security_is_refused(cluster, database_na
     with cluster.connect(database_name) as connection:
         connection.execute("CREATE ROLE passer LOGIN BYPASSRLS PASSWORD 'x' IN ROLE jalon_app")
         connection.execute(f'GRANT CONNECT ON DATABASE "{database_name}" TO passer')
-    url = cluster.url("jalon_web", database_name).set(username="passer", password="x")
+    url = make_url(cluster.url("jalon_web", database_name)).set(username="passer", password="x")
     try:
         async with Database(url.render_as_string(hide_password=False)) as database, database.transaction() as session:
             with pytest.raises(PrivilegedRole, match="bypassrls"):

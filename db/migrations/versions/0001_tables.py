@@ -16,7 +16,7 @@ branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
 ACCESS = {
-    Access.GLOBAL: ["credential", "device", "photo", "report_home"],
+    Access.GLOBAL: ["credential", "device", "photo", "photo_claim", "report_home"],
     Access.REFERENCE: [
         "layer",
         "district",
@@ -159,12 +159,18 @@ def upgrade() -> None:
         sa.Column("small_key", sa.Text(), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("attached_city_id", sa.Integer(), nullable=True),
-        sa.Column("attached_to", sa.Uuid(), nullable=True),
         sa.CheckConstraint("state IN ('pending', 'ready', 'rejected')", name=op.f("ck_photo_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_photo")),
     )
     op.create_index("ix_photo_sha256", "photo", ["sha256"], unique=False)
+    op.create_table(
+        "photo_claim",
+        sa.Column("photo_id", sa.Uuid(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("city_id", sa.Integer(), nullable=False),
+        sa.Column("target_id", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("photo_id", "sender", name=op.f("pk_photo_claim")),
+    )
     op.create_table(
         "report_home",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -721,6 +727,7 @@ def downgrade() -> None:
     op.drop_index("ix_address_city_id_place", table_name="address", postgresql_using="gist")
     op.drop_geospatial_table("address")
     op.drop_table("report_home")
+    op.drop_table("photo_claim")
     op.drop_index("ix_photo_sha256", table_name="photo")
     op.drop_geospatial_table("photo")
     op.drop_table("notification")
