@@ -158,7 +158,8 @@ def socket_folder(data_dir: Path, account: pwd.struct_passwd | None) -> Path:
     if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER:
         return folder
     name = sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    folder = Path("/tmp") / f"jalon-{os.geteuid()}-{name}"
+    # Not $TMPDIR, which may be as long. A folder that somebody else put there first is refused below.
+    folder = Path("/tmp") / f"jalon-{os.geteuid()}-{name}"  # noqa: S108
     folder.mkdir(mode=0o755, exist_ok=True)
     owner = os.geteuid() if account is None else account.pw_uid
     if folder.is_symlink() or folder.stat().st_uid not in {owner, os.geteuid()}:

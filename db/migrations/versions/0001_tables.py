@@ -8,6 +8,7 @@ from geoalchemy2 import Geography, Geometry
 from sqlalchemy.dialects import postgresql
 
 from db.base import Xid8
+from db.jobs import job_schema, job_schema_removal
 from db.tenancy import Access, guard_table
 
 revision: str = "0001"
@@ -675,11 +676,15 @@ def upgrade() -> None:
         for table in tables:
             for statement in guard_table(table, access):
                 op.execute(statement)
+    for statement in job_schema():
+        op.execute(statement)
 
 
 def downgrade() -> None:
     """Take back."""
     op.execute("SET LOCAL lock_timeout = '5s'")
+    for statement in job_schema_removal():
+        op.execute(statement)
     op.execute("DROP VIEW issue_map")
     op.drop_index("ix_work_order_photo_photo_id", table_name="work_order_photo")
     op.drop_table("work_order_photo")
