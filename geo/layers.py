@@ -1,0 +1,183 @@
+"""One layer of districts, held in process and answered in microseconds.
+
+The plane is cut into small cells the first time somebody asks about one. A cell keeps the districts that come
+near it, so that most positions, deep inside one district, cost two dictionary look-ups; and it keeps their
+pieces around the cell in metres, so that near a border the distance to the next district takes one short sum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import shapely
+from pyproj import Geod
+from shapely.geometry.base import BaseGeometry
+
+from geo.points import LonLat, MetresPerDegree
+
+_EARTH = Geod(ellps="WGS84")
+
+# Cells of this size are nearly always inside one district; the reach is what phones' accuracies stay below.
+_CELL_M = 200.0
+_REACH_M = 100.0
+# An accuracy worse than this tells nothing: everything nearby counts as near.
+_FARTHEST_REACH_M = 20_000.0
+# Pieces are cut a little larger than the reach, so that a cut is never what is nearest.
+_CUT_MARGIN = 1.02
+
+
+@dataclass(frozen=True, slots=True)
+class DistrictShape:
+    """A district as a map needs it.
+
+    Attributes:
+        code: Its code, unique in the layer on any one day.
+        names: Its name by language.
+        polygon: A valid Polygon or MultiPolygon in WGS 84 degrees, longitude first.
+        valid_from: First day it is valid; None for always.
+        valid_to: First day it is no longer valid; None for ever.
+    """
+
+    code: str
+    names: Mapping[str, str]
+    polygon: BaseGeometry
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    def is_valid_on(self, day: date) -> bool:
+        """Whether the district exists on a day."""
+        begun = self.valid_from is None or self.valid_from <= day
+        return begun and (self.valid_to is None or day < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class DistrictAnswer:
+    """The district of one layer that a position belongs to.
+
+    Attributes:
+        layer: Code of the layer.
+        code: Code of the district.
+        names: Its name by language.
+        near_boundary: Whether the position's accuracy reaches another district of the layer.
+        edge_m: Metres to the nearest other district; None where the accuracy does not reach one.
+    """
+
+    layer: str
+    code: str
+    names: Mapping[str, str]
+    near_boundary: bool
+    edge_m: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """The districts within reach of a small box, the one that wins first."""
+
+    lon: float
+    lat: float
+    scale: MetresPerDegree
+    candidates: tuple[int, ...]
+    covering: int | None  # the only candidate, where it covers the whole cell
+    pieces: Mapping[int, BaseGeometry]  # in metres from (lon, lat); only where there are several candidates
+
+    def nearest_other_m(self, at: LonLat, home: int, candidates: Sequence[int]) -> float:
+        """Metres from a position to the nearest candidate that is not its home; infinite if there is none."""
+        point = shapely.Point((at.lon - self.lon) * self.scale.lon, (at.lat - self.lat) * self.scale.lat)
+        others = (self.pieces[candidate] for candidate in candidates if candidate != home)
+        return min((float(shapely.distance(other, point)) for other in others), default=math.inf)
+
+
+class LayerMap:
+    """The districts of one layer, for looking up positions; immutable but for the cells it has cut."""
+
+    def __init__(self, code: str, districts: Sequence[DistrictShape]) -> None:
+        """Index districts; where several hold a position, the smaller wins, then the lower code."""
+        self.code = code
+        self.districts = sorted(districts, key=lambda district: (_area_m2(district.polygon), district.code))
+        self._polygons = np.array([district.polygon for district in self.districts], dtype=object)
+        shapely.prepare(self._polygons)
+        self._tree = shapely.STRtree(self._polygons)
+        self._dated = any(district.valid_from or district.valid_to for district in self.districts)
+        self._west, self._south, self._east, self._north = _bounds(self._polygons)
+        middle = MetresPerDegree.around((self._south + self._north) / 2.0)
+        self._lon_step, self._lat_step = _CELL_M / middle.lon, _CELL_M / middle.lat
+        self._cells: dict[tuple[int, int], _Cell] = {}
+        self._far_from_edges = [DistrictAnswer(code, d.code, d.names, False, None) for d in self.districts]
+
+    def district_at(self, at: LonLat, *, accuracy_m: float, on: date) -> DistrictAnswer | None:
+        """Find the district a position belongs to on a day; None outside all. See `CityMap.districts_at`."""
+        if not (self._west <= at.lon <= self._east and self._south <= at.lat <= self._north):
+            return None
+        cell = self._cell_of(at) if accuracy_m <= _REACH_M else self._cell_around(at, accuracy_m)
+        candidates = cell.candidates
+        if self._dated:
+            candidates = tuple(i for i in candidates if self.districts[i].is_valid_on(on))
+        home = self._home_of(at, candidates, cell.covering)
+        if home is None:
+            return None
+        if len(candidates) > 1:
+            edge_m = cell.nearest_other_m(at, home, candidates)
+            if edge_m <= accuracy_m:
+                district = self.districts[home]
+                return DistrictAnswer(self.code, district.code, district.names, True, edge_m)
+        return self._far_from_edges[home]
+
+    def _home_of(self, at: LonLat, candidates: Sequence[int], covering: int | None) -> int | None:
+        if covering is not None:
+            return covering if candidates else None
+        for candidate in candidates:
+            if shapely.intersects_xy(self._polygons[candidate], at.lon, at.lat):
+                return candidate
+        return None
+
+    def _cell_of(self, at: LonLat) -> _Cell:
+        column = math.floor((at.lon - self._west) / self._lon_step)
+        row = math.floor((at.lat - self._south) / self._lat_step)
+        cell = self._cells.get((column, row))
+        if cell is None:
+            west, south = self._west + column * self._lon_step, self._south + row * self._lat_step
+            cell = self._cut((west, south, west + self._lon_step, south + self._lat_step), _REACH_M)
+            self._cells[column, row] = cell
+        return cell
+
+    def _cell_around(self, at: LonLat, accuracy_m: float) -> _Cell:
+        """A cell of one position, for an accuracy that the kept cells do not reach."""
+        return self._cut((at.lon, at.lat, at.lon, at.lat), min(accuracy_m, _FARTHEST_REACH_M))
+
+    def _cut(self, bounds: tuple[float, float, float, float], reach_m: float) -> _Cell:
+        """Cut out what lies within reach of a box (west, south, east, north in degrees)."""
+        west, south, east, north = bounds
+        lon, lat = (west + east) / 2.0, (south + north) / 2.0
+        scale = MetresPerDegree.around(lat)
+        lon_reach, lat_reach = _CUT_MARGIN * reach_m / scale.lon, _CUT_MARGIN * reach_m / scale.lat
+        around = (west - lon_reach, south - lat_reach, east + lon_reach, north + lat_reach)
+        candidates = [int(i) for i in sorted(self._tree.query(shapely.box(*around), predicate="intersects"))]
+        if len(candidates) == 1:
+            whole = shapely.covers(self._polygons[candidates[0]], shapely.box(*bounds))
+            return _Cell(lon, lat, scale, tuple(candidates), candidates[0] if whole else None, {})
+        cut = {i: shapely.clip_by_rect(self._polygons[i], *around) for i in candidates}
+        # Nothing is left of a district that only touches the box around: it is out of reach.
+        pieces = {i: _in_metres(piece, lon, lat, scale) for i, piece in cut.items() if not piece.is_empty}
+        return _Cell(lon, lat, scale, tuple(pieces), None, pieces)
+
+
+def _in_metres(shape: BaseGeometry, lon: float, lat: float, scale: MetresPerDegree) -> BaseGeometry:
+    def flatten(degrees: np.ndarray) -> np.ndarray:
+        return (degrees - (lon, lat)) * (scale.lon, scale.lat)
+
+    return shapely.transform(shape, flatten)
+
+
+def _area_m2(polygon: BaseGeometry) -> float:
+    return abs(_EARTH.geometry_area_perimeter(polygon)[0])
+
+
+def _bounds(polygons: np.ndarray) -> tuple[float, float, float, float]:
+    if polygons.size == 0:
+        return math.inf, math.inf, -math.inf, -math.inf
+    west, south, east, north = shapely.total_bounds(polygons)
+    return float(west), float(south), float(east), float(north)
