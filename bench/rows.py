@@ -225,7 +225,7 @@ def _copy(connection: psycopg.Connection, city: _City, rows: _Rows) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Issue:
-    """One issue as COPY wants it: text, with \\N for nothing."""
+    """One issue as COPY wants it: text, ready between two tabs."""
 
     city_id: int
     id: str
