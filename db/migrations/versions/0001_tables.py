@@ -683,9 +683,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back."""
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("DROP VIEW issue_map")
     for statement in job_schema_removal():
         op.execute(statement)
-    op.execute("DROP VIEW issue_map")
     op.drop_index("ix_work_order_photo_photo_id", table_name="work_order_photo")
     op.drop_table("work_order_photo")
     op.drop_index("ix_work_order_issue_city_id_issue_id", table_name="work_order_issue")
