@@ -1,0 +1,364 @@
+"""A stand-in for Firebase Cloud Messaging: a real server on loopback that speaks FCM v1 and its OAuth.
+
+For the demo and the tests, where the real library talks to it over a socket. It checks what FCM checks, keeps what
+came, and fails on demand. Beside Google's two calls it has:
+
+* ``GET /messages``: what was accepted, in order; ``DELETE /messages`` empties it.
+* ``GET /attempts``: every message that came, also the refused ones, each with the HTTP status it was answered.
+* ``POST /faults``: how the next messages fail (see `Fault`); ``DELETE /faults`` ends it.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import jwt
+import typer
+import uvicorn
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from api.demo.fcm_rules import violation_of
+
+# What Google's library writes as audience into its assertions, wherever the key file sends them.
+_GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+# FCM takes either.
+_SCOPES = {
+    "https://www.googleapis.com/auth/cloud-platform",
+    "https://www.googleapis.com/auth/firebase.messaging",
+}
+_GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
+
+# FCM's error codes as it answers them: HTTP status, canonical status, text.
+_ERRORS = {
+    "UNREGISTERED": (404, "NOT_FOUND", "Requested entity was not found."),
+    "INVALID_ARGUMENT": (400, "INVALID_ARGUMENT", "Request contains an invalid argument."),
+    "SENDER_ID_MISMATCH": (403, "PERMISSION_DENIED", "SenderId mismatch"),
+    "THIRD_PARTY_AUTH_ERROR": (401, "UNAUTHENTICATED", "Auth error from APNS or Web Push Service"),
+    "QUOTA_EXCEEDED": (429, "RESOURCE_EXHAUSTED", "Quota exceeded for the message target."),
+    "INTERNAL": (500, "INTERNAL", "Internal error encountered."),
+    "UNAVAILABLE": (503, "UNAVAILABLE", "The service is currently unavailable."),
+}
+# Faults that are no answer of FCM's: its front end, a slow line, a line cut after the message was accepted.
+_BAD_GATEWAY, _DELAY, _DROP = "BAD_GATEWAY", "DELAY", "DROP"
+_FAULTS = (*_ERRORS, _BAD_GATEWAY, _DELAY, _DROP)
+
+
+@dataclass(slots=True)
+class Fault:
+    """How messages fail: `code` is FCM's error code, or BAD_GATEWAY, DELAY or DROP.
+
+    Attributes:
+        count: For how many messages; None until the faults are deleted.
+        address: Only for this push address; None for any.
+        retry_after_s: What to write as ``Retry-After``.
+        delay_s: How long to wait before answering (DELAY, whose messages are accepted).
+    """
+
+    code: str
+    count: int | None = 1
+    address: str | None = None
+    retry_after_s: int | None = None
+    delay_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.code not in _FAULTS:
+            raise ValueError(f"a fault is one of {', '.join(_FAULTS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One message that came."""
+
+    name: str
+    project: str
+    received_at: str
+    status: int
+    address_kind: str
+    address: str
+    collapse_key: str | None
+    notification: dict[str, str]
+    data: dict[str, str]
+    message: dict[str, Any]
+
+
+class FcmStandIn:
+    """The state of the stand-in, and its ASGI application."""
+
+    def __init__(
+        self, public_key: rsa.RSAPublicKey, *, email: str, on_push: Callable[[Push], None] | None = None
+    ) -> None:
+        """Trust one service account.
+
+        Args:
+            public_key: Checks the account's assertions.
+            email: The account's name.
+            on_push: Called with every accepted message.
+        """
+        self._public_key = public_key
+        self._email = email
+        self._on_push = on_push
+        self._tokens: set[str] = set()
+        self._faults: list[Fault] = []
+        self.attempts: list[Push] = []
+        self.app = Starlette(
+            routes=[
+                Route("/token", self._grant_token, methods=["POST"]),
+                Route("/v1/projects/{project}/messages:send", self._receive_message, methods=["POST"]),
+                Route("/messages", self._list_messages, methods=["GET"]),
+                Route("/messages", self._delete_messages, methods=["DELETE"]),
+                Route("/attempts", self._list_attempts, methods=["GET"]),
+                Route("/faults", self._add_fault, methods=["POST"]),
+                Route("/faults", self._delete_faults, methods=["DELETE"]),
+                Route("/tokens", self._delete_tokens, methods=["DELETE"]),
+            ]
+        )
+
+    async def _grant_token(self, request: Request) -> Response:
+        """Exchange an assertion signed by the service account for an access token (RFC 7523)."""
+        form = await request.form()
+        if form.get("grant_type") != _GRANT_TYPE:
+            return JSONResponse({"error": "unsupported_grant_type"}, 400)
+        try:
+            claims = jwt.decode(
+                str(form.get("assertion", "")),
+                self._public_key,
+                algorithms=["RS256"],
+                audience=[_GOOGLE_TOKEN_URI, str(request.url)],
+                issuer=self._email,
+                options={"require": ["exp", "iat", "iss", "aud"]},
+            )
+        except jwt.InvalidTokenError as error:
+            return JSONResponse({"error": "invalid_grant", "error_description": str(error)}, 400)
+        if _SCOPES.isdisjoint(claims.get("scope", "").split()):
+            return JSONResponse({"error": "invalid_scope"}, 400)
+        token = secrets.token_urlsafe(32)
+        self._tokens.add(token)
+        return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": 3600})
+
+    async def _receive_message(self, request: Request) -> Response:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or token not in self._tokens:
+            return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+        body = await request.body()
+        try:
+            envelope = json.loads(body)
+        except ValueError:
+            return _error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
+        violation = violation_of(envelope)
+        if violation is not None:
+            return _error(400, "INVALID_ARGUMENT", violation, "INVALID_ARGUMENT")
+        message = envelope["message"]
+        fault = self._next_fault(message)
+        return await self._answer(request.path_params["project"], message, fault)
+
+    async def _answer(self, project: str, message: dict[str, Any], fault: Fault | None) -> Response:
+        code = None if fault is None else fault.code
+        headers = {} if fault is None or fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+        if code == _BAD_GATEWAY:
+            self._record(project, message, 502)
+            return JSONResponse({"error": "bad gateway"}, 502, headers)  # not the shape of FCM's errors
+        if code in _ERRORS:
+            status, canonical, text = _ERRORS[code]
+            self._record(project, message, status)
+            return _error(status, canonical, text, code, headers)
+        push = self._record(project, message, 200)
+        if code == _DROP:
+            return _CutOff()
+        if fault is not None:
+            await asyncio.sleep(fault.delay_s)
+        return JSONResponse({"name": push.name})
+
+    def _next_fault(self, message: dict[str, Any]) -> Fault | None:
+        """Take one message's share of the first fault that concerns it."""
+        for fault in self._faults:
+            if fault.address is None or fault.address in (message.get("fid"), message.get("token")):
+                if fault.count is not None:
+                    fault.count -= 1
+                    if fault.count == 0:
+                        self._faults.remove(fault)
+                return fault
+        return None
+
+    def _record(self, project: str, message: dict[str, Any], status: int) -> Push:
+        address_kind = next(kind for kind in ("fid", "token", "topic", "condition") if kind in message)
+        push = Push(
+            name=f"projects/{project}/messages/{len(self.attempts) + 1}",
+            project=project,
+            received_at=datetime.now(UTC).isoformat(),
+            status=status,
+            address_kind=address_kind,
+            address=message[address_kind],
+            collapse_key=message.get("android", {}).get("collapse_key"),
+            notification=message.get("notification", {}),
+            data=message.get("data", {}),
+            message=message,
+        )
+        self.attempts.append(push)
+        if status == 200 and self._on_push is not None:
+            self._on_push(push)
+        return push
+
+    async def _list_messages(self, _request: Request) -> Response:
+        return JSONResponse([asdict(push) for push in self.attempts if push.status == 200])
+
+    async def _list_attempts(self, _request: Request) -> Response:
+        return JSONResponse([asdict(push) for push in self.attempts])
+
+    async def _delete_messages(self, _request: Request) -> Response:
+        self.attempts.clear()
+        return Response(status_code=204)
+
+    async def _add_fault(self, request: Request) -> Response:
+        try:
+            fault = Fault(**await request.json())
+        except (ValueError, TypeError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        self._faults.append(fault)
+        return JSONResponse(asdict(fault), 201)
+
+    async def _delete_faults(self, _request: Request) -> Response:
+        self._faults.clear()
+        return Response(status_code=204)
+
+    async def _delete_tokens(self, _request: Request) -> Response:
+        """End every access token before its time."""
+        self._tokens.clear()
+        return Response(status_code=204)
+
+
+class _CutOff(Response):
+    """An answer that breaks off: the server closes the connection where an announced body does not come."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+def _error(
+    status: int, canonical: str, text: str, code: str | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    details = [] if code is None else [{"@type": _FCM_ERROR, "errorCode": code}]
+    error = {"code": status, "message": text, "status": canonical, "details": details}
+    return JSONResponse({"error": error}, status, headers)
+
+
+def write_credentials(path: Path, base_url: str, *, project: str = "jalon-demo") -> dict[str, Any]:
+    """Write a service account's key file (readable by its owner alone) that signs in at a stand-in.
+
+    The key of an existing file is kept, so that whoever read it before can go on.
+
+    Args:
+        path: Where to write; its folder exists.
+        base_url: Where the stand-in listens, such as ``http://127.0.0.1:8085``.
+        project: The Firebase project in it.
+
+    Returns:
+        The content of the file.
+    """
+    try:
+        account: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        account = _new_account(project)
+    account["token_uri"] = f"{base_url}/token"
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(account, file, indent=2)
+    unfinished.replace(path)
+    return account
+
+
+def _new_account(project: str) -> dict[str, Any]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return {
+        "type": "service_account",
+        "project_id": project,
+        "private_key_id": secrets.token_hex(20),
+        "private_key": key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+        "client_email": f"push@{project}.iam.gserviceaccount.com",
+        "client_id": str(secrets.randbelow(10**21)),
+    }
+
+
+def _public_key(account: dict[str, Any]) -> rsa.RSAPublicKey:
+    key = serialization.load_pem_private_key(account["private_key"].encode(), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("a service account signs with an RSA key")
+    return key.public_key()
+
+
+def _prepare(
+    listening: socket.socket, credentials_path: Path, on_push: Callable[[Push], None] | None
+) -> tuple[uvicorn.Server, str]:
+    host, port = listening.getsockname()
+    url = f"http://{host}:{port}"
+    account = write_credentials(credentials_path, url)
+    stand_in = FcmStandIn(_public_key(account), email=account["client_email"], on_push=on_push)
+    # Errors only: an answer cut off on demand is not worth a line.
+    config = uvicorn.Config(stand_in.app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
+    return uvicorn.Server(config), url
+
+
+@contextmanager
+def running_standin(
+    credentials_path: Path, *, port: int = 0, on_push: Callable[[Push], None] | None = None
+) -> Iterator[str]:
+    """Run a stand-in on loopback in a thread of its own; gives its base URL.
+
+    Args:
+        credentials_path: Where to write the key file that signs in at it.
+        port: Where to listen; 0 for any free port.
+        on_push: Called with every accepted message, in the stand-in's thread.
+    """
+    # Listening before the server runs: whoever comes early waits instead of being refused.
+    with socket.create_server(("127.0.0.1", port), backlog=512) as listening:
+        server, url = _prepare(listening, credentials_path, on_push)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="fcm-stand-in", daemon=True)
+        thread.start()
+        try:
+            yield url
+        finally:
+            server.should_exit = server.force_exit = True  # also where an answer is still being delayed
+            thread.join()
+
+
+def describe_push(push: Push) -> str:
+    """Write a push as one line: when, to which device (the start of its address), and what it says."""
+    shown = push.notification
+    return f"{push.received_at[11:19]}  {push.address[:12]}  {shown.get('title', '')}: {shown.get('body', '')}"
+
+
+def main(
+    credentials: Annotated[Path, typer.Option(help="Where to write the key file that signs in here.")],
+    port: Annotated[int, typer.Option(help="Where to listen; 0 for any free port.")] = 0,
+    *,
+    print_pushes: Annotated[bool, typer.Option("--print", help="Print each push as it arrives.")] = False,
+) -> None:
+    """Run a stand-in for Firebase Cloud Messaging on loopback until told to stop."""
+    on_push = (lambda push: typer.echo(describe_push(push))) if print_pushes else None
+    with socket.create_server(("127.0.0.1", port), backlog=512) as listening:
+        server, url = _prepare(listening, credentials, on_push)
+        typer.echo(f"FCM stand-in on {url}")
+        server.run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    typer.run(main)

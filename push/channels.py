@@ -1,0 +1,93 @@
+"""The one protocol that every way of reaching a device speaks: messages in, outcomes out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+
+class AddressKind(StrEnum):
+    """What kind of push address a device gave; FCM takes either, in fields of their own."""
+
+    FID = "fid"
+    TOKEN = "token"  # noqa: S105 - a kind of address
+
+
+class Platform(StrEnum):
+    """What a device runs; a provider's trouble may concern one of them alone."""
+
+    ANDROID = "android"
+    IOS = "ios"
+    WEB = "web"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One push for one device, its words already in the device's language.
+
+    Attributes:
+        address: Where it goes; left out of ``repr`` so that no log shows it.
+        title: Shown on a locked screen, as is ``body``: no place, no name, no free text.
+        data: Ids for the app, not shown.
+        collapse_id: The event's id. A second copy replaces the first on the phone instead of joining it.
+        ttl_s: For how many seconds the provider keeps it for a phone that is off; ``expires_at`` is the same as a time.
+    """
+
+    address_kind: AddressKind
+    address: str = field(repr=False)
+    platform: Platform
+    title: str
+    body: str
+    data: Mapping[str, str]
+    collapse_id: UUID
+    ttl_s: int
+    expires_at: datetime
+
+
+class Outcome(StrEnum):
+    """What a provider's answer means for the message and for the device."""
+
+    SENT = "sent"
+    RETRY = "retry"  # the provider or the way to it is in trouble, or no answer came
+    FORGET = "forget"  # the device is gone
+    GIVE_UP = "give_up"  # this message will never be taken; the device may be well
+    STOP_PROJECT = "stop_project"  # our credentials or project are wrong: says nothing about the device
+    STOP_PLATFORM = "stop_platform"  # the same for one platform, such as an expired APNs key
+
+    @property
+    def is_stop(self) -> bool:
+        """Whether an operator has to act before messages like this one get through."""
+        return self in (Outcome.STOP_PROJECT, Outcome.STOP_PLATFORM)
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What became of one message.
+
+    Attributes:
+        provider_id: The provider's name for the message; only where it was sent.
+        error: What went wrong, for operators; never an address.
+        retry_after_s: How long the provider asked to be left alone; None where it did not say.
+    """
+
+    outcome: Outcome
+    provider_id: str | None = None
+    error: str | None = None
+    retry_after_s: float | None = None
+
+
+class Channel(Protocol):
+    """A provider of pushes."""
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[SendResult]:
+        """Send each message at most once and answer for each, in the same order.
+
+        Trouble is an outcome, never an exception: one dead device must not cost the others their message.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close connections to the provider."""
+        ...

@@ -1,0 +1,218 @@
+"""What FCM's answers mean, asked of the real library over a real socket."""
+
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from api.demo.fcm_standin import write_credentials
+from push.channels import AddressKind, Message, Outcome, Platform
+from push.fcm import FcmChannel
+
+NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
+EVENT = UUID("01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f")
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """The URL of a port that is taken and refuses connections."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def a_message(address: str = "phone-1", kind: AddressKind = AddressKind.FID) -> Message:
+    return Message(
+        address_kind=kind,
+        address=address,
+        platform=Platform.ANDROID,
+        title="Votre signalement",
+        body="La ville l’a pris en charge.",
+        data={"event_id": str(EVENT), "kind": "acknowledged"},
+        collapse_id=EVENT,
+        ttl_s=3600,
+        expires_at=NOON + timedelta(hours=1),
+    )
+
+
+@pytest.mark.parametrize("kind", list(AddressKind))
+async def test_a_push_arrives_under_the_field_of_its_kind_of_address(fcm, stand_in, kind):
+    [result] = await fcm.send([a_message("phone-1", kind)])
+
+    [arrived] = stand_in.messages()
+    assert (result.outcome, result.provider_id) == (Outcome.SENT, arrived["name"])
+    assert (arrived["address_kind"], arrived["address"]) == (kind, "phone-1")
+    assert arrived["notification"] == {"title": "Votre signalement", "body": "La ville l’a pris en charge."}
+    assert arrived["data"] == {"event_id": str(EVENT), "kind": "acknowledged"}
+
+
+async def test_every_platform_gets_the_events_id_to_collapse_by_and_the_end_of_its_worth(fcm, stand_in):
+    await fcm.send([a_message()])
+
+    message = stand_in.messages()[0]["message"]
+    assert message["android"]["collapse_key"] == message["android"]["notification"]["tag"] == str(EVENT)
+    assert message["android"]["ttl"] == "3600s"
+    assert message["apns"]["headers"]["apns-collapse-id"] == str(EVENT)
+    assert message["apns"]["headers"]["apns-expiration"] == str(int(NOON.timestamp()) + 3600)
+    assert message["webpush"]["headers"]["Topic"] == EVENT.hex
+    assert message["webpush"]["notification"]["tag"] == str(EVENT)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "retry_after_s"),
+    [
+        ("UNREGISTERED", Outcome.FORGET, None),
+        ("INVALID_ARGUMENT", Outcome.GIVE_UP, None),
+        ("SENDER_ID_MISMATCH", Outcome.STOP_PROJECT, None),
+        ("THIRD_PARTY_AUTH_ERROR", Outcome.STOP_PLATFORM, None),
+        ("QUOTA_EXCEEDED", Outcome.RETRY, 60),
+        ("INTERNAL", Outcome.RETRY, None),
+        ("UNAVAILABLE", Outcome.RETRY, None),
+        ("BAD_GATEWAY", Outcome.RETRY, None),
+        ("DROP", Outcome.RETRY, None),
+    ],
+)
+async def test_each_answer_has_its_outcome_after_exactly_one_post(fcm, stand_in, code, outcome, retry_after_s):
+    # Standing, so that a retry inside the library would show as a second attempt, not as a success.
+    stand_in.fail(code, count=None)
+
+    [result] = await fcm.send([a_message()])
+
+    assert (result.outcome, result.retry_after_s) == (outcome, retry_after_s)
+    assert result.error
+    assert len(stand_in.attempts()) == 1
+
+
+async def test_a_server_that_does_not_answer_in_time_is_tried_again_later(stand_in):
+    channel = FcmChannel(stand_in.account, url=stand_in.url, timeout_s=0.2)
+    stand_in.fail("DELAY", delay_s=30)
+
+    [result] = await channel.send([a_message()])
+
+    await channel.close()
+    assert result.outcome is Outcome.RETRY
+    assert len(stand_in.attempts()) == 1
+
+
+async def test_a_server_that_is_not_there_is_tried_again_later(stand_in, nowhere):
+    channel = FcmChannel(stand_in.account, url=nowhere)
+
+    [result] = await channel.send([a_message()])
+
+    await channel.close()
+    assert result.outcome is Outcome.RETRY
+
+
+async def test_one_dead_device_costs_no_other_its_message(fcm, stand_in):
+    stand_in.fail("UNREGISTERED", count=None, address="dead")
+    addresses = [f"phone-{n}" for n in range(20)]
+
+    results = await fcm.send([a_message(address) for address in [*addresses[:10], "dead", *addresses[10:]]])
+
+    assert [result.outcome for result in results] == [Outcome.SENT] * 10 + [Outcome.FORGET] + [Outcome.SENT] * 10
+    assert sorted(push["address"] for push in stand_in.messages()) == sorted(addresses)
+
+
+async def test_a_message_that_the_library_refuses_is_given_up_and_costs_no_other(fcm, stand_in):
+    results = await fcm.send([a_message(""), a_message("phone-2")])
+
+    assert [result.outcome for result in results] == [Outcome.GIVE_UP, Outcome.SENT]
+    assert len(stand_in.attempts()) == 1
+
+
+async def test_a_message_over_the_size_limit_is_given_up(fcm):
+    [result] = await fcm.send([replace(a_message(), body="é" * 2100)])
+
+    assert result.outcome is Outcome.GIVE_UP
+
+
+async def test_after_a_refusal_for_quota_the_project_rests_as_long_as_it_was_asked_to(stand_in):
+    clock = [1000.0]
+    channel = FcmChannel(stand_in.account, url=stand_in.url, monotonic=lambda: clock[0])
+    stand_in.fail("QUOTA_EXCEEDED", retry_after_s=7)
+
+    [refused] = await channel.send([a_message()])
+    clock[0] += 5
+    [resting] = await channel.send([a_message("phone-2")])
+    clock[0] += 2
+    [rested] = await channel.send([a_message("phone-2")])
+
+    await channel.close()
+    assert (refused.outcome, refused.retry_after_s) == (Outcome.RETRY, 7)
+    assert (resting.outcome, resting.retry_after_s) == (Outcome.RETRY, 2)
+    assert rested.outcome is Outcome.SENT
+    assert len(stand_in.attempts()) == 2
+
+
+async def test_an_access_token_that_ended_early_is_fetched_anew_without_losing_a_message(fcm, stand_in):
+    await fcm.send([a_message("phone-1")])
+    stand_in.http.delete("/tokens").raise_for_status()
+
+    results = await fcm.send([a_message("phone-2"), a_message("phone-3")])
+
+    assert [result.outcome for result in results] == [Outcome.SENT] * 2
+    assert sorted(push["address"] for push in stand_in.messages()) == ["phone-1", "phone-2", "phone-3"]
+
+
+async def test_credentials_that_are_not_the_projects_stop_the_project_and_forget_nobody(stand_in, tmp_path):
+    stranger = write_credentials(tmp_path / "stranger.json", stand_in.url)
+    channel = FcmChannel(stranger, url=stand_in.url)
+
+    results = await channel.send([a_message("phone-1"), a_message("phone-2")])
+
+    await channel.close()
+    assert [result.outcome for result in results] == [Outcome.STOP_PROJECT] * 2
+    assert stand_in.attempts() == []
+
+
+async def test_a_sign_in_server_that_is_not_there_is_tried_again_later(stand_in, nowhere):
+    channel = FcmChannel({**stand_in.account, "token_uri": f"{nowhere}/token"}, url=stand_in.url)
+
+    [result] = await channel.send([a_message()])
+
+    await channel.close()
+    assert result.outcome is Outcome.RETRY
+    assert stand_in.attempts() == []
+
+
+async def test_nobody_but_the_two_servers_it_was_given_is_asked_and_they_only_when_sending(stand_in, monkeypatch):
+    asked = []
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **more: asked.append(host) or resolve(host, *rest, **more)
+    )
+
+    channel = FcmChannel(stand_in.account, url=stand_in.url)
+    asked_before_sending = list(asked)
+    await channel.send([a_message()])
+    await channel.close()
+
+    assert asked_before_sending == []
+    assert set(asked) == {"127.0.0.1"}
+    assert [thread for thread in threading.enumerate() if type(thread).__module__.startswith("google.auth")] == []
+
+
+async def test_no_error_and_no_repr_shows_a_push_address(fcm, stand_in):
+    secret = "fCk3-a-push-address"
+    stand_in.fail("INVALID_ARGUMENT", address=secret)
+
+    [result] = await fcm.send([a_message(secret)])
+
+    assert secret not in repr(a_message(secret))
+    assert secret not in (result.error or "")
+
+
+def test_the_key_file_is_its_owners_alone_and_keeps_its_key(tmp_path):
+    path = tmp_path / "fcm.json"
+
+    first = write_credentials(path, "http://127.0.0.1:1")
+    second = write_credentials(path, "http://127.0.0.1:2")
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert first["private_key"] == second["private_key"]
+    assert second["token_uri"] == "http://127.0.0.1:2/token"
