@@ -40,7 +40,7 @@ class Access(StrEnum):
     GLOBAL = "global"  # one of UNGUARDED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class PrivilegedRole(Exception):  # noqa: N818 - reads as the situation
     """The server would work as a role that row-level security does not hold."""
 
