@@ -1,19 +1,55 @@
 """Photos: received, made safe, served."""
 
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
 from uuid import UUID
 
-from geoalchemy2 import Geography, WKBElement
-from sqlalchemy import BigInteger, CheckConstraint, Index
+import structlog
+from geoalchemy2 import Geography, Geometry, WKBElement, WKTElement
+from sqlalchemy import BigInteger, CheckConstraint, Index, cast, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.jobs import enqueue
+from db.sessions import Database
+from media.derive import DEFAULT_LIMITS, DecodeLimits, Derivatives, Rejected, make_safe
+from media.exif import TakenPlace
+from media.headers import MAX_PIXELS
+from media.outcome import Rejection
+from media.store import MAX_BYTES, BlobMissing, IncomingPhoto, PhotoStore, original_key
+
+MAKE_SAFE: Final = "media.make_safe"
+"""Kind of the job that makes a received photo safe; payload `{"photo_id": "<uuid>"}`."""
+
+_log = structlog.get_logger()
+
+
+class PhotoState(StrEnum):
+    """How far a photo has come."""
+
+    PENDING = "pending"
+    READY = "ready"
+    REJECTED = "rejected"
+
+
+class PhotoSize(StrEnum):
+    """What of a photo can be asked for."""
+
+    LARGE = "large"
+    SMALL = "small"
+    ORIGINAL = "original"
 
 
 class Photo(Base):
     """A photo by the id its phone gave it.
 
-    Global, because a photo may arrive before the report that tells its city. Position and time of taking are private facts read from the original.
+    Global, because a photo may arrive before the report that tells its city. Position and time of taking are
+    private facts read from the original.
     """
 
     __tablename__ = "photo"
@@ -54,3 +90,282 @@ class PhotoClaim(Base):
     sender: Mapped[str] = mapped_column(primary_key=True)
     city_id: Mapped[int]
     target_id: Mapped[UUID]
+
+
+class PhotoIdAlreadyUsed(Exception):
+    """The id belongs to a photo with other bytes, or of another sender.
+
+    Attributes:
+        photo_id: The id.
+        stored: The photo, if it is this sender's own (whose outbox can then be cleared); else `None`.
+    """
+
+    def __init__(self, photo_id: UUID, stored: Photo | None) -> None:
+        super().__init__(photo_id)
+        self.photo_id = photo_id
+        self.stored = stored
+
+
+class PhotoNotReady(Exception):
+    """The photo has arrived, but is not made safe yet: to be asked for again in a moment.
+
+    Attributes:
+        photo_id: The id.
+    """
+
+    def __init__(self, photo_id: UUID) -> None:
+        super().__init__(photo_id)
+        self.photo_id = photo_id
+
+
+class PhotoWasRejected(Exception):
+    """Nothing could be made of the photo, and its bytes are gone.
+
+    Attributes:
+        photo_id: The id.
+        reason: Why.
+    """
+
+    def __init__(self, photo_id: UUID, reason: Rejection) -> None:
+        super().__init__(photo_id, reason)
+        self.photo_id = photo_id
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A photo as it is stored, and whether this upload was the first of it."""
+
+    photo: Photo
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPhoto:
+    """Bytes of a photo on their way out: type, length, a tag that changes with the content, and the stream."""
+
+    content_type: str
+    byte_size: int
+    etag: str
+    chunks: AsyncIterator[bytes]
+
+
+async def receive_photo(
+    database: Database,
+    store: PhotoStore,
+    photo_id: UUID,
+    body: AsyncIterable[bytes],
+    *,
+    uploader: str,
+    announced_bytes: int | None,
+    now: datetime,
+    max_bytes: int = MAX_BYTES,
+    max_pixels: int = MAX_PIXELS,
+) -> Recorded:
+    """Receive an upload: once this returns, its bytes, its row and the job that makes it safe are durable.
+
+    The same bytes under the same id give the same photo again, in whatever state it is by then. No transaction is
+    open while bytes come in. Commits by itself.
+
+    Args:
+        database: Where the photo is recorded, in two short transactions.
+        store: Where the bytes go.
+        photo_id: The id that the phone gave the photo.
+        body: The chunks of the upload.
+        uploader: Who sends it, as in `Photo.uploader`.
+        announced_bytes: The length that the sender announced, if any.
+        now: Time of receipt.
+        max_bytes: Most bytes accepted.
+        max_pixels: Most pixels accepted.
+
+    Raises:
+        PhotoIdAlreadyUsed: the id has other bytes or another uploader; nothing is stored.
+        PhotoTooLarge, BodyLengthMismatch, EmptyPhoto, UnsupportedImage, BrokenImageHeader, TooManyPixels,
+        StorageUnavailable: see `PhotoStore.receive`; nothing is stored.
+    """
+    upload = store.receive(body, announced_bytes=announced_bytes, max_bytes=max_bytes, max_pixels=max_pixels)
+    async with upload as incoming:
+        async with database.transaction() as session:
+            known = await _known_photo(session, photo_id, uploader=uploader, sha256=incoming.sha256)
+        if known is not None:
+            return Recorded(known, is_new=False)
+        await store.keep(incoming)
+        async with database.transaction() as session:
+            recorded = await record_photo(session, photo_id, incoming, uploader=uploader, now=now)
+            if recorded.is_new:
+                await enqueue(session, MAKE_SAFE, {"photo_id": str(photo_id)})
+    return recorded
+
+
+async def record_photo(
+    session: AsyncSession, photo_id: UUID, incoming: IncomingPhoto, *, uploader: str, now: datetime
+) -> Recorded:
+    """Record a photo whose bytes are durable; repeated, it finds the photo that is there.
+
+    Joins the caller's transaction, in which the caller also enqueues the job `MAKE_SAFE` if the photo is new.
+
+    Raises:
+        PhotoIdAlreadyUsed: the id has other bytes or another uploader.
+    """
+    values: dict[str, Any] = {
+        "id": photo_id,
+        "uploader": uploader,
+        "sha256": incoming.sha256,
+        "byte_size": incoming.byte_size,
+        "content_type": incoming.header.format.content_type,
+        "width": incoming.header.width,
+        "height": incoming.header.height,
+        "state": PhotoState.PENDING,
+        "received_at": now,
+    }
+    statement = insert(Photo).values(values).on_conflict_do_nothing(index_elements=[Photo.id]).returning(Photo)
+    photo = await session.scalar(statement)
+    if photo is not None:
+        return Recorded(photo, is_new=True)
+    known = await _known_photo(session, photo_id, uploader=uploader, sha256=incoming.sha256)
+    if known is None:
+        raise RuntimeError(f"photo {photo_id} was deleted while it was being received")
+    return Recorded(known, is_new=False)
+
+
+async def find_photo(session: AsyncSession, photo_id: UUID) -> Photo | None:
+    """Find a photo by its id, of whatever sender; who may see it is for the caller to decide."""
+    return await session.get(Photo, photo_id)
+
+
+async def taken_place(session: AsyncSession, photo_id: UUID) -> TakenPlace | None:
+    """Tell where a photo was taken, by its own account; `None` if it does not say, or is not there or not ready.
+
+    A private fact: it may place a report, and is never shown.
+    """
+    point = cast(Photo.taken_place, Geometry)
+    statement = select(func.ST_X(point), func.ST_Y(point), Photo.taken_accuracy_m).where(
+        Photo.id == photo_id, Photo.taken_place.is_not(None)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else TakenPlace(*row)
+
+
+async def process_photo(
+    database: Database,
+    store: PhotoStore,
+    photo_id: UUID,
+    *,
+    now: datetime,
+    limits: DecodeLimits = DEFAULT_LIMITS,
+) -> PhotoState | None:
+    """Make a received photo safe and record what came of it; answers its state, `None` for no such photo.
+
+    May run any number of times, also at once: the first result stands. No transaction is open over the decoding.
+    Commits by itself.
+
+    Raises:
+        DecoderFailed: the decoder gave no answer; to be tried again.
+        BlobMissing: the original is gone, and no photo with the same bytes was rejected.
+        StorageUnavailable: the store does not answer; to be tried again.
+    """
+    async with database.transaction() as session:
+        photo = await find_photo(session, photo_id)
+    if photo is None:
+        return None
+    if photo.state == PhotoState.PENDING:
+        outcome = await _derive(database, store, photo, limits)
+        state = await _record_outcome(database, store, photo, outcome, now=now)
+    else:
+        state = PhotoState(photo.state)
+    if state == PhotoState.REJECTED:
+        # Also on a second run: the first may have been killed between its commit and this.
+        await _delete_original(database, store, photo.sha256)
+    return state
+
+
+async def photo_bytes(store: PhotoStore, photo: Photo, size: PhotoSize) -> ServedPhoto:
+    """Open the bytes of a photo; who may see them is for the caller to decide.
+
+    The original is there as soon as it has arrived, the other sizes once it is made safe.
+
+    Raises:
+        PhotoNotReady: not made safe yet.
+        PhotoWasRejected: nothing could be made of it.
+        BlobMissing: the bytes are not where the row says.
+        StorageUnavailable: the store does not answer.
+    """
+    if photo.state == PhotoState.REJECTED:
+        raise PhotoWasRejected(photo.id, Rejection(str(photo.reason)))
+    if size is PhotoSize.ORIGINAL:
+        stored = await store.read(original_key(photo.sha256))
+        return ServedPhoto(photo.content_type, stored.byte_size, photo.sha256, stored.chunks)
+    key = photo.large_key if size is PhotoSize.LARGE else photo.small_key
+    if key is None:
+        raise PhotoNotReady(photo.id)
+    stored = await store.read(key)
+    # The key names the content by its hash.
+    return ServedPhoto("image/webp", stored.byte_size, key.rpartition("-")[2].removesuffix(".webp"), stored.chunks)
+
+
+async def _known_photo(session: AsyncSession, photo_id: UUID, *, uploader: str, sha256: str) -> Photo | None:
+    photo = await find_photo(session, photo_id)
+    if photo is None:
+        return None
+    if photo.uploader != uploader:
+        raise PhotoIdAlreadyUsed(photo_id, None)
+    if photo.sha256 != sha256:
+        raise PhotoIdAlreadyUsed(photo_id, photo)
+    return photo
+
+
+async def _derive(database: Database, store: PhotoStore, photo: Photo, limits: DecodeLimits) -> Derivatives | Rejected:
+    try:
+        async with store.local_copy(original_key(photo.sha256)) as original:
+            return await make_safe(original, limits=limits)
+    except BlobMissing:
+        # The same bytes under another id were rejected, and deleted just as they arrived again: the verdict is known.
+        async with database.transaction() as session:
+            twin = select(Photo.reason).where(Photo.sha256 == photo.sha256, Photo.state == PhotoState.REJECTED)
+            reason = await session.scalar(twin.order_by(Photo.id).limit(1))
+        if reason is None:
+            raise
+        return Rejected(Rejection(reason))
+
+
+async def _record_outcome(
+    database: Database, store: PhotoStore, photo: Photo, outcome: Derivatives | Rejected, *, now: datetime
+) -> PhotoState:
+    if isinstance(outcome, Rejected):
+        _log.info("photo_rejected", photo_id=str(photo.id), reason=outcome.reason, error=outcome.error)
+        values: dict[str, Any] = {"state": PhotoState.REJECTED, "reason": outcome.reason}
+    else:
+        values = _facts(outcome) | {
+            "state": PhotoState.READY,
+            "large_key": await store.put_derivative(photo.id, PhotoSize.LARGE, outcome.large),
+            "small_key": await store.put_derivative(photo.id, PhotoSize.SMALL, outcome.small),
+        }
+    async with database.transaction() as session:
+        await session.execute(
+            update(Photo)
+            .where(Photo.id == photo.id, Photo.state == PhotoState.PENDING)
+            .values(**values, finished_at=now)
+        )
+        return PhotoState((await session.scalars(select(Photo.state).where(Photo.id == photo.id))).one())
+
+
+def _facts(made: Derivatives) -> dict[str, Any]:
+    place = made.place
+    return {
+        "width": made.width,
+        "height": made.height,
+        "taken_place": None if place is None else WKTElement(f"POINT({place.lon!r} {place.lat!r})", srid=4326),
+        "taken_accuracy_m": None if place is None else place.accuracy_m,
+        "taken_at": made.taken_at,
+        # The column is signed.
+        "dhash": made.dhash - (1 << 64) if made.dhash >> 63 else made.dhash,
+    }
+
+
+async def _delete_original(database: Database, store: PhotoStore, sha256: str) -> None:
+    """Delete rejected bytes unless a photo that was not rejected has the same."""
+    async with database.transaction() as session:
+        needed = select(exists().where(Photo.sha256 == sha256, Photo.state != PhotoState.REJECTED))
+        if await session.scalar(needed):
+            return
+    await store.delete(original_key(sha256))
