@@ -36,6 +36,13 @@ from db.tenancy import APP_ROLE, driver_connection
 
 _log = logging.getLogger(__name__)
 
+# What `Queries.enqueue` of pgqueuer does for one job, at half the time: that takes arrays, composes its text anew
+# each time, and begins the job's history here, in the path of every report, where ours begins with its worker.
+_ENQUEUE = """
+INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, dedupe_key, headers, status)
+VALUES (0, %s, %s, now() + %s, %s, '{}', 'queued')
+ON CONFLICT (dedupe_key) WHERE status IN ('queued', 'picked') AND dedupe_key IS NOT NULL DO NOTHING
+"""
 _POLL_S = 1.0
 _RECONNECT_S = 1.0
 _PRUNE = "jobs.prune"
@@ -150,10 +157,8 @@ async def enqueue(
         dedupe_key: While a job with this key waits or runs, no second one is enqueued. Two transactions with the
             same key wait for each other, so it is not for the path of a report.
     """
-    queries = _queries(JobDriver(await driver_connection(session)))
-    await queries.enqueue(
-        kind, json.dumps(payload).encode(), execute_after=run_after, dedupe_key=dedupe_key, on_conflict="skip"
-    )
+    connection = await driver_connection(session)
+    await connection.execute(_ENQUEUE, (kind, json.dumps(payload).encode(), run_after or timedelta(), dedupe_key))
 
 
 async def run_worker(

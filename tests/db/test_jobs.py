@@ -306,7 +306,7 @@ async def test_history_is_pruned_but_for_that_of_dead_jobs(database):
             continue
         stop.set()
 
-    assert await logged(database) == {"queued", "picked", "failed"}
+    assert await logged(database) == {"picked", "failed"}
     async with database.transaction() as session:
         assert [dead.error for dead in (await job_stats(session)).dead] == [
             "ConnectionError: the provider does not answer"
@@ -318,6 +318,19 @@ async def test_the_schema_is_the_one_that_pgqueuer_asks_for(owner):
         plan = await Queries(JobDriver(await driver_connection(session))).plan_upgrade()
 
     assert plan.statements == ()
+
+
+async def test_a_job_is_the_row_that_pgqueuer_itself_would_make(database):
+    columns = "priority, entrypoint, payload, execute_after - created AS delay, dedupe_key, headers, status, attempts"
+    async with database.transaction() as session:
+        await enqueue(session, "count", {"n": 1}, run_after=timedelta(minutes=1), dedupe_key="ours")
+        await Queries(JobDriver(await driver_connection(session))).enqueue(
+            "count", b'{"n": 1}', execute_after=timedelta(minutes=1), dedupe_key="theirs", headers={}
+        )
+        rows = (await session.execute(text(f"SELECT {columns} FROM pgqueuer ORDER BY id"))).mappings().all()
+
+    ours, theirs = ({**row, "dedupe_key": None} for row in rows)
+    assert ours == theirs
 
 
 async def states(database):
