@@ -1,23 +1,12 @@
 """People who work for a city."""
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-
-
-class Role(StrEnum):
-    """What somebody may do; agent < manager < admin, crew stands beside them."""
-
-    RESIDENT = "resident"
-    CREW = "crew"
-    AGENT = "agent"
-    MANAGER = "manager"
-    ADMIN = "admin"
 
 
 class Staff(Base):

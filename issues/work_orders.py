@@ -18,6 +18,8 @@ class WorkOrder(Base):
         ForeignKeyConstraint(["city_id", "crew_code"], ["crew.city_id", "crew.code"]),
         CheckConstraint("status IN ('planned', 'in_progress', 'done', 'cancelled')", name="status"),
         Index("ix_work_order_day", "city_id", "crew_code", "planned_on", "tour_position", "id"),
+        # The same for all crews.
+        Index("ix_work_order_planned_on", "city_id", "planned_on", "crew_code", "tour_position", "id"),
     )
 
     city_id: Mapped[int] = mapped_column(primary_key=True)

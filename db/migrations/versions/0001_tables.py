@@ -39,6 +39,7 @@ ACCESS = {
         "work_order_photo",
         "follow",
         "staff",
+        "event_note",
         "notice",
         "notification",
         "delivery",
@@ -421,6 +422,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("city_id", "id", name=op.f("pk_issue")),
     )
     op.create_index("ix_issue_city_id_updated_at", "issue", ["city_id", "updated_at", "id"], unique=False)
+    op.create_index(
+        "ix_issue_merged_into",
+        "issue",
+        ["city_id", "merged_into"],
+        unique=False,
+        postgresql_where=sa.text("merged_into IS NOT NULL"),
+    )
     op.create_index("ix_issue_districts", "issue", ["districts"], unique=False, postgresql_using="gin")
     op.create_index(
         "ix_issue_map",
@@ -579,6 +587,23 @@ def upgrade() -> None:
     op.create_index(
         "ix_work_order_day", "work_order", ["city_id", "crew_code", "planned_on", "tour_position", "id"], unique=False
     )
+    op.create_index(
+        "ix_work_order_planned_on",
+        "work_order",
+        ["city_id", "planned_on", "crew_code", "tour_position", "id"],
+        unique=False,
+    )
+    op.create_table(
+        "event_note",
+        sa.Column("city_id", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("public", sa.Boolean(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["city_id", "event_id"], ["event.city_id", "event.id"], name=op.f("fk_event_note_city_id_event_id_event")
+        ),
+        sa.PrimaryKeyConstraint("city_id", "event_id", name=op.f("pk_event_note")),
+    )
     op.create_table(
         "notice",
         sa.Column("city_id", sa.Integer(), nullable=False),
@@ -694,6 +719,8 @@ def downgrade() -> None:
     op.drop_table("report_photo")
     op.drop_geospatial_table("report_personal")
     op.drop_table("notice")
+    op.drop_table("event_note")
+    op.drop_index("ix_work_order_planned_on", table_name="work_order")
     op.drop_index("ix_work_order_day", table_name="work_order")
     op.drop_geospatial_table("work_order")
     op.drop_table("staff")
@@ -713,6 +740,9 @@ def downgrade() -> None:
         ),
     )
     op.drop_index("ix_issue_map", table_name="issue", postgresql_using="gist")
+    op.drop_index(
+        "ix_issue_merged_into", table_name="issue", postgresql_where=sa.text("merged_into IS NOT NULL")
+    )
     op.drop_index("ix_issue_districts", table_name="issue", postgresql_using="gin")
     op.drop_index("ix_issue_city_id_updated_at", table_name="issue")
     op.drop_geospatial_table("issue")
