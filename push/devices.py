@@ -1,12 +1,17 @@
 """Devices: where pushes go."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base
+from db.base import Base, new_id
+from db.credentials import CredentialKind, hash_secret
+from db.tenancy import driver_connection
+from push.channels import AddressKind, Platform
 
 
 class Device(Base):
@@ -30,3 +35,151 @@ class Device(Base):
     push_address: Mapped[str | None]
     refreshed_at: Mapped[datetime]
     created_at: Mapped[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class PushAddress:
+    """Where a provider finds a device."""
+
+    kind: AddressKind
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a device says of itself.
+
+    Attributes:
+        id: Made by the device.
+        secret: Made by the device too; only its hash is kept.
+        locale: The language its person reads, such as ``fr-CA``.
+        push: None where the person allows no pushes, or the platform has none yet.
+    """
+
+    id: UUID
+    secret: str = field(repr=False)
+    platform: Platform
+    locale: str
+    push: PushAddress | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredDevice:
+    """A device as it stands after registering; `created` is false where it only refreshed."""
+
+    id: UUID
+    person_id: UUID
+    created: bool
+
+
+@dataclass(eq=False)
+class DeviceSecretMismatch(Exception):
+    """The device was registered with another secret, or the secret is another's: this caller is not the device."""
+
+    device_id: UUID
+
+
+async def register_device(session: AsyncSession, registration: Registration, *, now: datetime) -> RegisteredDevice:
+    """Register a device, or refresh what is known of it.
+
+    A push address belongs to the device that registered it last; any other loses it. A new device is a person of its
+    own; a known one stays its person's.
+
+    Raises:
+        DeviceSecretMismatch: the caller's secret is not this device's; nothing of the transaction may be committed.
+    """
+    if registration.push is not None:
+        await _take_over_address(session, registration.id, registration.push)
+    device = await _upsert_device(session, registration, now)
+    # After the device's row is locked: of two secrets that come at once, the later sees the earlier.
+    await _claim_secret(session, registration, now)
+    return device
+
+
+async def forget_device(session: AsyncSession, device_id: UUID) -> bool:
+    """Delete a device and its secret; pushes still queued for it are dropped when their turn comes.
+
+    Returns:
+        Whether there was such a device.
+    """
+    connection = await driver_connection(session)
+    await connection.execute(
+        "DELETE FROM credential WHERE kind = %s AND subject = %s", (CredentialKind.DEVICE, device_id)
+    )
+    deleted = await connection.execute("DELETE FROM device WHERE id = %s", (device_id,))
+    return deleted.rowcount == 1
+
+
+async def forget_address(session: AsyncSession, device_id: UUID, *, unless_refreshed_since: datetime) -> bool:
+    """Forget where to push to a device that its provider no longer knows; the device itself stays registered.
+
+    Args:
+        session: Open transaction.
+        device_id: The device.
+        unless_refreshed_since: When the push that was refused was sent. A device that registered later is alive.
+
+    Returns:
+        Whether it has no push address now; false where it registered since and can be pushed to.
+    """
+    connection = await driver_connection(session)
+    await connection.execute(
+        "UPDATE device SET push_kind = NULL, push_address = NULL WHERE id = %s AND refreshed_at <= %s",
+        (device_id, unless_refreshed_since),
+    )
+    # A statement of its own, which sees a registration that the first had to wait for.
+    kept = await connection.execute("SELECT FROM device WHERE id = %s AND push_address IS NOT NULL", (device_id,))
+    return await kept.fetchone() is None
+
+
+async def _take_over_address(session: AsyncSession, device_id: UUID, push: PushAddress) -> None:
+    connection = await driver_connection(session)
+    # Two devices that register one address at once take turns; else the later would break the unique index.
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{push.kind}:{push.value}",))
+    await connection.execute(
+        "UPDATE device SET push_kind = NULL, push_address = NULL"
+        " WHERE push_kind = %s AND push_address = %s AND id <> %s",
+        (push.kind, push.value, device_id),
+    )
+
+
+async def _upsert_device(session: AsyncSession, registration: Registration, now: datetime) -> RegisteredDevice:
+    connection = await driver_connection(session)
+    push = registration.push
+    cursor = await connection.execute(
+        """
+        INSERT INTO device (id, person_id, platform, locale, push_kind, push_address, refreshed_at, created_at)
+        VALUES (%(id)s, %(person_id)s, %(platform)s, %(locale)s, %(push_kind)s, %(push_address)s, %(now)s, %(now)s)
+        ON CONFLICT (id) DO UPDATE SET
+            platform = excluded.platform, locale = excluded.locale, push_kind = excluded.push_kind,
+            push_address = excluded.push_address, refreshed_at = excluded.refreshed_at
+        RETURNING person_id, xmax = 0 -- a row that nobody updated is new
+        """,
+        {
+            "id": registration.id,
+            "person_id": new_id(),
+            "platform": registration.platform,
+            "locale": registration.locale,
+            "push_kind": None if push is None else push.kind,
+            "push_address": None if push is None else push.value,
+            "now": now,
+        },
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - an upsert without a condition always gives its row
+    return RegisteredDevice(registration.id, row[0], created=row[1])
+
+
+async def _claim_secret(session: AsyncSession, registration: Registration, now: datetime) -> None:
+    connection = await driver_connection(session)
+    secret_hash = hash_secret(registration.secret)
+    await connection.execute(
+        "INSERT INTO credential (hash, kind, subject, created_at) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (hash) DO NOTHING",
+        (secret_hash, CredentialKind.DEVICE, registration.id, now),
+    )
+    cursor = await connection.execute(
+        "SELECT hash, kind, subject FROM credential WHERE hash = %s OR (kind = %s AND subject = %s)",
+        (secret_hash, CredentialKind.DEVICE, registration.id),
+    )
+    if await cursor.fetchall() != [(secret_hash, CredentialKind.DEVICE, registration.id)]:
+        raise DeviceSecretMismatch(registration.id)

@@ -1,13 +1,36 @@
-"""The outbox: what is told to whom, and what became of it on each device."""
+"""The outbox: what is told to whom, and what became of it on each device.
 
-from datetime import datetime
+A delivery waits as ``queued`` until its time has come, is leased for a while to whoever sends it, and ends as ``sent``,
+``forgotten`` (the device is gone), ``dead`` (its provider will never take it) or ``expired``. A lease that nobody
+answers for ends by itself: then the delivery is due again.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base
+from db.base import Base, new_id
+from db.tenancy import driver_connection
+from push.channels import AddressKind, Outcome, Platform, SendResult
+from push.devices import forget_address
+
+EXPIRES_AFTER = timedelta(hours=24)
+
+_PERSONS_A_STATEMENT = 1000
+_FIRST_DELAY_S = 10.0
+_LONGEST_DELAY_S = 3600.0
+# How long to leave alone what only an operator can mend: long enough to be no load, short enough to go out soon after.
+_STOP_DELAY_S = 300.0
 
 
 class Notification(Base):
@@ -50,3 +73,288 @@ class Delivery(Base):
     provider_id: Mapped[str | None]
     last_error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A person who is told, and what the notification says to nobody else, such as the id of their own report."""
+
+    person_id: UUID
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedDelivery:
+    """A delivery whose turn it is, with all that sending it takes."""
+
+    id: UUID
+    device_id: UUID
+    attempts: int  # this one included
+    event_id: UUID
+    kind: str
+    params: Mapping[str, Any]
+    expires_at: datetime
+    platform: Platform
+    locale: str
+    address_kind: AddressKind
+    address: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Deliveries that are one sender's until a time.
+
+    Attributes:
+        at: When it was taken.
+        until: When its deliveries fall due again, if their results are not recorded.
+        deliveries: Those to send now.
+        settled: How many whose turn it was need no sending any more: expired, or their device is gone.
+    """
+
+    token: UUID
+    at: datetime
+    until: datetime
+    deliveries: Sequence[LeasedDelivery]
+    settled: int
+
+
+async def queue_notifications(
+    session: AsyncSession,
+    city_id: int,
+    *,
+    event_id: UUID,
+    kind: str,
+    params: Mapping[str, str],
+    recipients: Iterable[Recipient],
+    now: datetime,
+    expires_after: timedelta = EXPIRES_AFTER,
+) -> int:
+    """Queue what an event tells each person, on every device of theirs that takes pushes; each once, however often run.
+
+    Args:
+        session: Open transaction of the city; committed by the caller.
+        city_id: The city.
+        event_id: The event; a person hears of it once.
+        kind: What happened, such as ``resolved``; chooses the words.
+        params: What words and data need, the same for all; nothing personal. Of these ``issue_id``, ``report_id``,
+            ``jurisdiction_id`` and ``status`` reach the app as data.
+        recipients: Who; their own params come on top.
+        now: Time of queuing.
+        expires_after: After this a notification is worth nothing and is not sent any more.
+
+    Returns:
+        How many deliveries were queued; 0 where all had been before.
+    """
+    connection = await driver_connection(session)
+    remaining = iter(recipients)
+    queued = 0
+    # In the order of the persons: two runs for one event then wait for each other instead of dead-locking.
+    while chunk := sorted(islice(remaining, _PERSONS_A_STATEMENT), key=lambda recipient: recipient.person_id):
+        persons = [recipient.person_id for recipient in chunk]
+        subject = {"city": city_id, "event": event_id, "persons": persons, "now": now}
+        await connection.execute(
+            """
+            INSERT INTO notification (city_id, id, event_id, person_id, kind, params, created_at, expires_at)
+            SELECT %(city)s, id, %(event)s, person_id, %(kind)s, params, %(now)s, %(expires)s
+            FROM unnest(%(ids)s::uuid[], %(persons)s::uuid[], %(params)s::jsonb[]) AS told (id, person_id, params)
+            ON CONFLICT (city_id, event_id, person_id) DO NOTHING
+            """,
+            {
+                **subject,
+                "kind": kind,
+                "expires": now + expires_after,
+                "ids": [new_id() for _ in chunk],
+                "params": [Jsonb({**params, **recipient.params}) for recipient in chunk],
+            },
+        )
+        deliveries = await connection.execute(
+            """
+            INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
+            SELECT notification.city_id, gen_random_uuid(), notification.id, device.id, 'queued', 0, %(now)s
+            FROM notification JOIN device USING (person_id)
+            WHERE notification.city_id = %(city)s AND event_id = %(event)s AND person_id = ANY(%(persons)s)
+              AND push_address IS NOT NULL
+            ON CONFLICT (city_id, notification_id, device_id) DO NOTHING
+            """,
+            subject,
+        )
+        queued += deliveries.rowcount
+    return queued
+
+
+async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime, limit: int, lease_s: float) -> Lease:
+    """Take the deliveries that are due longest, past those that another sender is taking.
+
+    Commit before sending: the lease, not a lock, keeps others away. Expired ones, and those whose device is gone, are
+    marked so on the way.
+
+    Args:
+        session: Open transaction of the city; committed by the caller.
+        city_id: The city.
+        now: Due are those whose time is not later.
+        limit: At most so many.
+        lease_s: For how long they are the caller's; longer than sending them can take.
+    """
+    token, until = uuid4(), now + timedelta(seconds=lease_s)
+    connection = await driver_connection(session)
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(
+        """
+        WITH due AS (
+            SELECT id, notification_id, device_id FROM delivery
+            WHERE city_id = %(city)s AND state = 'queued' AND due_at <= %(now)s
+            ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        ), turn AS (
+            SELECT due.id, event_id, kind, params, expires_at, platform, locale, push_kind AS address_kind,
+                   push_address AS address,
+                   CASE WHEN expires_at <= %(now)s THEN 'expired' WHEN push_address IS NULL THEN 'forgotten'
+                        ELSE 'queued' END AS state
+            FROM due JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
+            LEFT JOIN device ON device.id = due.device_id
+        )
+        UPDATE delivery SET
+            state = turn.state,
+            lease = CASE turn.state WHEN 'queued' THEN %(token)s::uuid END,
+            due_at = CASE turn.state WHEN 'queued' THEN %(until)s ELSE delivery.due_at END,
+            attempts = delivery.attempts + (turn.state = 'queued')::integer
+        FROM turn WHERE delivery.city_id = %(city)s AND delivery.id = turn.id
+        RETURNING delivery.id, delivery.device_id, delivery.attempts, turn.event_id, turn.kind, turn.params,
+                  turn.expires_at, turn.platform, turn.locale, turn.address_kind, turn.address, turn.state
+        """,
+        {"city": city_id, "now": now, "limit": limit, "token": token, "until": until},
+    )
+    rows = await cursor.fetchall()
+    deliveries = [_leased(row) for row in rows if row.pop("state") == "queued"]
+    return Lease(token, now, until, deliveries, settled=len(rows) - len(deliveries))
+
+
+async def record_results(
+    session: AsyncSession,
+    city_id: int,
+    lease: Lease,
+    results: Sequence[SendResult],
+    *,
+    now: datetime,
+    jitter: Callable[[], float] = random.random,
+) -> int:
+    """Record what became of leased deliveries, and when those that failed are tried again.
+
+    A delivery whose lease has ended and that another sender took since is left to that sender, unless it was sent.
+
+    Args:
+        session: Open transaction of the city; committed by the caller.
+        city_id: The city.
+        lease: What `lease_deliveries` gave.
+        results: One for each of its deliveries, in order.
+        now: Time of the answers.
+        jitter: Numbers from 0 to 1 that spread the next tries.
+
+    Returns:
+        How many were recorded.
+    """
+    refreshed = await _forget_devices(session, lease, results)
+    endings = [
+        _ending_of(
+            delivery,
+            # Refused at the old address; the device has told its new one since.
+            replace(result, outcome=Outcome.RETRY) if delivery.device_id in refreshed else result,
+            now=now,
+            jitter=jitter(),
+        )
+        for delivery, result in zip(lease.deliveries, results, strict=True)
+    ]
+    connection = await driver_connection(session)
+    recorded = await connection.execute(
+        """
+        UPDATE delivery SET
+            state = ending.state, due_at = coalesce(ending.due_at, delivery.due_at), lease = NULL,
+            provider_id = ending.provider_id, last_error = coalesce(ending.error, delivery.last_error),
+            sent_at = CASE ending.state WHEN 'sent' THEN %(now)s::timestamptz END
+        FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(dues)s::timestamptz[], %(providers)s::text[],
+                    %(errors)s::text[]) AS ending (id, state, due_at, provider_id, error)
+        WHERE delivery.city_id = %(city)s AND delivery.id = ending.id AND delivery.state = 'queued'
+          AND (delivery.lease = %(token)s OR ending.state = 'sent')
+        """,
+        {
+            "city": city_id,
+            "now": now,
+            "token": lease.token,
+            "ids": [delivery.id for delivery in lease.deliveries],
+            "states": [ending.state for ending in endings],
+            "dues": [ending.due_at for ending in endings],
+            "providers": [result.provider_id for result in results],
+            "errors": [result.error for result in results],
+        },
+    )
+    return recorded.rowcount
+
+
+async def next_due_at(session: AsyncSession, city_id: int) -> datetime | None:
+    """Find when the next delivery of a city falls due, those under way counted by the end of their lease.
+
+    Returns:
+        A time, which may lie in the past; None where nothing is queued.
+    """
+    connection = await driver_connection(session)
+    cursor = await connection.execute(
+        "SELECT due_at FROM delivery WHERE city_id = %s AND state = 'queued' ORDER BY due_at LIMIT 1", (city_id,)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+def retry_delay_s(result: SendResult, attempts: int, *, jitter: float) -> float:
+    """Choose how long to wait before a message is tried again.
+
+    Ten seconds at first, doubled each time up to an hour, and up to a quarter more to spread the load; longer where
+    the provider asked for longer, or an operator has to act first. Never less than ten seconds, which FCM asks for.
+
+    Args:
+        result: Of the last try.
+        attempts: How many tries there were, at least 1.
+        jitter: From 0 to 1.
+    """
+    doubled_s = min(_FIRST_DELAY_S * 2.0 ** min(attempts - 1, 20), _LONGEST_DELAY_S)
+    asked_s = max(result.retry_after_s or 0.0, _STOP_DELAY_S if result.outcome.is_stop else 0.0)
+    return max(doubled_s, asked_s) * (1 + jitter / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How one try ended: the delivery's new state, and when it is due again where it stays queued."""
+
+    state: str
+    due_at: datetime | None = None
+
+
+def _ending_of(delivery: LeasedDelivery, result: SendResult, *, now: datetime, jitter: float) -> _Ending:
+    match result.outcome:
+        case Outcome.SENT:
+            return _Ending("sent")
+        case Outcome.FORGET:
+            return _Ending("forgotten")
+        case Outcome.GIVE_UP:
+            return _Ending("dead")
+        case Outcome.RETRY | Outcome.STOP_PROJECT | Outcome.STOP_PLATFORM:
+            due_at = now + timedelta(seconds=retry_delay_s(result, delivery.attempts, jitter=jitter))
+            return _Ending("queued", due_at) if due_at < delivery.expires_at else _Ending("expired")
+
+
+async def _forget_devices(session: AsyncSession, lease: Lease, results: Sequence[SendResult]) -> set[UUID]:
+    """Forget the devices that their provider does not know; gives those that registered since, which it does."""
+    gone = {
+        delivery.device_id
+        for delivery, result in zip(lease.deliveries, results, strict=True)
+        if result.outcome is Outcome.FORGET
+    }
+    # Sorted, so that two senders lock the same devices in the same order.
+    return {
+        device_id
+        for device_id in sorted(gone)
+        if not await forget_address(session, device_id, unless_refreshed_since=lease.at)
+    }
+
+
+def _leased(row: dict[str, Any]) -> LeasedDelivery:
+    platform, address_kind = Platform(row.pop("platform")), AddressKind(row.pop("address_kind"))
+    return LeasedDelivery(**row, platform=platform, address_kind=address_kind)

@@ -1,0 +1,254 @@
+"""Each person once per event on each device; every delivery leased, recorded, accounted for."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from db.base import new_id
+from push.channels import Outcome, SendResult
+from push.devices import forget_device, register_device
+from push.outbox import (
+    Delivery,
+    Notification,
+    Recipient,
+    lease_deliveries,
+    next_due_at,
+    queue_notifications,
+    record_results,
+    retry_delay_s,
+)
+from tests.push.people import CITY, NOON, OTHER_CITY, a_device, a_registration, after
+
+SENT = SendResult(Outcome.SENT, provider_id="projects/p/messages/1")
+RETRY = SendResult(Outcome.RETRY, error="no answer")
+
+
+@pytest.fixture
+async def city(database):
+    """A transaction of the city."""
+    async with database.transaction(CITY) as session:
+        yield session
+
+
+async def tell(session, *persons, city_id=CITY, event_id=None, now=NOON, **how):
+    recipients = [Recipient(person, {"report_id": str(person)}) for person in persons]
+    return await queue_notifications(
+        session, city_id, event_id=event_id or new_id(), kind="resolved", params={"status": "resolved"},
+        recipients=recipients, now=now, **how,
+    )  # fmt: skip
+
+
+async def lease(session, *, now=NOON, limit=100, city_id=CITY):
+    return await lease_deliveries(session, city_id, now=now, limit=limit, lease_s=60)
+
+
+async def the_delivery(session):
+    return (await session.execute(select(Delivery).execution_options(populate_existing=True))).scalar_one()
+
+
+async def test_each_person_hears_of_an_event_once_on_each_device_however_often_it_is_told(city):
+    one = await a_device(city, "phone-1")
+    two = await a_device(city, "phone-2")
+    event_id = new_id()
+
+    first = await tell(city, one.person_id, two.person_id, one.person_id, event_id=event_id)
+    again = await tell(city, two.person_id, one.person_id, event_id=event_id)
+
+    assert (first, again) == (2, 0)
+    assert sorted(delivery.address for delivery in (await lease(city)).deliveries) == ["phone-1", "phone-2"]
+
+
+async def test_a_device_without_a_push_address_gets_no_delivery(city):
+    silent = await a_device(city, None)
+
+    assert await tell(city, silent.person_id) == 0
+    assert (await city.execute(select(Notification.person_id))).scalars().all() == [silent.person_id]
+
+
+async def test_more_persons_than_one_statement_takes_are_all_told(city):
+    devices = [await a_device(city, f"phone-{n}") for n in range(3)]
+    strangers = [new_id() for _ in range(2500)]
+
+    queued = await tell(city, devices[0].person_id, *strangers, devices[1].person_id, devices[2].person_id)
+
+    assert queued == 3
+    assert len((await city.execute(select(Notification.id))).all()) == 2503
+
+
+async def test_what_is_told_to_all_and_to_one_come_together(city):
+    device = await a_device(city, "phone-1")
+    await tell(city, device.person_id)
+
+    [delivery] = (await lease(city)).deliveries
+
+    assert delivery.params == {"status": "resolved", "report_id": str(device.person_id)}
+    assert (delivery.kind, delivery.locale, delivery.attempts) == ("resolved", "fr-CA", 1)
+    assert delivery.expires_at == NOON + timedelta(hours=24)
+
+
+async def test_what_is_leased_is_nobody_elses_until_the_lease_ends(city):
+    for n in range(3):
+        await tell(city, (await a_device(city, f"phone-{n}")).person_id)
+
+    first = await lease(city, limit=2)
+    second = await lease(city, limit=2)
+    third = await lease(city, now=after(59))
+    late = await lease(city, now=after(60))
+
+    assert [len(taken.deliveries) for taken in (first, second, third, late)] == [2, 1, 0, 3]
+    assert {delivery.attempts for delivery in late.deliveries} == {2}
+
+
+async def test_a_lease_waits_for_no_other_sender(database):
+    async with database.transaction(CITY) as session:
+        for n in range(2):
+            await tell(session, (await a_device(session, f"phone-{n}")).person_id)
+
+    async with database.transaction(CITY) as one, database.transaction(CITY) as other:
+        first = await lease(one, limit=1)
+        second = await lease(other, limit=5)
+
+    assert {delivery.id for delivery in first.deliveries}.isdisjoint(delivery.id for delivery in second.deliveries)
+    assert (len(first.deliveries), len(second.deliveries)) == (1, 1)
+
+
+async def test_another_city_sees_and_leases_nothing(database):
+    async with database.transaction(CITY) as session:
+        await tell(session, (await a_device(session, "phone-1")).person_id)
+
+    async with database.transaction(OTHER_CITY) as session:
+        assert (await lease(session, city_id=OTHER_CITY)).deliveries == []
+        assert (await lease(session, city_id=CITY)).deliveries == []
+
+
+async def test_an_expired_notification_is_marked_and_not_sent(city):
+    await tell(city, (await a_device(city, "phone-1")).person_id, expires_after=timedelta(minutes=5))
+
+    taken = await lease(city, now=after(300))
+
+    assert (taken.deliveries, taken.settled) == ([], 1)
+    assert (await the_delivery(city)).state == "expired"
+    assert await next_due_at(city, CITY) is None
+
+
+async def test_a_device_that_left_before_its_turn_is_dropped(city):
+    device = await a_device(city, "phone-1")
+    await tell(city, device.person_id)
+    await forget_device(city, device.id)
+
+    taken = await lease(city)
+
+    assert (taken.deliveries, taken.settled) == ([], 1)
+    assert (await the_delivery(city)).state == "forgotten"
+
+
+@pytest.mark.parametrize(
+    ("result", "state", "due_after_s"),
+    [
+        (SENT, "sent", None),
+        (SendResult(Outcome.GIVE_UP, error="too big"), "dead", None),
+        (SendResult(Outcome.FORGET, error="unregistered"), "forgotten", None),
+        (RETRY, "queued", 10),
+        (SendResult(Outcome.RETRY, error="quota", retry_after_s=90), "queued", 90),
+        (SendResult(Outcome.STOP_PROJECT, error="sender"), "queued", 300),
+        (SendResult(Outcome.STOP_PLATFORM, error="apns"), "queued", 300),
+        (SendResult(Outcome.RETRY, error="quota", retry_after_s=86400), "expired", None),
+    ],
+)
+async def test_an_outcome_decides_what_becomes_of_a_delivery(city, result, state, due_after_s):
+    await tell(city, (await a_device(city, "phone-1")).person_id)
+    taken = await lease(city)
+
+    assert await record_results(city, CITY, taken, [result], now=NOON, jitter=lambda: 0.0) == 1
+
+    delivery = await the_delivery(city)
+    assert (delivery.state, delivery.last_error, delivery.provider_id) == (state, result.error, result.provider_id)
+    assert delivery.sent_at == (NOON if state == "sent" else None)
+    assert await next_due_at(city, CITY) == (None if due_after_s is None else after(due_after_s))
+
+
+async def test_only_a_device_that_its_provider_does_not_know_loses_its_address(city):
+    devices = [await a_device(city, f"phone-{n}") for n in range(5)]
+    await tell(city, *(device.person_id for device in devices))
+    taken = await lease(city)
+    outcomes = [Outcome.FORGET, Outcome.GIVE_UP, Outcome.STOP_PROJECT, Outcome.STOP_PLATFORM, Outcome.RETRY]
+
+    await record_results(city, CITY, taken, [SendResult(outcome) for outcome in outcomes], now=NOON)
+
+    await tell(city, *(device.person_id for device in devices))
+    alive = {delivery.device_id for delivery in (await lease(city)).deliveries}
+    assert alive == {delivery.device_id for delivery in taken.deliveries[1:]}
+
+
+async def test_a_push_refused_at_an_old_address_goes_to_the_one_registered_meanwhile(city):
+    registration = a_registration("phone-old")
+    device = await register_device(city, registration, now=NOON)
+    await tell(city, device.person_id)
+    taken = await lease(city)
+    moved = a_registration("phone-new", device_id=device.id, secret=registration.secret)
+    await register_device(city, moved, now=after(1))
+
+    await record_results(city, CITY, taken, [SendResult(Outcome.FORGET)], now=after(2))
+
+    [again] = (await lease(city, now=after(20))).deliveries
+    assert again.address == "phone-new"
+
+
+async def test_a_late_failure_does_not_disturb_the_sender_who_took_over(city):
+    await tell(city, (await a_device(city, "phone-1")).person_id)
+    lost = await lease(city)
+    current = await lease(city, now=after(60))
+
+    assert await record_results(city, CITY, lost, [RETRY], now=after(61)) == 0
+
+    assert (await the_delivery(city)).lease == current.token
+
+
+async def test_a_late_success_counts_so_that_nobody_sends_again(city):
+    await tell(city, (await a_device(city, "phone-1")).person_id)
+    lost = await lease(city)
+    current = await lease(city, now=after(60))
+
+    assert await record_results(city, CITY, lost, [SENT], now=after(61)) == 1
+    assert await record_results(city, CITY, current, [RETRY], now=after(62)) == 0
+
+    assert (await the_delivery(city)).state == "sent"
+
+
+async def test_an_error_stays_on_record_when_a_delivery_expires(city):
+    await tell(city, (await a_device(city, "phone-1")).person_id, expires_after=timedelta(seconds=9))
+    taken = await lease(city)
+
+    await record_results(city, CITY, taken, [RETRY], now=NOON)
+
+    delivery = await the_delivery(city)
+    assert (delivery.state, delivery.last_error) == ("expired", "no answer")
+
+
+@pytest.mark.parametrize(
+    ("attempts", "retry_after_s", "delay_s"),
+    [(1, None, 10), (2, None, 20), (3, None, 40), (9, None, 2560), (10, None, 3600), (5000, None, 3600),
+     (1, 1, 10), (1, 60, 60), (3, 25, 40), (1, 7200, 7200)],
+)  # fmt: skip
+def test_the_wait_doubles_from_ten_seconds_and_heeds_the_provider(attempts, retry_after_s, delay_s):
+    result = SendResult(Outcome.RETRY, retry_after_s=retry_after_s)
+
+    assert retry_delay_s(result, attempts, jitter=0) == delay_s
+
+
+@given(
+    outcome=st.sampled_from([Outcome.RETRY, Outcome.STOP_PROJECT, Outcome.STOP_PLATFORM]),
+    attempts=st.integers(1, 10_000),
+    retry_after_s=st.none() | st.floats(0, 1e6),
+    jitter=st.floats(0, 1),
+)
+def test_no_message_is_tried_twice_within_ten_seconds_or_before_it_was_asked_for(
+    outcome, attempts, retry_after_s, jitter
+):
+    delay_s = retry_delay_s(SendResult(outcome, retry_after_s=retry_after_s), attempts, jitter=jitter)
+
+    assert delay_s >= max(10, retry_after_s or 0)
+    assert delay_s <= max(3600, retry_after_s or 0) * 1.25
