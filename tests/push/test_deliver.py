@@ -1,0 +1,262 @@
+"""From the outbox to the phone, through Google's library and a real socket: once each, whatever happens between."""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from db.base import new_id
+from db.sessions import DatabaseUnavailable
+from push import deliver
+from push.channels import AddressKind, Outcome, SendResult
+from push.deliver import deliver_due
+from push.outbox import Delivery, Recipient, queue_notifications
+from tests.push.people import CITY, NOON, a_device, after
+
+WORDS = {"fr-CA": ("Votre signalement", "Réglé."), "en-CA": ("Your report", "Fixed.")}
+
+
+def render(kind, params, locale):
+    if "unspeakable" in params:
+        raise KeyError("no words")
+    return WORDS[locale]
+
+
+class Clock:
+    """A time that the test sets."""
+
+    def __init__(self):
+        self.now = NOON
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def run(database, fcm, clock):
+    """Delivers what is due, through FCM unless told otherwise."""
+
+    async def run(channel=fcm, *, through=database, stop=None):
+        channels = {} if channel is None else dict.fromkeys(AddressKind, channel)
+        return await deliver_due(through, CITY, channels, render=render, clock=clock, stop=stop)
+
+    return run
+
+
+async def tell(database, *addresses, event_id=None, locale="fr-CA", expires_after=timedelta(hours=24), **params):
+    async with database.transaction(CITY) as session:
+        devices = [await a_device(session, address, locale=locale) for address in addresses]
+        await queue_notifications(
+            session, CITY, event_id=event_id or new_id(), kind="resolved",
+            params={"issue_id": "an-issue", "status": "resolved", "number": "2026-000001", **params},
+            recipients=[Recipient(device.person_id, {}) for device in devices],
+            now=NOON, expires_after=expires_after,
+        )  # fmt: skip
+
+
+async def states(database):
+    async with database.transaction(CITY) as session:
+        return Counter((await session.execute(select(Delivery.state))).scalars())
+
+
+async def test_each_device_gets_one_push_in_its_language_and_a_second_run_sends_nothing(database, run, stand_in):
+    event_id = new_id()
+    await tell(database, "phone-fr", event_id=event_id)
+    await tell(database, "phone-en", event_id=event_id, locale="en-CA")
+
+    first, second = await run(), await run()
+
+    pushes = {push["address"]: push for push in stand_in.messages()}
+    assert (first.outcomes, second.outcomes) == ({Outcome.SENT: 2}, {})
+    assert pushes["phone-fr"]["notification"] == {"title": "Votre signalement", "body": "Réglé."}
+    assert pushes["phone-en"]["notification"] == {"title": "Your report", "body": "Fixed."}
+    assert {push["collapse_key"] for push in pushes.values()} == {str(event_id)}
+    assert len(stand_in.attempts()) == 2
+
+
+async def test_the_app_gets_the_ids_and_nothing_else(database, run, stand_in):
+    event_id = new_id()
+    await tell(database, "phone-1", event_id=event_id, report_id="a-report", jurisdiction_id="laval.ca")
+
+    await run()
+
+    assert stand_in.messages()[0]["data"] == {
+        "event_id": str(event_id), "issue_id": "an-issue", "report_id": "a-report", "jurisdiction_id": "laval.ca",
+        "kind": "resolved", "status": "resolved",
+    }  # fmt: skip
+
+
+async def test_a_push_is_kept_for_a_phone_that_is_off_no_longer_than_it_is_worth(database, run, stand_in, clock):
+    await tell(database, "phone-1", expires_after=timedelta(hours=2))
+    clock.now = after(3600)
+
+    await run()
+
+    assert stand_in.messages()[0]["message"]["android"]["ttl"] == "3600s"
+
+
+async def test_a_push_that_failed_goes_out_later_under_the_same_collapse_key(database, run, stand_in, clock):
+    await tell(database, "phone-1")
+    stand_in.fail("UNAVAILABLE")
+
+    failed = await run()
+    too_early = await run()
+    clock.now = failed.next_due_at
+    again = await run()
+
+    assert (failed.outcomes, too_early.outcomes, again.outcomes) == ({Outcome.RETRY: 1}, {}, {Outcome.SENT: 1})
+    assert after(10) <= failed.next_due_at <= after(12.5)
+    assert [attempt["status"] for attempt in stand_in.attempts()] == [503, 200]
+    assert len({attempt["collapse_key"] for attempt in stand_in.attempts()}) == 1
+
+
+async def test_one_dead_device_stops_nobody_elses_push(database, run, stand_in):
+    stand_in.fail("UNREGISTERED", count=None, address="dead")
+    await tell(database, "phone-1", "dead", "phone-2")
+
+    done = await run()
+
+    assert done.outcomes == {Outcome.SENT: 2, Outcome.FORGET: 1}
+    assert done.next_due_at is None
+    assert await states(database) == {"sent": 2, "forgotten": 1}
+
+
+async def test_words_that_cannot_be_written_cost_nobody_else_theirs(database, run, stand_in):
+    await tell(database, "phone-1", unspeakable="yes")
+    await tell(database, "phone-2")
+
+    done = await run()
+
+    assert done.outcomes == {Outcome.GIVE_UP: 1, Outcome.SENT: 1}
+    assert [push["address"] for push in stand_in.messages()] == ["phone-2"]
+
+
+async def test_after_a_kill_between_answer_and_record_one_copy_goes_out_once_the_lease_ends(
+    database, run, fcm, stand_in, clock
+):
+    class Killed(BaseException):
+        pass
+
+    class KilledAfterSending:
+        async def send(self, messages):
+            await fcm.send(messages)
+            raise Killed
+
+    await tell(database, "phone-1", "phone-2")
+    with pytest.raises(Killed):
+        await run(KilledAfterSending())
+
+    clock.now = after(59)
+    waiting = await run()
+    clock.now = waiting.next_due_at
+    await run()
+    await run()
+
+    by_phone = Counter((push["address"], push["collapse_key"]) for push in stand_in.messages())
+    assert (waiting.outcomes, waiting.next_due_at) == ({}, after(60))
+    assert sorted(by_phone.values()) == [2, 2]
+    assert await states(database) == {"sent": 2}
+
+
+async def test_a_restart_of_the_database_after_sending_sends_nothing_twice(database, run, stand_in, monkeypatch):
+    monkeypatch.setattr(deliver, "_RECORD_AGAIN_S", 0)
+
+    class Restarting:
+        """Fails the first two transactions that would record."""
+
+        begun = 0
+
+        @asynccontextmanager
+        async def transaction(self, city_id):
+            self.begun += 1
+            if self.begun in (2, 3):
+                raise DatabaseUnavailable
+            async with database.transaction(city_id) as session:
+                yield session
+
+    await tell(database, "phone-1")
+
+    done = await run(through=Restarting())
+    await run()
+
+    assert done.outcomes == {Outcome.SENT: 1}
+    assert len(stand_in.attempts()) == 1
+    assert await states(database) == {"sent": 1}
+
+
+async def test_many_senders_at_once_send_each_push_once(database, run, stand_in):
+    await tell(database, *(f"phone-{n}" for n in range(450)))
+
+    runs = await asyncio.gather(*(run() for _ in range(3)))
+
+    assert sum(done.outcomes[Outcome.SENT] for done in runs) == 450
+    assert Counter(push["address"] for push in stand_in.attempts()) == {f"phone-{n}": 1 for n in range(450)}
+
+
+async def test_no_transaction_is_open_while_the_provider_is_asked(database, owner, run):
+    class Watching:
+        open_transactions = None
+
+        async def send(self, messages):
+            async with owner.transaction() as session:
+                self.open_transactions = await session.scalar(
+                    text(
+                        "SELECT count(*) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+                        " AND backend_type = 'client backend'"
+                    )
+                )
+            return [SendResult(Outcome.SENT, provider_id="x") for _ in messages]
+
+    await tell(database, "phone-1")
+    watching = Watching()
+
+    await run(watching)
+
+    assert watching.open_transactions == 0
+
+
+async def test_without_a_channel_pushes_wait_and_nobody_is_forgotten(database, run, stand_in, clock):
+    await tell(database, "phone-1")
+
+    unset = await run(None)
+    clock.now = unset.next_due_at
+    await run()
+
+    assert unset.outcomes == {Outcome.STOP_PROJECT: 1}
+    assert unset.next_due_at >= after(300)
+    assert [push["address"] for push in stand_in.messages()] == ["phone-1"]
+
+
+async def test_expired_pushes_do_not_hide_those_behind_them(database, run, stand_in, clock):
+    await tell(database, *(f"late-{n}" for n in range(120)), expires_after=timedelta(seconds=30))
+    await tell(database, "phone-1")
+    clock.now = after(30)
+
+    await run()
+
+    assert [push["address"] for push in stand_in.attempts()] == ["phone-1"]
+    assert await states(database) == {"expired": 120, "sent": 1}
+
+
+async def test_a_run_that_is_told_to_stop_ends_after_its_batch(database, run):
+    class StoppingAfterOne:
+        async def send(self, messages):
+            stop.set()
+            return [SendResult(Outcome.SENT, provider_id="x") for _ in messages]
+
+    stop = asyncio.Event()
+    await tell(database, *(f"phone-{n}" for n in range(150)))
+
+    done = await run(StoppingAfterOne(), stop=stop)
+
+    assert done.outcomes == {Outcome.SENT: 100}
+    assert done.next_due_at == NOON
