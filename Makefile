@@ -1,0 +1,54 @@
+# The front door. Every target installs what it needs first; a second run finds it there and needs no network.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lock clean bench-intake bench-where bench-plans drill-crash
+
+BIN := .venv/bin
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.runtime ## Run Jalon with Montréal and Laval, tell the story, keep serving (Ctrl-C stops)
+	@exec $(BIN)/jalon demo
+
+test: .venv/.dev ## Run all tests
+	@$(BIN)/pytest -n 2 --dist worksteal
+
+check: .venv/.dev ## Lint, types, import contracts, migrations against tables
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/jalon db check
+
+format: .venv/.dev ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench-intake: .venv/.dev ## Reports a second, beside bare PostgreSQL
+	$(BIN)/python -m bench.intake
+
+bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
+	$(BIN)/python -m bench.where
+
+bench-plans: .venv/.dev ## Plans of the searches on a million rows
+	$(BIN)/python -m bench.plans
+
+drill-crash: .venv/.dev ## Kill API and worker 30 times under load
+	$(BIN)/python -m bench.crash
+
+lock: .venv/.dev ## Write the lock files anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --group build pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	echo uv | $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url - -o requirements-uv.lock
+
+clean: ## Remove what set-up and tools made here (data folders stay)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+
+.venv/.runtime: requirements.lock requirements-uv.lock pyproject.toml bin/setup
+	@bin/setup runtime
+
+.venv/.dev: requirements-dev.lock requirements-uv.lock pyproject.toml bin/setup
+	@bin/setup dev
