@@ -18,6 +18,10 @@ from geo.points import LonLat, MetresPerDegree, longitude_difference
 _METRES_PER_LATITUDE_DEGREE_AT_LEAST = 110_574.0
 
 
+# The version of each city, by its number, ascending.
+AtlasVersion = tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CityProfile:
     """What is known of a city besides its polygons.
@@ -152,6 +156,11 @@ class Atlas:
         self.cities = sorted(cities, key=lambda city: city.jurisdiction_id)
         self._by_id = {city.id: city for city in self.cities}
         self._by_jurisdiction = {city.jurisdiction_id: city for city in self.cities}
+
+    @property
+    def version(self) -> AtlasVersion:
+        """What it was read from; compare with `geo.cities.atlas_version` to see whether it is out of date."""
+        return tuple(sorted((city.id, city.profile.version) for city in self.cities))
 
     def by_id(self, city_id: int) -> CityMap | None:
         """The city with a number, if it is loaded."""

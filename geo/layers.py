@@ -94,9 +94,10 @@ class _Cell:
 class LayerMap:
     """The districts of one layer, for looking up positions; immutable but for the cells it has cut."""
 
-    def __init__(self, code: str, districts: Sequence[DistrictShape]) -> None:
+    def __init__(self, code: str, districts: Sequence[DistrictShape], *, names: Mapping[str, str]) -> None:
         """Index districts; where several hold a position, the smaller wins, then the lower code."""
         self.code = code
+        self.names = names
         self.districts = sorted(districts, key=lambda district: (_area_m2(district.polygon), district.code))
         self._polygons = np.array([district.polygon for district in self.districts], dtype=object)
         shapely.prepare(self._polygons)

@@ -2,9 +2,40 @@
 
 from geoalchemy2 import Geography, WKBElement
 from sqlalchemy import ForeignKey, Index
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.tenancy import driver_connection
+from geo.points import LonLat
+
+# Beyond these a name would mislead: across the street is near enough for a number, the next block for a street.
+_ADDRESS_WITHIN_M = 30.0
+_STREET_WITHIN_M = 60.0
+
+# COALESCE looks at streets only where there is no address; the id makes the order total. The driver sends a small
+# number as a smallint: without the cast btree_gist leaves the city out of the index condition. Plain SQL on the
+# driver, for this is on the way of every report.
+_NEAREST = """
+WITH here AS (SELECT ST_SetSRID(ST_MakePoint(%(lon)s, %(lat)s), 4326)::geography AS place)
+SELECT COALESCE(
+    (SELECT ARRAY[address.number, address.street] FROM address
+     WHERE address.city_id = %(city_id)s::integer
+       AND ST_DWithin(address.place, (SELECT place FROM here), %(address_m)s, false)
+     ORDER BY address.place <-> (SELECT place FROM here), address.id LIMIT 1),
+    (SELECT ARRAY[NULL, street.name] FROM street
+     WHERE street.city_id = %(city_id)s::integer
+       AND ST_DWithin(street.line, (SELECT place FROM here), %(street_m)s, false)
+     ORDER BY street.line <-> (SELECT place FROM here), street.id LIMIT 1)
+)
+"""
+
+# After a civic number, French writes what kind of street it is with a small letter: 1234, rue Saint-Denis.
+_STREET_KINDS = frozenset({
+    "allée", "autoroute", "avenue", "boulevard", "carré", "carrefour", "chemin", "côte", "cours", "croissant",
+    "esplanade", "impasse", "mail", "montée", "parc", "passage", "place", "pont", "promenade", "quai", "rang",
+    "rond-point", "route", "rue", "ruelle", "sentier", "square", "terrasse", "tunnel", "voie",
+})  # fmt: skip
 
 
 class Street(Base):
@@ -31,3 +62,35 @@ class Address(Base):
     number: Mapped[str]
     street: Mapped[str]
     place: Mapped[WKBElement] = mapped_column(Geography("POINT", srid=4326, spatial_index=False))
+
+
+async def nearest_address(session: AsyncSession, city_id: int, at: LonLat) -> str | None:
+    """Describe a position in words: the nearest address within 30 m, else the nearest street within 60 m.
+
+    Returns:
+        Such as `1234, rue Saint-Denis` or `Rue Rachel Est`; None where nothing is near enough.
+    """
+    connection = await driver_connection(session)
+    cursor = await connection.execute(
+        _NEAREST,
+        {
+            "city_id": city_id,
+            "lon": at.lon,
+            "lat": at.lat,
+            "address_m": _ADDRESS_WITHIN_M,
+            "street_m": _STREET_WITHIN_M,
+        },
+    )
+    row = await cursor.fetchone()
+    if row is None or row[0] is None:
+        return None
+    number, street = row[0]
+    return write_address(number, street) if number else str(street)
+
+
+def write_address(number: str, street: str) -> str:
+    """Write a civic number and a street as French does: `1234, rue Saint-Denis`, `12, 25e Avenue`."""
+    kind, separator, rest = street.partition(" ")
+    if kind.lower() in _STREET_KINDS:
+        street = f"{kind.lower()}{separator}{rest}"
+    return f"{number}, {street}"

@@ -1,0 +1,97 @@
+"""Seams between districts: published borders rarely meet exactly, and a resident may stand in between.
+
+Districts drawn one by one leave gaps and overlaps a few metres wide. A gap that is narrow everywhere is nobody's
+on paper only; it is given to the district it shares most of its border with. Overlaps are left: `geo.layers`
+decides them the same way every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from pyproj import Geod
+from shapely.geometry.base import BaseGeometry
+
+from geo.points import MetresPerDegree
+
+_EARTH = Geod(ellps="WGS84")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two polygons of a coverage that share ground.
+
+    Attributes:
+        first: Position of one in the coverage.
+        second: Position of the other, higher.
+        area_m2: How much they share.
+    """
+
+    first: int
+    second: int
+    area_m2: float
+
+
+def area_m2(polygon: BaseGeometry) -> float:
+    """Geodesic area of a polygon in WGS 84 degrees; 0 for an empty one."""
+    return 0.0 if polygon.is_empty else abs(float(_EARTH.geometry_area_perimeter(polygon)[0]))
+
+
+def close_gaps(
+    polygons: Sequence[BaseGeometry], *, around: Sequence[BaseGeometry] = (), width_m: float
+) -> tuple[list[BaseGeometry], list[float]]:
+    """Give the narrow gaps between polygons to the polygons.
+
+    Args:
+        polygons: Valid polygons in WGS 84 degrees.
+        around: Polygons that bound gaps too, but are given nothing.
+        width_m: A gap is closed if nowhere wider than this.
+
+    Returns:
+        The polygons in the same order, as MultiPolygons, and the areas in square metres of the gaps closed.
+    """
+    closed = list(polygons)
+    areas_m2 = []
+    for gap in _holes(shapely.union_all([*polygons, *around])):
+        if not _is_narrow(gap, width_m):
+            continue
+        shared = shapely.length(shapely.intersection(shapely.boundary(gap), polygons))
+        taker = int(np.argmax(shared))
+        if shared[taker] > 0.0:
+            closed[taker] = _multi(shapely.union(closed[taker], gap))
+            areas_m2.append(area_m2(gap))
+    return closed, areas_m2
+
+
+def find_overlaps(polygons: Sequence[BaseGeometry], *, at_least_m2: float) -> list[Overlap]:
+    """Find polygons that share more ground than an area, in the order of the polygons."""
+    tree = shapely.STRtree(polygons)
+    overlaps = []
+    for first, second in sorted(zip(*tree.query(polygons, predicate="intersects"), strict=True)):
+        if first < second:
+            shared_m2 = area_m2(shapely.intersection(polygons[first], polygons[second]))
+            if shared_m2 >= at_least_m2:
+                overlaps.append(Overlap(int(first), int(second), shared_m2))
+    return overlaps
+
+
+def merge(polygons: Sequence[BaseGeometry]) -> BaseGeometry:
+    """The ground of several polygons together, as a MultiPolygon."""
+    return _multi(shapely.union_all(polygons))
+
+
+def _holes(coverage: BaseGeometry) -> list[BaseGeometry]:
+    return [shapely.Polygon(ring) for part in shapely.get_parts(coverage) for ring in part.interiors]
+
+
+def _is_narrow(gap: BaseGeometry, width_m: float) -> bool:
+    scale = MetresPerDegree.around(gap.centroid.y)
+    in_metres = shapely.transform(gap, lambda degrees: degrees * (scale.lon, scale.lat))
+    return bool(in_metres.buffer(-width_m / 2.0).is_empty)
+
+
+def _multi(shape: BaseGeometry) -> BaseGeometry:
+    return shapely.MultiPolygon([part for part in shapely.get_parts(shape) if part.geom_type == "Polygon"])

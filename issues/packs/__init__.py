@@ -1,0 +1,1 @@
+"""City packs: what makes an installation serve a city, as files that the city itself can keep."""

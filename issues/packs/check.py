@@ -1,0 +1,110 @@
+"""Checking a city pack: all that is wrong with it, at once, before anything touches the database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from issues.packs.pack import Pack
+from issues.packs.places import read_places
+from issues.packs.problems import Findings, Problem
+from issues.packs.routes import ROUTES, check_routes, expand_routes
+from issues.packs.schema import FORMAT_VERSION, CitySheet, DepartmentsSheet, ServicesSheet
+from issues.packs.sheets import read_routes, read_sheet
+
+CITY, SERVICES, DEPARTMENTS = "city.yml", "services.yml", "departments.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class PackReport:
+    """What checking a pack found.
+
+    Attributes:
+        problems: All of them, in the order of the files; empty for a spotless pack.
+        pack: The pack, ready to load; None where a problem is an error.
+    """
+
+    problems: Sequence[Problem]
+    pack: Pack | None
+
+
+def check_pack(folder: Path) -> PackReport:
+    """Read and check a pack; repairs what can be repaired and says so. Never raises for what is in the files."""
+    findings = Findings()
+    city = read_sheet(folder, CITY, CitySheet, findings)
+    services = read_sheet(folder, SERVICES, ServicesSheet, findings)
+    departments = read_sheet(folder, DEPARTMENTS, DepartmentsSheet, findings)
+    routes = read_routes(folder, ROUTES, findings)
+    if city:
+        _check_city(city, findings)
+    if services:
+        _check_services(services, findings)
+    if departments:
+        _check_departments(departments, findings)
+    places = read_places(folder, city, findings) if city else None
+    if not (city and services and departments and places):
+        return PackReport(findings.problems, None)
+    rules = expand_routes(routes, city.responsible_layer)
+    check_routes(rules, services, departments, places.layers, findings)
+    pack = Pack(
+        sha256=_fingerprint(folder, city),
+        city=city,
+        services=services,
+        departments=departments,
+        routes=[rule for _, rule in rules],
+        places=places,
+    )
+    return PackReport(findings.problems, None if findings.fatal else pack)
+
+
+def _check_city(city: CitySheet, findings: Findings) -> None:
+    codes = [layer.code for layer in city.layers]
+    findings.error_if_repeated(CITY, "the layer", ((f"layers[{i}]", code) for i, code in enumerate(codes)))
+    if city.responsible_layer not in codes:
+        findings.error(CITY, "responsible_layer", f"there is no layer {city.responsible_layer}")
+    for layer in city.layers:
+        if isinstance(layer.columns.names, dict):
+            for language in sorted({"fr", "en"} - set(layer.columns.names)):
+                findings.error(CITY, f"layer {layer.code}, columns.names", f"no column is given for {language}")
+
+
+def _check_services(sheet: ServicesSheet, findings: Findings) -> None:
+    groups = ((f"group {group.code}", group.code) for group in sheet.groups)
+    findings.error_if_repeated(SERVICES, "the group", groups)
+    pairs = ((f"{group.code}, {service.code}", service.code) for group in sheet.groups for service in group.services)
+    findings.error_if_repeated(SERVICES, "the service", pairs)
+    services = {service.code: service for group in sheet.groups for service in group.services}
+    for code, service in services.items():
+        for sibling in service.siblings:
+            if sibling not in services or sibling == code:
+                findings.error(SERVICES, f"{code}, siblings", f"{sibling} is no other service")
+            elif code not in services[sibling].siblings:
+                findings.note(SERVICES, f"{code}, siblings", f"{sibling} does not name {code} in turn")
+        questions = ((f"{code}, {attribute.code}", attribute.code) for attribute in service.attributes)
+        findings.error_if_repeated(SERVICES, "the question", questions)
+        for attribute in service.attributes:
+            answers = ((f"{code}, {attribute.code}", value.code) for value in attribute.values)
+            findings.error_if_repeated(SERVICES, "the answer", answers)
+
+
+def _check_departments(sheet: DepartmentsSheet, findings: Findings) -> None:
+    departments = ((f"department {department.code}", department.code) for department in sheet.departments)
+    findings.error_if_repeated(DEPARTMENTS, "the department", departments)
+    crews = (
+        (f"{department.code}, {crew.code}", crew.code) for department in sheet.departments for crew in department.crews
+    )
+    findings.error_if_repeated(DEPARTMENTS, "the crew", crews)
+
+
+def _fingerprint(folder: Path, city: CitySheet) -> str:
+    """One hash over all files of the pack and the way they are read."""
+    sources = [*city.layers, city.outline, city.neighbours, city.streets, city.addresses]
+    names = {CITY, SERVICES, DEPARTMENTS, ROUTES, *(source.file for source in sources if source)}
+    whole = hashlib.sha256(f"{FORMAT_VERSION}".encode())
+    for name in sorted(names):
+        path = folder / name
+        content = path.read_bytes() if path.is_file() else b""
+        whole.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\0".encode())
+    return whole.hexdigest()

@@ -1,0 +1,264 @@
+"""Loading a city pack into the database: all of it or nothing, and as often as one likes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import shapely
+from psycopg import AsyncConnection, sql
+from psycopg.types.json import Jsonb
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.tenancy import APP_ROLE, driver_connection
+from geo.cities import City
+from geo.districts import ALWAYS
+from issues.packs.pack import Pack
+from issues.packs.schema import ServicesSheet
+
+# Told the name of a step, how many of them are done, and how many there are.
+Progress = Callable[[str, int, int], None]
+
+_STEPS = ("city", "services", "departments", "districts", "streets", "addresses", "routes")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOutcome:
+    """What loading a pack did.
+
+    Attributes:
+        city_id: The city's number, the same at each load.
+        changed: Whether anything was written; false where this very pack had been loaded before.
+    """
+
+    city_id: int
+    changed: bool
+
+
+async def load_pack(
+    session: AsyncSession, pack: Pack, *, now: datetime, progress: Progress = lambda _step, _done, _all: None
+) -> LoadOutcome:
+    """Write a pack's city into the database, or bring it up to date.
+
+    The city keeps its number, and its services, departments and crews their rows: issues name them, so that what
+    the pack no longer lists stays, no longer offered. Districts, streets, addresses and routes are replaced. Two
+    loads of one city wait for each other. Processes that serve the city see its new version and read it anew.
+
+    Args:
+        session: Open transaction of the role that owns the tables; flushed here, committed by the caller.
+        pack: A checked pack.
+        now: Timezone-aware time, stored with the city.
+        progress: Told of each step as it begins, and once at the end.
+    """
+    connection = await driver_connection(session)
+    city_id, changed = await _write_city(session, pack, now)
+    if changed:
+        writers = (
+            _write_services,
+            _write_departments,
+            _write_districts,
+            _write_streets,
+            _write_addresses,
+            _write_routes,
+        )
+        for done, (step, write) in enumerate(zip(_STEPS[1:], writers, strict=True), start=1):
+            progress(step, done, len(_STEPS))
+            await write(connection, city_id, pack)
+        # Until the server looks by itself, it would plan for empty tables.
+        await connection.execute("ANALYZE city, service, route, district, neighbour, street, address")
+    progress("done", len(_STEPS), len(_STEPS))
+    return LoadOutcome(city_id, changed)
+
+
+async def _write_city(session: AsyncSession, pack: Pack, now: datetime) -> tuple[int, bool]:
+    """Insert or update the city's own row; no other load of this city gets past here until this one has ended."""
+    connection = await driver_connection(session)
+    jurisdiction_id = pack.city.jurisdiction_id
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"city pack {jurisdiction_id}"])
+    known = (
+        await session.execute(select(City.id, City.pack_sha256).where(City.jurisdiction_id == jurisdiction_id))
+    ).one_or_none()
+    if known is not None and known.pack_sha256 == pack.sha256:
+        return known.id, False
+    facts = _city_facts(pack, now)
+    if known is None:
+        added = await session.execute(insert(City).values(**facts, version=1).returning(City.id))
+        city_id = added.scalar_one()
+    else:
+        city_id = known.id
+        await session.execute(update(City).where(City.id == city_id).values(**facts, version=City.version + 1))
+    await _make_numbers(connection, city_id)
+    return city_id, True
+
+
+def _city_facts(pack: Pack, now: datetime) -> dict[str, Any]:
+    city = pack.city
+    return {
+        "jurisdiction_id": city.jurisdiction_id,
+        "names": city.names,
+        "timezone": city.timezone,
+        "locale": city.locale,
+        "outline": _ewkb(pack.places.outline),
+        "settings": {
+            "photos": city.photos.value,
+            "texts": city.texts.value,
+            "holidays": [day.isoformat() for day in sorted(city.holidays)],
+        },
+        "pack_sha256": pack.sha256,
+        "loaded_at": now,
+    }
+
+
+async def _make_numbers(connection: AsyncConnection, city_id: int) -> None:
+    """Make the sequence that numbers the city's reports; a counter that exists goes on counting."""
+    sequence = sql.Identifier(number_sequence(city_id))
+    await connection.execute(sql.SQL("CREATE SEQUENCE IF NOT EXISTS {}").format(sequence))
+    await connection.execute(sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(sequence, sql.Identifier(APP_ROLE)))
+
+
+def number_sequence(city_id: int) -> str:
+    """Name of the sequence that a city's reports are numbered from."""
+    return f"report_number_{city_id:d}"
+
+
+async def _write_services(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    rows = list(_service_rows(city_id, pack.services))
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            """
+            INSERT INTO service (city_id, code, position, names, group_code, group_names, keywords, private, siblings,
+                radius_m, window_days, join_threshold, joins, deadline_days, attributes, offered)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)
+            ON CONFLICT (city_id, code) DO UPDATE SET
+                position = excluded.position, names = excluded.names, group_code = excluded.group_code,
+                group_names = excluded.group_names, keywords = excluded.keywords, private = excluded.private,
+                siblings = excluded.siblings, radius_m = excluded.radius_m, window_days = excluded.window_days,
+                join_threshold = excluded.join_threshold, joins = excluded.joins,
+                deadline_days = excluded.deadline_days, attributes = excluded.attributes, offered = true
+            """,
+            rows,
+        )
+    await connection.execute(
+        "UPDATE service SET offered = false WHERE city_id = %s AND code <> ALL (%s) AND offered",
+        [city_id, [row[1] for row in rows]],
+    )
+
+
+def _service_rows(city_id: int, sheet: ServicesSheet) -> Iterable[tuple[Any, ...]]:
+    position = 0
+    for group in sheet.groups:
+        for service in group.services:
+            position += 1
+            match = sheet.match_of(service)
+            yield (
+                city_id, service.code, position, Jsonb(service.names), group.code, Jsonb(group.names),
+                service.keywords, service.private, service.siblings, match.radius_m, match.window_days,
+                match.threshold, match.joins.value, sheet.deadline_days_of(service),
+                Jsonb([attribute.model_dump(mode="json") for attribute in service.attributes]),
+            )  # fmt: skip
+
+
+async def _write_departments(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    departments = pack.departments.departments
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            """
+            INSERT INTO department (city_id, code, names) VALUES (%s, %s, %s)
+            ON CONFLICT (city_id, code) DO UPDATE SET names = excluded.names
+            """,
+            [(city_id, department.code, Jsonb(department.names)) for department in departments],
+        )
+        await cursor.executemany(
+            """
+            INSERT INTO crew (city_id, code, names, department_code) VALUES (%s, %s, %s, %s)
+            ON CONFLICT (city_id, code) DO UPDATE
+            SET names = excluded.names, department_code = excluded.department_code
+            """,
+            [
+                (city_id, crew.code, Jsonb(crew.names), department.code)
+                for department in departments
+                for crew in department.crews
+            ],
+        )
+
+
+async def _write_districts(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    await connection.execute("DELETE FROM neighbour WHERE city_id = %s", [city_id])
+    await connection.execute("DELETE FROM layer WHERE city_id = %s", [city_id])  # and with it its districts
+    layers = pack.places.layers
+    await _copy(
+        connection,
+        "COPY layer (city_id, code, names, position, responsible) FROM STDIN",
+        ((city_id, layer.code, _json(layer.names), i, layer.responsible) for i, layer in enumerate(layers, start=1)),
+    )
+    await _copy(
+        connection,
+        "COPY district (city_id, layer, code, valid_from, valid_to, names, polygon) FROM STDIN",
+        (
+            (city_id, layer.code, d.code, d.valid_from or ALWAYS, d.valid_to, _json(d.names), _ewkb(d.polygon))
+            for layer in layers
+            for d in layer.districts
+        ),
+    )
+    await _copy(
+        connection,
+        "COPY neighbour (city_id, code, names, outline) FROM STDIN",
+        ((city_id, other.code, _json(other.names), _ewkb(other.outline)) for other in pack.places.neighbours),
+    )
+
+
+async def _write_streets(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    await connection.execute("DELETE FROM street WHERE city_id = %s", [city_id])
+    await _copy(
+        connection,
+        "COPY street (city_id, id, name, kind, line) FROM STDIN",
+        (
+            (city_id, number, street.name, street.kind, _ewkb(street.line))
+            for number, street in enumerate(pack.places.streets, start=1)
+        ),
+    )
+
+
+async def _write_addresses(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    await connection.execute("DELETE FROM address WHERE city_id = %s", [city_id])
+    await _copy(
+        connection,
+        "COPY address (city_id, id, number, street, place) FROM STDIN",
+        (
+            (city_id, number, address.number, address.street, _ewkb(shapely.Point(address.at.lon, address.at.lat)))
+            for number, address in enumerate(pack.places.addresses, start=1)
+        ),
+    )
+
+
+async def _write_routes(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    await connection.execute("DELETE FROM route WHERE city_id = %s", [city_id])
+    await _copy(
+        connection,
+        "COPY route (city_id, position, service_code, group_code, layer, district_code, department_code, crew_code)"
+        " FROM STDIN",
+        (
+            (city_id, position, rule.service, rule.group, rule.layer, rule.district, rule.department, rule.crew)
+            for position, rule in enumerate(pack.routes, start=1)
+        ),
+    )
+
+
+async def _copy(connection: AsyncConnection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        for row in rows:
+            await copy.write_row(row)
+
+
+def _json(names: Any) -> str:
+    return json.dumps(dict(names), ensure_ascii=False)
+
+
+def _ewkb(shape: BaseGeometry) -> str:
+    """A shape as PostGIS reads it from text: hexadecimal, with its coordinate system."""
+    return str(shapely.to_wkb(shapely.set_srid(shape, 4326), hex=True, include_srid=True))

@@ -1,0 +1,85 @@
+"""A city pack, read and sound: what `check` makes of the files and `load` puts into the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shapely.geometry.base import BaseGeometry
+
+from geo.atlas import NeighbourShape
+from geo.layers import DistrictShape
+from geo.points import LonLat
+from issues.packs.schema import CitySheet, DepartmentsSheet, ServicesSheet
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShapes:
+    """A layer and its districts."""
+
+    code: str
+    names: Mapping[str, str]
+    responsible: bool
+    districts: Sequence[DistrictShape]
+
+
+@dataclass(frozen=True, slots=True)
+class StreetLine:
+    """A piece of a named street, in WGS 84 degrees."""
+
+    name: str
+    kind: str
+    line: BaseGeometry
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPoint:
+    """A civic number on a street."""
+
+    number: str
+    street: str
+    at: LonLat
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """One rule of who is responsible; None matches anything. The first that matches decides."""
+
+    service: str | None
+    group: str | None
+    layer: str | None
+    district: str | None
+    department: str
+    crew: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """All that a pack knows of its city's ground."""
+
+    layers: Sequence[LayerShapes]
+    outline: BaseGeometry
+    neighbours: Sequence[NeighbourShape]
+    streets: Sequence[StreetLine]
+    addresses: Sequence[AddressPoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack without errors.
+
+    Attributes:
+        sha256: Of all its files and of the format, in hexadecimal; the same pack has the same.
+        city: `city.yml`.
+        services: `services.yml`.
+        departments: `departments.yml`.
+        routes: The rules of `routes.csv`, one for each service or group and each district.
+        places: Its polygons, streets and addresses.
+    """
+
+    sha256: str
+    city: CitySheet
+    services: ServicesSheet
+    departments: DepartmentsSheet
+    routes: Sequence[RouteRule]
+    places: Places

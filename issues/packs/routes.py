@@ -1,0 +1,121 @@
+"""The rules of who is responsible: read from the lines of a pack, and whether they leave anybody without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from issues.packs.pack import LayerShapes, RouteRule
+from issues.packs.problems import Findings
+from issues.packs.schema import DepartmentsSheet, RouteSheet, ServicesSheet
+
+ROUTES = "routes.csv"
+ANYTHING = "*"
+_GROUP = "group:"
+
+Rules = Sequence[tuple[int, RouteRule]]
+
+
+def expand_routes(lines: Iterable[tuple[int, RouteSheet]], responsible_layer: str) -> list[tuple[int, RouteRule]]:
+    """Write out the lists in lines of routes as rules of one service and one district, in order.
+
+    Returns:
+        The rules, each with the number of the line it comes from.
+    """
+    rules = []
+    for line, route in lines:
+        for services in route.services.split():
+            group = services.removeprefix(_GROUP) if services.startswith(_GROUP) else None
+            service = services if group is None and services != ANYTHING else None
+            for district in route.districts.split():
+                layer, code = _district(district, responsible_layer)
+                rules.append((line, RouteRule(service, group, layer, code, route.department, route.crew)))
+    return rules
+
+
+def check_routes(
+    rules: Rules,
+    services: ServicesSheet,
+    departments: DepartmentsSheet,
+    layers: Sequence[LayerShapes],
+    findings: Findings,
+) -> None:
+    """Add what is wrong with rules: names that lead nowhere, and places where nobody is responsible."""
+    _check_names(rules, services, layers, findings)
+    _check_owners(rules, departments, findings)
+    _check_reach(rules, services, layers, findings)
+
+
+def _district(word: str, responsible_layer: str) -> tuple[str | None, str | None]:
+    if word == ANYTHING:
+        return None, None
+    layer, separator, code = word.partition(":")
+    return (layer, code) if separator else (responsible_layer, word)
+
+
+def _check_names(rules: Rules, services: ServicesSheet, layers: Sequence[LayerShapes], findings: Findings) -> None:
+    groups = {group.code for group in services.groups}
+    codes = {service.code for group in services.groups for service in group.services}
+    districts = {layer.code: {district.code for district in layer.districts} for layer in layers}
+    unknown: dict[tuple[int, str], None] = {}
+    for line, rule in rules:
+        if rule.service is not None and rule.service not in codes:
+            unknown[line, f"there is no service {rule.service}"] = None
+        if rule.group is not None and rule.group not in groups:
+            unknown[line, f"there is no group {rule.group}"] = None
+        if rule.layer is not None and rule.layer not in districts:
+            unknown[line, f"there is no layer {rule.layer}"] = None
+        elif rule.layer is not None and rule.district not in districts[rule.layer]:
+            unknown[line, f"there is no district {rule.district} in {rule.layer}"] = None
+    for line, what in unknown:
+        findings.error(ROUTES, f"line {line}", what)
+
+
+def _check_owners(rules: Rules, departments: DepartmentsSheet, findings: Findings) -> None:
+    crews = {department.code: {crew.code for crew in department.crews} for department in departments.departments}
+    wrong: dict[tuple[int, str], None] = {}
+    for line, rule in rules:
+        if rule.department not in crews:
+            wrong[line, f"there is no department {rule.department}"] = None
+        elif rule.crew is not None and rule.crew not in crews[rule.department]:
+            wrong[line, f"{rule.department} has no crew {rule.crew}"] = None
+    for line, what in wrong:
+        findings.error(ROUTES, f"line {line}", what)
+    for unused in sorted(set(crews) - {rule.department for _, rule in rules}):
+        findings.warn(ROUTES, "", f"no route leads to the department {unused}")
+
+
+def _check_reach(rules: Rules, services: ServicesSheet, layers: Sequence[LayerShapes], findings: Findings) -> None:
+    """Every service needs somebody in every district, and where a place is in none (between two, say)."""
+    responsible = next((layer for layer in layers if layer.responsible), None)
+    if responsible is None:
+        return
+    districts = {(responsible.code, district.code) for district in responsible.districts}
+    reached = {line for line, rule in rules if _takes_all(rule)}  # the last resort may well stay idle
+    for group in services.groups:
+        for service in group.services:
+            left: set[tuple[str | None, str | None]] = {*districts, (None, None)}
+            for line, rule in rules:
+                if rule.service not in {None, service.code} or rule.group not in {None, group.code}:
+                    continue
+                taken = set(left) if rule.layer is None else left & {(rule.layer, rule.district)}
+                left -= taken
+                if taken or rule.layer not in {None, responsible.code}:
+                    reached.add(line)
+            _say_who_is_left(service.code, left, findings)
+    for line in sorted({line for line, _ in rules} - reached):
+        findings.warn(ROUTES, f"line {line}", "this route is never used: earlier ones take all it is for")
+
+
+def _takes_all(rule: RouteRule) -> bool:
+    return rule.service is None and rule.group is None and rule.layer is None
+
+
+def _say_who_is_left(service: str, left: set[tuple[str | None, str | None]], findings: Findings) -> None:
+    named = sorted(code for _, code in left if code is not None)
+    if named:
+        shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+        findings.error(ROUTES, "", f"nobody is responsible for {service} in {shown}")
+    elif left:
+        findings.error(
+            ROUTES, "", f"nobody is responsible for {service} outside all districts; end with a route for * districts"
+        )

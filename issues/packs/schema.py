@@ -1,0 +1,276 @@
+"""The form of a city pack's sheets, as the person who fills them in sees it.
+
+A pack is a folder: `city.yml`, `services.yml`, `departments.yml`, `routes.csv`, and the files of places that
+`city.yml` names. `cities/README.md` explains it with examples.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+# Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
+FORMAT_VERSION = 1
+
+# Whoever files a report locks the cells around it, as wide as the largest radius: keep it within reason.
+LARGEST_RADIUS_M = 250.0
+
+LANGUAGES = ("fr", "en")
+
+
+def _translated(names: dict[str, str]) -> dict[str, str]:
+    missing = [language for language in LANGUAGES if language not in names]
+    if missing:
+        raise ValueError(f"the translation is missing: {', '.join(missing)}")
+    return names
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"no such time zone: {name}") from error
+    return name
+
+
+def _inside_the_pack(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("files lie in the pack's own folder")
+    return name
+
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Jurisdiction = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}$")]
+Locale = Annotated[str, StringConstraints(pattern=r"^(fr|en)(-[A-Z]{2})?$")]
+Names = Annotated[dict[str, Word], AfterValidator(_translated)]
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+FileName = Annotated[Word, AfterValidator(_inside_the_pack)]
+
+
+class Sheet(BaseModel):
+    """What all sheets share: an unknown key is a mistake, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Audience(StrEnum):
+    """Who sees a kind of content of public reports."""
+
+    PUBLIC = "public"
+    STAFF = "staff"
+
+
+class Joins(StrEnum):
+    """Whether reports of a service may join an issue that is already open."""
+
+    AUTOMATIC = "automatic"
+    ASK = "ask"
+    NEVER = "never"
+
+
+class AttributeKind(StrEnum):
+    """What an answer to a question looks like."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    SINGLE = "single"
+    MULTIPLE = "multiple"
+
+
+class SourcedFile(Sheet):
+    """A file of the pack with where it comes from, which has to be known before it is used."""
+
+    file: FileName
+    source: Word
+    licence: Word
+    table: Word | None = None  # of a file with several, such as a GeoPackage
+
+
+class DistrictColumns(Sheet):
+    """Which column of a file of districts holds what; `names` for all languages, or one for each."""
+
+    code: Word
+    names: Word | dict[str, Word]
+    valid_from: Word | None = None
+    valid_to: Word | None = None
+
+
+class StreetColumns(Sheet):
+    """Which column of a file of streets holds what."""
+
+    name: Word
+    kind: Word | None = None
+
+
+class AddressColumns(Sheet):
+    """Which column of a CSV file of addresses holds what; positions in WGS 84 degrees."""
+
+    number: Word
+    street: Word
+    lon: Word
+    lat: Word
+
+
+class LayerFile(SourcedFile):
+    """A layer of districts."""
+
+    code: Code
+    names: Names
+    columns: DistrictColumns
+
+
+class NeighbourFile(SourcedFile):
+    """Cities beside or inside this one that are not part of it."""
+
+    columns: DistrictColumns
+
+
+class StreetFile(SourcedFile):
+    """Named streets, as lines."""
+
+    columns: StreetColumns
+
+
+class AddressFile(SourcedFile):
+    """Civic numbers, as a CSV file."""
+
+    columns: AddressColumns
+
+
+class CitySheet(Sheet):
+    """`city.yml`."""
+
+    jurisdiction_id: Jurisdiction
+    names: Names
+    timezone: TimeZone
+    locale: Locale = "fr-CA"
+    photos: Audience = Audience.PUBLIC
+    texts: Audience = Audience.STAFF
+    holidays: list[date] = Field(default_factory=list)
+    responsible_layer: Code
+    layers: list[LayerFile] = Field(min_length=1)
+    outline: SourcedFile | None = None  # left out: the districts of the responsible layer together
+    neighbours: NeighbourFile | None = None
+    streets: StreetFile | None = None
+    addresses: AddressFile | None = None
+
+
+class MatchPolicy(Sheet):
+    """When a report joins an open issue of its service."""
+
+    joins: Joins = Joins.AUTOMATIC
+    radius_m: Annotated[float, Field(gt=0, le=LARGEST_RADIUS_M)] = 25.0
+    window_days: Annotated[int, Field(gt=0, le=3650)] = 30
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.6
+
+
+class AttributeValue(Sheet):
+    """One of the answers to choose from."""
+
+    code: Code
+    names: Names
+
+
+class Attribute(Sheet):
+    """A question that goes with a service."""
+
+    code: Code
+    names: Names
+    kind: AttributeKind
+    required: bool = False
+    values: list[AttributeValue] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _offers_a_choice(self) -> Self:
+        chooses = self.kind in {AttributeKind.SINGLE, AttributeKind.MULTIPLE}
+        if chooses != bool(self.values):
+            raise ValueError("values go with the kinds single and multiple, and only with them")
+        return self
+
+
+class ServiceSheet(Sheet):
+    """A kind of problem that residents can report."""
+
+    code: Code
+    names: Names
+    keywords: list[Word] = Field(default_factory=list)
+    siblings: list[Code] = Field(default_factory=list)
+    private: bool = False
+    match: MatchPolicy | None = None
+    deadline_days: Annotated[int, Field(ge=0, le=3650)] | None = None
+    attributes: list[Attribute] = Field(default_factory=list)
+
+
+class ServiceGroup(Sheet):
+    """Services that are shown together."""
+
+    code: Code
+    names: Names
+    services: list[ServiceSheet] = Field(min_length=1)
+
+
+class ServiceDefaults(Sheet):
+    """What a service has that does not say otherwise."""
+
+    match: MatchPolicy = MatchPolicy()
+    deadline_days: Annotated[int, Field(ge=0, le=3650)] = 10
+
+
+class ServicesSheet(Sheet):
+    """`services.yml`."""
+
+    defaults: ServiceDefaults = ServiceDefaults()
+    groups: list[ServiceGroup] = Field(min_length=1)
+
+    def match_of(self, service: ServiceSheet) -> MatchPolicy:
+        """A service's policy: what it says itself, and the defaults for the rest."""
+        if service.match is None:
+            return self.defaults.match
+        own = {name: getattr(service.match, name) for name in service.match.model_fields_set}
+        return self.defaults.match.model_copy(update=own)
+
+    def deadline_days_of(self, service: ServiceSheet) -> int:
+        """A service's deadline in working days."""
+        return self.defaults.deadline_days if service.deadline_days is None else service.deadline_days
+
+
+class CrewSheet(Sheet):
+    """Who does the work."""
+
+    code: Code
+    names: Names
+
+
+class DepartmentSheet(Sheet):
+    """Who answers for a problem."""
+
+    code: Code
+    names: Names
+    crews: list[CrewSheet] = Field(default_factory=list)
+
+
+class DepartmentsSheet(Sheet):
+    """`departments.yml`."""
+
+    departments: list[DepartmentSheet] = Field(min_length=1)
+
+
+class RouteSheet(Sheet):
+    """A line of `routes.csv`: whose work these services are, in these districts.
+
+    `services` and `districts` are lists separated by spaces; `*` is all of them, `group:x` the services of a
+    group, and a district is one of the responsible layer unless written `layer:code`.
+    """
+
+    services: Annotated[str, StringConstraints(min_length=1)]
+    districts: Annotated[str, StringConstraints(min_length=1)]
+    department: Code
+    crew: Code | None = None

@@ -1,0 +1,144 @@
+"""Reading a pack's sheets: YAML and CSV into the forms of `schema`, with the line of everything that is wrong."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from issues.packs.problems import Findings
+from issues.packs.schema import RouteSheet
+
+SheetT = TypeVar("SheetT", bound=BaseModel)
+
+# pydantic's wording is for programmers where it speaks of types; these are for whoever fills in the sheet.
+_PLAIN = {
+    "missing": "this is missing",
+    "extra_forbidden": "there is no such key; is it misspelt?",
+    "string_type": "this must be text; put it in quotes",
+    "string_pattern_mismatch": "this must be a short code: small letters without accents, digits, - and _",
+}
+
+
+def read_sheet(folder: Path, name: str, form: type[SheetT], findings: Findings) -> SheetT | None:
+    """Read a YAML sheet; None, with the reasons among the findings, where it cannot be used."""
+    text = read_text(folder, name, findings)
+    if text is None:
+        return None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        findings.error(name, _mark(error), f"this is not YAML: {_reason(error)}")
+        return None
+    if root is None:
+        findings.error(name, "", "the file is empty")
+        return None
+    for line, key in _repeated_keys(root):
+        findings.error(name, f"line {line}", f"the key {key} is there twice")
+    try:
+        return form.model_validate(content)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            what = _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+            findings.error(name, _where(root, detail["loc"]), what)
+        return None
+
+
+def read_routes(folder: Path, name: str, findings: Findings) -> list[tuple[int, RouteSheet]]:
+    """Read the lines of a CSV of routes, each with its line number."""
+    routes = []
+    for line, row in read_rows(folder, name, tuple(RouteSheet.model_fields), findings):
+        try:
+            routes.append((line, RouteSheet(**{column: cell or None for column, cell in row.items()})))
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                column = ".".join(map(str, detail["loc"]))
+                findings.error(name, f"line {line}, {column}", _PLAIN.get(detail["type"], detail["msg"]))
+    return routes
+
+
+def read_rows(
+    folder: Path, name: str, columns: Sequence[str], findings: Findings
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Read the given columns of a CSV file (comma or semicolon), line by line with the line's number.
+
+    A byte-order mark, as spreadsheets leave it, is dropped; blank lines and lines that start with # are skipped.
+    """
+    text = read_text(folder, name, findings)
+    if text is None:
+        return
+    header = text.split("\n", 1)[0]
+    lines = csv.DictReader(io.StringIO(text), delimiter=";" if header.count(";") > header.count(",") else ",")
+    missing = [column for column in columns if column not in (lines.fieldnames or ())]
+    if missing:
+        findings.error(name, "line 1", f"these columns are missing: {', '.join(missing)}")
+        return
+    for row in lines:
+        cells = {column: (row[column] or "").strip() for column in columns}
+        if any(cells.values()) and not next(iter(row.values()), "").startswith("#"):
+            yield lines.line_num, cells
+
+
+def read_text(folder: Path, name: str, findings: Findings) -> str | None:
+    """Read a text file of the pack, unpacking it if its name ends in .gz; None where that fails."""
+    try:
+        content = (folder / name).read_bytes()
+        return (gzip.decompress(content) if name.endswith(".gz") else content).decode("utf-8-sig")
+    except FileNotFoundError:
+        findings.error(name, "", "there is no such file")
+    except UnicodeDecodeError as error:
+        findings.error(name, "", f"the file is not UTF-8 (byte {error.start})")
+    except (OSError, EOFError) as error:
+        findings.error(name, "", f"the file cannot be read: {error}")
+    return None
+
+
+def _where(root: yaml.Node, path: tuple[int | str, ...]) -> str:
+    """The line of an entry and the way to it; the line of what should hold it where it is missing."""
+    node = root
+    for step in path:
+        below = _below(node, step)
+        if below is None:
+            break
+        node = below
+    way = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+    return f"line {node.start_mark.line + 1}, {way}" if way else f"line {node.start_mark.line + 1}"
+
+
+def _below(node: yaml.Node, step: int | str) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == str(step)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        entry: yaml.Node = node.value[step]
+        return entry
+    return None
+
+
+def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Keys that a mapping has twice, of which YAML would quietly keep the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark.line + 1, key.value
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            yield from _repeated_keys(entry)
+
+
+def _mark(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}" if mark is not None else ""
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    return str(getattr(error, "problem", None) or error)
