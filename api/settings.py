@@ -1,0 +1,136 @@
+"""What an operator sets, by variables of the environment named `JALON_...`."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PREFIX = "JALON_"
+# Greedy: a password with an @ of its own would otherwise show its second half.
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@]*):.*@")
+_PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]+")
+
+
+def default_data_dir(environment: Mapping[str, str], *, is_root: bool) -> Path:
+    """Where data goes if nobody says: the system's state folder for root, else the user's own (XDG)."""
+    if is_root:
+        return Path("/var/lib/jalon")
+    home = Path(environment.get("HOME", "/"))
+    return Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / "jalon"
+
+
+class Settings(BaseSettings):
+    """Everything that is set; made once, in `api`, and passed down as plain values."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    database_url: Annotated[
+        SecretStr | None,
+        Field(
+            validation_alias=AliasChoices("JALON_DATABASE_URL", "DATABASE_URL"),
+            description="PostgreSQL with PostGIS, as the login that serves; without it, a private cluster",
+        ),
+    ] = None
+    owner_database_url: Annotated[
+        SecretStr | None,
+        Field(description="The same database, as the owner of the tables, for migrations and city packs"),
+    ] = None
+    data_dir: Annotated[Path, Field(description="Folder of the private cluster and of the photos")] = Field(
+        default_factory=lambda: default_data_dir(os.environ, is_root=os.geteuid() == 0)
+    )
+    host: Annotated[str, Field(description="Address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one")] = 8000
+    workers: Annotated[int, Field(ge=1, description="Server processes that share the port")] = 1
+    base_url: Annotated[str | None, Field(description="The address that residents see, for links")] = None
+    trusted_proxies: Annotated[
+        str, Field(description="Addresses whose X-Forwarded-For and -Proto are believed, with commas")
+    ] = "127.0.0.1"
+    database_connections: Annotated[
+        int, Field(ge=1, description="Connections that each process keeps; under load as many again")
+    ] = 10
+    jobs_at_once: Annotated[int, Field(ge=2, description="Jobs that a worker does at the same time")] = 10
+    grace_s: Annotated[
+        float, Field(ge=0, description="Seconds that requests and jobs have to finish once told to stop")
+    ] = 20.0
+    storage_url: Annotated[
+        str | None, Field(description="Where photos are: file:///..., s3://..., gs://..., az://...")
+    ] = None
+    fcm_credentials: Annotated[
+        Path | None, Field(description="Firebase service account (JSON file); without it, no pushes to phones")
+    ] = None
+    fcm_url: Annotated[str, Field(description="Base address of Firebase Cloud Messaging")] = (
+        "https://fcm.googleapis.com"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least that is logged")] = (
+        "info"
+    )
+
+    @field_validator("data_dir", "fcm_credentials")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @property
+    def photos_url(self) -> str:
+        """Where photos are: as set, or a folder of the data folder."""
+        return self.storage_url or (self.data_dir / "photos").as_uri()
+
+    @property
+    def public_url(self) -> str:
+        """The address that residents see, without a final slash."""
+        return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def uses_private_cluster(self) -> bool:
+        """Whether nobody named a database."""
+        return self.database_url is None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSetting:
+    """A setting as an operator may see it: without secrets."""
+
+    variable: str
+    value: str | None
+    source: str  # the variable it came from, or "default"
+    description: str
+
+
+def show_settings(settings: Settings, environment: Mapping[str, str]) -> list[ShownSetting]:
+    """List every setting with secrets masked, also passwords inside URLs, and where it came from."""
+    shown = []
+    for name, entry in Settings.model_fields.items():
+        alias = entry.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [_PREFIX + name.upper()]
+        # Names of variables do not depend on case, as pydantic reads them; the first that is set counts.
+        given = {variable.upper(): variable for variable, value in environment.items() if value}
+        source = next((given[str(choice)] for choice in choices if str(choice) in given), "default")
+        value = _masked(getattr(settings, name))
+        shown.append(ShownSetting(str(choices[0]), value, source, entry.description or ""))
+    return shown
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """List variables that look like settings but are none: most likely misspelt."""
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(name for name in environment if name.upper().startswith(_PREFIX) and name.upper() not in known)
+
+
+def mask_url(url: str) -> str:
+    """Hide the password in a URL, if there is one."""
+    return _PASSWORD_PARAMETER.sub("***", _PASSWORD_IN_URL.sub(r"\1:***@", url))
+
+
+def _masked(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, SecretStr):
+        return mask_url(value.get_secret_value())
+    return mask_url(str(value))
