@@ -1,12 +1,28 @@
-"""What a city offers and who answers for it: services, departments, crews, routes."""
+"""What a city offers and who answers for it: services, departments, crews, routes.
 
+The tables hold what a pack loaded; `Catalogue` is the same in process, frozen, for the questions of every report.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Text, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from issues.match import Joins, MatchPolicy
+from issues.routing import Responsible, RouteRule, find_responsible
+
+
+class ServiceNotOffered(Exception):
+    """The city has no such service, or nobody is responsible for it at this place."""
+
+    def __init__(self, service_code: str) -> None:
+        super().__init__(service_code)
+        self.service_code = service_code
 
 
 class Service(Base):
@@ -47,9 +63,7 @@ class Crew(Base):
     """Who does the work."""
 
     __tablename__ = "crew"
-    __table_args__ = (
-        ForeignKeyConstraint(["city_id", "department_code"], ["department.city_id", "department.code"]),
-    )
+    __table_args__ = (ForeignKeyConstraint(["city_id", "department_code"], ["department.city_id", "department.code"]),)
 
     city_id: Mapped[int] = mapped_column(ForeignKey("city.id", ondelete="CASCADE"), primary_key=True)
     code: Mapped[str] = mapped_column(primary_key=True)
@@ -74,3 +88,168 @@ class Route(Base):
     district_code: Mapped[str | None]
     department_code: Mapped[str]
     crew_code: Mapped[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEntry:
+    """A service as the catalogue holds it; see `Service`.
+
+    Attributes:
+        neighbours: The codes whose open issues a report of this service may be about: its own, then its siblings
+            (whichever of the two names the other); empty for a private service, for its issues never meet.
+    """
+
+    code: str
+    names: Mapping[str, str]
+    group_code: str
+    group_names: Mapping[str, str]
+    keywords: tuple[str, ...]
+    private: bool
+    siblings: tuple[str, ...]
+    policy: MatchPolicy
+    deadline_days: int
+    attributes: tuple[Mapping[str, Any], ...]
+    offered: bool
+    neighbours: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentEntry:
+    """A department's code and its name by language."""
+
+    code: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CrewEntry:
+    """A crew's code, its name by language, and the department it works for."""
+
+    code: str
+    names: Mapping[str, str]
+    department_code: str
+
+
+class Catalogue:
+    """What one city offers and who answers for it, held in process; immutable.
+
+    Attributes:
+        services: By code, in the pack's order; also those no longer offered, whose issues stay.
+        departments: By code.
+        crews: By code.
+        routes: The rules of who is responsible, the first that holds decides.
+    """
+
+    def __init__(
+        self,
+        *,
+        services: Iterable[ServiceEntry],
+        departments: Iterable[DepartmentEntry],
+        crews: Iterable[CrewEntry],
+        routes: Iterable[RouteRule],
+    ) -> None:
+        """Index what a city offers."""
+        self.services: Mapping[str, ServiceEntry] = {service.code: service for service in services}
+        self.departments: Mapping[str, DepartmentEntry] = {department.code: department for department in departments}
+        self.crews: Mapping[str, CrewEntry] = {crew.code: crew for crew in crews}
+        self.routes = tuple(routes)
+        self._rules_of = {
+            code: [rule for rule in self.routes if rule.concerns(code, service.group_code)]
+            for code, service in self.services.items()
+        }
+
+    def offered(self, code: str) -> ServiceEntry:
+        """Get a service that people may report.
+
+        Raises:
+            ServiceNotOffered: there is none of that code, or no longer.
+        """
+        service = self.services.get(code)
+        if service is None or not service.offered:
+            raise ServiceNotOffered(code)
+        return service
+
+    def responsible(self, service: ServiceEntry, districts: Collection[str]) -> Responsible:
+        """Find who answers for a service at a place.
+
+        Args:
+            service: The service.
+            districts: The districts the place lies in (`layer:code`).
+
+        Raises:
+            ServiceNotOffered: no rule names anybody there.
+        """
+        found = find_responsible(self._rules_of[service.code], districts=districts)
+        if found is None:
+            raise ServiceNotOffered(service.code)
+        return found
+
+    def services_at(self, districts: Collection[str]) -> list[ServiceEntry]:
+        """List the services offered at a place, in the pack's order."""
+        return [
+            service
+            for service in self.services.values()
+            if service.offered and find_responsible(self._rules_of[service.code], districts=districts) is not None
+        ]
+
+
+async def load_catalogue(session: AsyncSession, city_id: int) -> Catalogue:
+    """Read a city's catalogue; needs no city named, for packs are public reference data."""
+    services = await session.scalars(
+        select(Service).where(Service.city_id == city_id).order_by(Service.position, Service.code)
+    )
+    departments = await session.scalars(
+        select(Department).where(Department.city_id == city_id).order_by(Department.code)
+    )
+    crews = await session.scalars(select(Crew).where(Crew.city_id == city_id).order_by(Crew.code))
+    routes = await session.scalars(select(Route).where(Route.city_id == city_id).order_by(Route.position))
+    return Catalogue(
+        services=_service_entries(services.all()),
+        departments=[DepartmentEntry(row.code, row.names) for row in departments],
+        crews=[CrewEntry(row.code, row.names, row.department_code) for row in crews],
+        routes=[_rule(row) for row in routes],
+    )
+
+
+def _service_entries(rows: Sequence[Service]) -> list[ServiceEntry]:
+    return [
+        ServiceEntry(
+            code=row.code,
+            names=row.names,
+            group_code=row.group_code,
+            group_names=row.group_names,
+            keywords=tuple(row.keywords),
+            private=row.private,
+            siblings=tuple(row.siblings),
+            policy=MatchPolicy(row.radius_m, row.window_days, row.join_threshold, Joins(row.joins)),
+            deadline_days=row.deadline_days,
+            attributes=tuple(row.attributes),
+            offered=row.offered,
+            neighbours=_neighbours(row, rows),
+        )
+        for row in rows
+    ]
+
+
+def _neighbours(service: Service, rows: Sequence[Service]) -> tuple[str, ...]:
+    if service.private:
+        return ()
+    siblings = (
+        row.code
+        for row in rows
+        if row.code != service.code
+        and not row.private
+        and (row.code in service.siblings or service.code in row.siblings)
+    )
+    return (service.code, *siblings)
+
+
+def _rule(row: Route) -> RouteRule:
+    return RouteRule(
+        service_code=row.service_code,
+        group_code=row.group_code,
+        layer=row.layer,
+        district_code=row.district_code,
+        department_code=row.department_code,
+        crew_code=row.crew_code,
+    )

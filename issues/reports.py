@@ -1,15 +1,33 @@
-"""Reports: what one person sent once."""
+"""Reports: what one person sent once, and who may see what of it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from geoalchemy2 import Geography, WKBElement
+from psycopg.rows import dict_row
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.tenancy import driver_connection, enter_city
+from geo.points import LonLat
+from issues.city import Cities
+from issues.issue import IssueView, read_issue
+from issues.match import Match, Reason
+from media.photos import Photo
+
+
+class ReportNotFound(Exception):
+    """No report of that id is in the city."""
+
+    def __init__(self, report_id: UUID) -> None:
+        super().__init__(report_id)
+        self.report_id = report_id
 
 
 class ReportHome(Base):
@@ -84,3 +102,193 @@ class ReportPhoto(Base):
     report_id: Mapped[UUID] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     photo_id: Mapped[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchView:
+    """Why a report joined its issue: the score (0 to 1) and each factor's part in it."""
+
+    score: float
+    reasons: tuple[Reason, ...]
+
+    @classmethod
+    def of(cls, match: Match) -> "MatchView":
+        """Keep what an answer tells of a match."""
+        return cls(match.score, match.reasons)
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> "MatchView":
+        """Read a match as `to_json` wrote it."""
+        return cls(stored["score"], tuple(Reason(**reason) for reason in stored["reasons"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Write a match for the report's row."""
+        reasons = [
+            {"factor": reason.factor, "value": reason.value, "unit": reason.unit, "weight": reason.weight}
+            for reason in self.reasons
+        ]
+        return {"score": self.score, "reasons": reasons}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """A report with everything its sender wrote: for its sender and for staff, never for the public.
+
+    Attributes:
+        at: Exact position in WGS 84.
+        accuracy_m: As sent; None where the phone gave none.
+        captured_at: The phone's clock: kept, never trusted.
+        match: Why it joined its issue; None where it opened one.
+    """
+
+    id: UUID
+    city_id: int
+    number: str
+    issue_id: UUID
+    service_code: str
+    person_id: UUID | None
+    channel: str
+    location_source: str
+    at: LonLat
+    accuracy_m: float | None
+    address_string: str | None
+    description: str | None
+    attributes: Mapping[str, Any]
+    photo_ids: tuple[UUID, ...]
+    captured_at: datetime | None
+    received_at: datetime
+    near_boundary: bool
+    match: MatchView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a report: whether it is new, the issue it is in, and why.
+
+    Attributes:
+        created: False where the same report had been received before.
+        match: Why it joined; None where it opened the issue.
+        near_boundary: Whether the position's accuracy reached another district.
+    """
+
+    created: bool
+    report: ReportView
+    issue: IssueView
+    match: MatchView | None
+    near_boundary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a report lives, and what tells its sender from others."""
+
+    city_id: int
+    sender: str
+    fingerprint: bytes
+    tracking_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Who may see a photo besides its uploader.
+
+    Attributes:
+        public: Whether anybody may.
+        city_id: The city whose staff may; None while it belongs to no report or order.
+    """
+
+    public: bool
+    city_id: int | None
+
+
+_REPORT = """
+SELECT r.number, r.issue_id, r.service_code, r.person_id, r.channel, r.location_source, r.accuracy_m, r.captured_at,
+       r.received_at, r.near_boundary, r.match, p.address_string, p.description, p.attributes,
+       ST_X(p.place::geometry) AS lon, ST_Y(p.place::geometry) AS lat,
+       ARRAY(SELECT photo_id FROM report_photo f
+             WHERE f.city_id = r.city_id AND f.report_id = r.id ORDER BY f.position) AS photo_ids
+FROM report r JOIN report_personal p ON p.city_id = r.city_id AND p.report_id = r.id
+WHERE r.city_id = %s AND r.id = %s
+"""
+# A photo of a work order is as public as the least public of its issues.
+_CLAIM_IS_PRIVATE = """
+SELECT EXISTS (SELECT FROM report r JOIN issue i ON i.city_id = r.city_id AND i.id = r.issue_id
+               WHERE r.city_id = %(city_id)s AND r.id = %(target_id)s AND i.private)
+    OR EXISTS (SELECT FROM work_order_issue w JOIN issue i ON i.city_id = w.city_id AND i.id = w.issue_id
+               WHERE w.city_id = %(city_id)s AND w.work_order_id = %(target_id)s AND i.private)
+"""
+
+
+async def find_report_home(session: AsyncSession, report_id: UUID) -> Home | None:
+    """Find the city and the sender of a report; needs no city named; None where the id is unknown."""
+    connection = await driver_connection(session)
+    cursor = await connection.execute(
+        "SELECT city_id, sender, fingerprint, tracking_hash FROM report_home WHERE id = %s", (report_id,)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Home(row[0], row[1], bytes(row[2]), bytes(row[3]))
+
+
+async def read_receipt(session: AsyncSession, city_id: int, report_id: UUID) -> Receipt:
+    """Read a report and the issue it is in now, as a receipt that is not new.
+
+    Args:
+        session: A transaction in the report's city.
+        city_id: The city.
+        report_id: The report; who may see it is for the caller to decide, by its `person_id` or `Home`.
+
+    Raises:
+        ReportNotFound: the city has no such report.
+    """
+    connection = await driver_connection(session)
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(_REPORT, (city_id, report_id))
+    row = await cursor.fetchone()
+    if row is None:
+        raise ReportNotFound(report_id)
+    issue = await read_issue(session, city_id, row["issue_id"])
+    assert issue is not None  # noqa: S101 - a foreign key holds it
+    report = _view_of(city_id, report_id, row)
+    return Receipt(created=False, report=report, issue=issue, match=report.match, near_boundary=report.near_boundary)
+
+
+async def photo_release(session: AsyncSession, photo: Photo, *, cities: Cities) -> Release:
+    """Decide who may see a photo's safe copies besides its uploader.
+
+    The public may once the photo is ready, the first report or order of its own uploader that named it has no
+    private issue, and the city shows photos. The original is for staff only, whatever this says.
+
+    Args:
+        session: An open transaction; left in the photo's city, so ask this last.
+        photo: The photo.
+        cities: The cities loaded now.
+    """
+    connection = await driver_connection(session)
+    cursor = await connection.execute(
+        "SELECT city_id, target_id FROM photo_claim WHERE photo_id = %s AND sender = %s", (photo.id, photo.uploader)
+    )
+    claim = await cursor.fetchone()
+    if claim is None:
+        return Release(public=False, city_id=None)
+    city_id, target_id = claim
+    city = cities.by_id(city_id)
+    if photo.state != "ready" or city is None or not city.settings.photos_public:
+        return Release(public=False, city_id=city_id)
+    await enter_city(session, city_id)
+    cursor = await connection.execute(_CLAIM_IS_PRIVATE, {"city_id": city_id, "target_id": target_id})
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - EXISTS always answers
+    return Release(public=not row[0], city_id=city_id)
+
+
+def _view_of(city_id: int, report_id: UUID, row: dict[str, Any]) -> ReportView:
+    at = LonLat(row.pop("lon"), row.pop("lat"))
+    match, photo_ids = row.pop("match"), tuple(row.pop("photo_ids"))
+    return ReportView(
+        city_id=city_id,
+        id=report_id,
+        at=at,
+        match=None if match is None else MatchView.read(match),
+        photo_ids=photo_ids,
+        **row,
+    )

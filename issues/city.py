@@ -1,0 +1,136 @@
+"""The cities served here, each with its map, its catalogue and its switches, held in process.
+
+A snapshot is immutable; whoever serves loads a new one when a pack has changed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from geo.atlas import Atlas, CityMap
+from geo.cities import atlas_version, load_atlas
+from geo.points import LonLat
+from issues.catalogue import Catalogue, load_catalogue
+
+_PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class CitySettings:
+    """A city's switches: whether photos and free texts are public, and the days on which nobody works."""
+
+    photos_public: bool
+    texts_public: bool
+    holidays: frozenset[date]
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Read a pack's settings; what it does not name stays with the staff."""
+        return cls(
+            photos_public=settings.get("photos") == _PUBLIC,
+            texts_public=settings.get("texts") == _PUBLIC,
+            holidays=frozenset(date.fromisoformat(str(day)) for day in settings.get("holidays", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CityBook:
+    """Everything about one city that an answer may need, in process."""
+
+    map: CityMap
+    catalogue: Catalogue
+    settings: CitySettings
+
+    @property
+    def id(self) -> int:
+        """The city's number inside."""
+        return self.map.profile.id
+
+    @property
+    def jurisdiction_id(self) -> str:
+        """The city's name on the wire."""
+        return self.map.profile.jurisdiction_id
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The city's name by language."""
+        return self.map.profile.names
+
+    @property
+    def locale(self) -> str:
+        """The language for people who have not chosen one."""
+        return self.map.profile.locale
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The zone of the city's local time."""
+        return self.map.profile.timezone
+
+    @property
+    def version(self) -> int:
+        """Grows with each load of the pack that changed something."""
+        return self.map.profile.version
+
+    def local_date(self, now: datetime) -> date:
+        """Which day it is in the city."""
+        return now.astimezone(self.timezone).date()
+
+
+class Cities:
+    """All cities loaded at one moment.
+
+    Attributes:
+        books: By the city's number.
+        atlas: Where each of them is.
+    """
+
+    def __init__(self, atlas: Atlas, books: Iterable[CityBook]) -> None:
+        """Index the cities of an atlas by number and by jurisdiction."""
+        self.atlas = atlas
+        self.books: Mapping[int, CityBook] = {book.id: book for book in books}
+        self._by_jurisdiction = {book.jurisdiction_id: book for book in self.books.values()}
+
+    def by_id(self, city_id: int) -> CityBook | None:
+        """The city with a number, if it is loaded."""
+        return self.books.get(city_id)
+
+    def by_jurisdiction(self, jurisdiction_id: str) -> CityBook | None:
+        """The city with a jurisdiction id, if it is loaded."""
+        return self._by_jurisdiction.get(jurisdiction_id)
+
+    def only(self) -> CityBook | None:
+        """The one city loaded; None where there are several, or none."""
+        return next(iter(self.books.values())) if len(self.books) == 1 else None
+
+    def at(self, at: LonLat) -> CityBook | None:
+        """The city a position lies in; None outside all."""
+        found = self.atlas.city_at(at)
+        return None if found is None else self.books[found.id]
+
+
+async def load_cities(session: AsyncSession, *, known: Cities | None = None) -> Cities:
+    """Load all cities, unless those at hand are still right.
+
+    Args:
+        session: Any open transaction; packs are public reference data, so no city need be named.
+        known: The snapshot at hand.
+
+    Returns:
+        A snapshot; `known` itself, after one short query, where no pack has been loaded since.
+    """
+    if known is not None and await atlas_version(session) == known.atlas.version:
+        return known
+    atlas = await load_atlas(session)
+    return Cities(atlas, [await _load_book(session, city_map) for city_map in atlas.cities])
+
+
+async def _load_book(session: AsyncSession, city_map: CityMap) -> CityBook:
+    return CityBook(
+        map=city_map,
+        catalogue=await load_catalogue(session, city_map.id),
+        settings=CitySettings.of(city_map.profile.settings),
+    )

@@ -1,0 +1,64 @@
+"""Open issues around a place: the read behind joining and suggesting."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import TupleRow
+
+from geo.points import LonLat
+from issues.issue import OPEN_SQL
+from issues.match import Candidate, MatchPolicy
+
+# So many nearest ones of each service are scored; on a crowded square the rest would score lower anyway.
+_MOST_PER_SERVICE = 20
+
+# It reads the view, for only there may the partial index be used under row-level security. One search per service,
+# because an index condition of equality keeps the search inside that service's part of the tree. Parameters are
+# cast to the columns' types, or the index loses its first columns. With ST_DWithin the distance is exact.
+_NEIGHBOURS = f"""
+SELECT near.id, near.service_code, near.distance_m, near.accuracy_m, near.last_report_at
+FROM unnest(%(service_codes)s::text[]) AS service(code)
+CROSS JOIN LATERAL (
+    SELECT id, service_code, accuracy_m, last_report_at,
+           ST_Distance(place, ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography) AS distance_m
+    FROM issue_map
+    WHERE city_id = %(city_id)s::integer AND service_code = service.code AND {OPEN_SQL}
+      AND ST_DWithin(place, ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography, %(radius_m)s::float8)
+      AND last_report_at >= %(since)s::timestamptz AND NOT private
+    ORDER BY place <-> ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography, id
+    LIMIT {_MOST_PER_SERVICE}
+) AS near
+"""  # noqa: S608 - made of constants
+
+
+async def ask_neighbours(
+    connection: AsyncConnection,
+    city_id: int,
+    *,
+    service_codes: Sequence[str],
+    at: LonLat,
+    policy: MatchPolicy,
+    now: datetime,
+) -> AsyncCursor[TupleRow]:
+    """Ask for open issues that lie within a policy's radius and window; `read_candidates` takes the answer.
+
+    Two steps, so that the question can travel in a pipeline with others.
+    """
+    return await connection.execute(
+        _NEIGHBOURS,
+        {
+            "service_codes": service_codes,
+            "lon": at.lon,
+            "lat": at.lat,
+            "city_id": city_id,
+            "radius_m": policy.radius_m,
+            "since": now - timedelta(days=policy.window_days),
+        },
+        prepare=True,
+    )
+
+
+async def read_candidates(cursor: AsyncCursor[TupleRow]) -> list[Candidate]:
+    """Read what `ask_neighbours` found, in no particular order."""
+    return [Candidate(*row) for row in await cursor.fetchall()]
