@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from db.base import new_id
-from db.credentials import CredentialKind, find_credential, new_secret
+from db.credentials import CredentialKind, KnownCredential, find_credential, new_secret
 from push.channels import AddressKind
 from push.devices import (
     Device,
@@ -32,7 +32,7 @@ async def test_a_new_device_is_a_person_of_its_own_found_by_its_secret(session):
 
     known = await find_credential(session, registration.secret, now=NOON)
     assert device.created
-    assert (known.kind, known.subject) == (CredentialKind.DEVICE, registration.id)
+    assert known == KnownCredential(CredentialKind.DEVICE, registration.id, None)
     assert await addresses(session) == {registration.id: ("fid", "phone-1")}
 
 

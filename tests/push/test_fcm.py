@@ -183,9 +183,12 @@ async def test_a_sign_in_server_that_is_not_there_is_tried_again_later(stand_in,
 async def test_nobody_but_the_two_servers_it_was_given_is_asked_and_they_only_when_sending(stand_in, monkeypatch):
     asked = []
     resolve = socket.getaddrinfo
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda host, *rest, **more: asked.append(host) or resolve(host, *rest, **more)
-    )
+
+    def note_and_resolve(host, *rest, **more):
+        asked.append(host)
+        return resolve(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", note_and_resolve)
 
     channel = FcmChannel(stand_in.account, url=stand_in.url)
     asked_before_sending = list(asked)
