@@ -32,7 +32,8 @@ GOOGLE_URL: Final = "https://fcm.googleapis.com"
 
 # FCM asks for a minute of quiet where it refuses for quota without naming a time.
 _QUOTA_PAUSE_S = 60.0
-# Three tries of ten seconds, as the library does them, end within it; then the batch waits for another turn.
+# How long a batch waits for an access token. The fetching may take longer (the library tries three times): the batch
+# then gives its turn up, and a later one finds the token.
 _TOKEN_WAIT_S = 15.0
 
 # By exact type; any other answer of FCM's is GIVE_UP. A sender mismatch is not FORGET: wrong credentials on our side
