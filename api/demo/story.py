@@ -135,15 +135,11 @@ async def _repair(client: httpx.AsyncClient, stage: Stage, issue_id: str, say: S
     )
 
     path = f"/v1/work-orders/{order['id']}"
-    order = await _json(
-        client.patch(path, json={"status": "in_progress", "version": order["version"]}, headers=crew)
-    )
+    order = await _json(client.patch(path, json={"status": "in_progress", "version": order["version"]}, headers=crew))
     photo_id = str(new_id())
     await _put_photo(client, photo_id, crew, stage.photos / "gully-repaired.jpg")
     order = await _json(
-        client.patch(
-            path, json={"status": "done", "photo_ids": [photo_id], "version": order["version"]}, headers=crew
-        )
+        client.patch(path, json={"status": "done", "photo_ids": [photo_id], "version": order["version"]}, headers=crew)
     )
     issue = await _json(client.get(f"/v1/issues/{issue_id}", params={"jurisdiction_id": stage.jurisdiction_id}))
     if issue["status"] != "resolved":
@@ -159,7 +155,7 @@ async def _check_pushes(client: httpx.AsyncClient, url: str, phones: tuple[_Phon
         if asyncio.get_running_loop().time() > deadline:
             raise StoryBroke(f"pushes missing {dict(expected - came)} or too many {dict(came - expected)}")
         await asyncio.sleep(0.2)
-        messages = (await _json(client.get(f"{url}/messages")))["messages"]
+        messages = (await client.get(f"{url}/messages")).json()
         came = Counter(
             (phone.id, message["data"]["kind"])
             for message in messages
@@ -193,7 +189,9 @@ def _bearer(token: str) -> dict[str, str]:
 
 async def _put_photo(client: httpx.AsyncClient, photo_id: str, headers: dict[str, str], path: Path) -> None:
     content = await asyncio.to_thread(path.read_bytes)
-    await _json(client.put(f"/v1/photos/{photo_id}", content=content, headers={**headers, "Content-Type": "image/jpeg"}))
+    await _json(
+        client.put(f"/v1/photos/{photo_id}", content=content, headers={**headers, "Content-Type": "image/jpeg"})
+    )
 
 
 async def _put(client: httpx.AsyncClient, path: str, headers: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
