@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +23,6 @@ from issues.packs.schema import ServicesSheet
 
 # Told the name of a step, how many of them are done, and how many there are.
 Progress = Callable[[str, int, int], None]
-
-_STEPS = ("city", "services", "departments", "districts", "streets", "addresses", "routes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +55,21 @@ async def load_pack(
     """
     connection = await driver_connection(session)
     city_id, changed = await _write_city(session, pack, now)
+    steps = {
+        "services": _write_services,
+        "departments": _write_departments,
+        "districts": _write_districts,
+        "streets": _write_streets,
+        "addresses": _write_addresses,
+        "routes": _write_routes,
+    }
     if changed:
-        writers = (
-            _write_services,
-            _write_departments,
-            _write_districts,
-            _write_streets,
-            _write_addresses,
-            _write_routes,
-        )
-        for done, (step, write) in enumerate(zip(_STEPS[1:], writers, strict=True), start=1):
-            progress(step, done, len(_STEPS))
+        for done, (step, write) in enumerate(steps.items()):
+            progress(step, done, len(steps))
             await write(connection, city_id, pack)
         # Until the server looks by itself, it would plan for empty tables.
         await connection.execute("ANALYZE city, service, route, district, neighbour, street, address")
-    progress("done", len(_STEPS), len(_STEPS))
+    progress("done", len(steps), len(steps))
     return LoadOutcome(city_id, changed)
 
 
@@ -242,10 +240,7 @@ async def _write_routes(connection: AsyncConnection, city_id: int, pack: Pack) -
         connection,
         "COPY route (city_id, position, service_code, group_code, layer, district_code, department_code, crew_code)"
         " FROM STDIN",
-        (
-            (city_id, position, rule.service, rule.group, rule.layer, rule.district, rule.department, rule.crew)
-            for position, rule in enumerate(pack.routes, start=1)
-        ),
+        ((city_id, position, *astuple(rule)) for position, rule in enumerate(pack.routes, start=1)),
     )
 
 

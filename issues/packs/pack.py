@@ -11,6 +11,7 @@ from geo.atlas import NeighbourShape
 from geo.layers import DistrictShape
 from geo.points import LonLat
 from issues.packs.schema import CitySheet, DepartmentsSheet, ServicesSheet
+from issues.routing import RouteRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,6 @@ class AddressPoint:
     number: str
     street: str
     at: LonLat
-
-
-@dataclass(frozen=True, slots=True)
-class RouteRule:
-    """One rule of who is responsible; None matches anything. The first that matches decides."""
-
-    service: str | None
-    group: str | None
-    layer: str | None
-    district: str | None
-    department: str
-    crew: str | None
 
 
 @dataclass(frozen=True, slots=True)

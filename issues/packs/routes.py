@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from issues.packs.pack import LayerShapes, RouteRule
+from issues.packs.pack import LayerShapes
 from issues.packs.problems import Findings
 from issues.packs.schema import DepartmentsSheet, RouteSheet, ServicesSheet
+from issues.routing import RouteRule, district_key
 
 ROUTES = "routes.csv"
 ANYTHING = "*"
@@ -58,14 +59,14 @@ def _check_names(rules: Rules, services: ServicesSheet, layers: Sequence[LayerSh
     districts = {layer.code: {district.code for district in layer.districts} for layer in layers}
     unknown: dict[tuple[int, str], None] = {}
     for line, rule in rules:
-        if rule.service is not None and rule.service not in codes:
-            unknown[line, f"there is no service {rule.service}"] = None
-        if rule.group is not None and rule.group not in groups:
-            unknown[line, f"there is no group {rule.group}"] = None
+        if rule.service_code is not None and rule.service_code not in codes:
+            unknown[line, f"there is no service {rule.service_code}"] = None
+        if rule.group_code is not None and rule.group_code not in groups:
+            unknown[line, f"there is no group {rule.group_code}"] = None
         if rule.layer is not None and rule.layer not in districts:
             unknown[line, f"there is no layer {rule.layer}"] = None
-        elif rule.layer is not None and rule.district not in districts[rule.layer]:
-            unknown[line, f"there is no district {rule.district} in {rule.layer}"] = None
+        elif rule.layer is not None and rule.district_code not in districts[rule.layer]:
+            unknown[line, f"there is no district {rule.district_code} in {rule.layer}"] = None
     for line, what in unknown:
         findings.error(ROUTES, f"line {line}", what)
 
@@ -74,13 +75,13 @@ def _check_owners(rules: Rules, departments: DepartmentsSheet, findings: Finding
     crews = {department.code: {crew.code for crew in department.crews} for department in departments.departments}
     wrong: dict[tuple[int, str], None] = {}
     for line, rule in rules:
-        if rule.department not in crews:
-            wrong[line, f"there is no department {rule.department}"] = None
-        elif rule.crew is not None and rule.crew not in crews[rule.department]:
-            wrong[line, f"{rule.department} has no crew {rule.crew}"] = None
+        if rule.department_code not in crews:
+            wrong[line, f"there is no department {rule.department_code}"] = None
+        elif rule.crew_code is not None and rule.crew_code not in crews[rule.department_code]:
+            wrong[line, f"{rule.department_code} has no crew {rule.crew_code}"] = None
     for line, what in wrong:
         findings.error(ROUTES, f"line {line}", what)
-    for unused in sorted(set(crews) - {rule.department for _, rule in rules}):
+    for unused in sorted(set(crews) - {rule.department_code for _, rule in rules}):
         findings.warn(ROUTES, "", f"no route leads to the department {unused}")
 
 
@@ -89,16 +90,19 @@ def _check_reach(rules: Rules, services: ServicesSheet, layers: Sequence[LayerSh
     responsible = next((layer for layer in layers if layer.responsible), None)
     if responsible is None:
         return
-    districts = {(responsible.code, district.code) for district in responsible.districts}
-    reached = {line for line, rule in rules if _takes_all(rule)}  # the last resort may well stay idle
+    places: dict[str | None, set[str]] = {None: set()}
+    for district in responsible.districts:
+        places[district.code] = {district_key(responsible.code, district.code)}
+    reached = {line for line, rule in rules if _is_last_resort(rule)}
     for group in services.groups:
         for service in group.services:
-            left: set[tuple[str | None, str | None]] = {*districts, (None, None)}
+            left = dict(places)
             for line, rule in rules:
-                if rule.service not in {None, service.code} or rule.group not in {None, group.code}:
+                if not rule.concerns(service.code, group.code):
                     continue
-                taken = set(left) if rule.layer is None else left & {(rule.layer, rule.district)}
-                left -= taken
+                taken = [code for code, keys in left.items() if rule.holds_at(keys)]
+                for code in taken:
+                    del left[code]
                 if taken or rule.layer not in {None, responsible.code}:
                     reached.add(line)
             _say_who_is_left(service.code, left, findings)
@@ -106,16 +110,16 @@ def _check_reach(rules: Rules, services: ServicesSheet, layers: Sequence[LayerSh
         findings.warn(ROUTES, f"line {line}", "this route is never used: earlier ones take all it is for")
 
 
-def _takes_all(rule: RouteRule) -> bool:
-    return rule.service is None and rule.group is None and rule.layer is None
+def _is_last_resort(rule: RouteRule) -> bool:
+    """Whether the rule is for anything anywhere, which may well stay idle."""
+    return rule.service_code is None and rule.group_code is None and rule.layer is None
 
 
-def _say_who_is_left(service: str, left: set[tuple[str | None, str | None]], findings: Findings) -> None:
-    named = sorted(code for _, code in left if code is not None)
+def _say_who_is_left(service: str, left: Iterable[str | None], findings: Findings) -> None:
+    named = sorted(code for code in left if code is not None)
     if named:
         shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
         findings.error(ROUTES, "", f"nobody is responsible for {service} in {shown}")
-    elif left:
-        findings.error(
-            ROUTES, "", f"nobody is responsible for {service} outside all districts; end with a route for * districts"
-        )
+    elif None in left:
+        what = f"nobody is responsible for {service} outside all districts; end with a route for * districts"
+        findings.error(ROUTES, "", what)

@@ -14,11 +14,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from issues.match import LARGEST_RADIUS_M, Joins
+
 # Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
 FORMAT_VERSION = 1
-
-# Whoever files a report locks the cells around it, as wide as the largest radius: keep it within reason.
-LARGEST_RADIUS_M = 250.0
 
 LANGUAGES = ("fr", "en")
 
@@ -65,14 +64,6 @@ class Audience(StrEnum):
 
     PUBLIC = "public"
     STAFF = "staff"
-
-
-class Joins(StrEnum):
-    """Whether reports of a service may join an issue that is already open."""
-
-    AUTOMATIC = "automatic"
-    ASK = "ask"
-    NEVER = "never"
 
 
 class AttributeKind(StrEnum):
