@@ -295,7 +295,9 @@ def _personal_line(issue: _Issue) -> str:
 
 
 def _event_line(issue: _Issue) -> str:
-    return f"{issue.city_id}\t{issue.report_id}\t{issue.id}\topened\tdevice:{issue.id}\t{issue.opened}\tt\t{{}}\n"
+    data = f'{{"report_id": "{issue.report_id}"}}'
+    at = issue.opened
+    return f"{issue.city_id}\t{issue.report_id}\t{issue.id}\treport.opened\tdevice:{issue.id}\t{at}\tt\t{data}\n"
 
 
 # Each table with the columns that are filled, and how an issue becomes a line of it.
