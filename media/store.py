@@ -346,7 +346,7 @@ def _sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-async def _chunks(found: obstore.GetResult) -> AsyncIterator[bytes]:
+async def _chunks(found: "obstore.GetResult") -> AsyncIterator[bytes]:
     try:
         async for chunk in found.stream():
             yield bytes(chunk)
