@@ -55,7 +55,7 @@ def close_gaps(
     """
     closed = list(polygons)
     areas_m2 = []
-    for gap in _holes(shapely.union_all([*polygons, *around])):
+    for gap in _gaps(shapely.union_all([*polygons, *around])):
         if not _is_narrow(gap, width_m):
             continue
         shared = shapely.length(shapely.intersection(shapely.boundary(gap), polygons))
@@ -83,8 +83,11 @@ def merge(polygons: Sequence[BaseGeometry]) -> BaseGeometry:
     return _multi(shapely.union_all(polygons))
 
 
-def _holes(coverage: BaseGeometry) -> list[BaseGeometry]:
-    return [shapely.Polygon(ring) for part in shapely.get_parts(coverage) for ring in part.interiors]
+def _gaps(coverage: BaseGeometry) -> list[BaseGeometry]:
+    """What borders enclose without its being covered: holes, and gaps between parts that only touch in points."""
+    faces = shapely.get_parts(shapely.polygonize([shapely.node(shapely.boundary(coverage))]))
+    shapely.prepare(coverage)
+    return [face for face in faces if not shapely.intersects(coverage, shapely.point_on_surface(face))]
 
 
 def _is_narrow(gap: BaseGeometry, width_m: float) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyogrio
 import shapely
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 from shapely.geometry.base import BaseGeometry
@@ -65,7 +65,7 @@ def read_features(path: Path, *, table: str | None = None) -> list[Feature]:
     source = f"/vsigzip/{path.absolute()}" if path.suffix == ".gz" else path
     try:
         meta, _, wkb, columns = pyogrio.raw.read(source, layer=table, force_2d=True)
-    except (DataSourceError, ValueError) as error:
+    except (DataSourceError, DataLayerError, FeatureError, GeometryError, ValueError) as error:
         raise UnreadablePlaces(path, str(error)) from error
     if wkb is None:
         raise UnreadablePlaces(path, "it has no shapes")
