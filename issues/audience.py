@@ -1,13 +1,17 @@
 """From a notice to the people who hear it, each once."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy import ForeignKeyConstraint, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.jobs import enqueue
+from push import outbox
 
 
 class Notice(Base):
@@ -23,3 +27,88 @@ class Notice(Base):
     params: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     told_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A person who hears of an issue.
+
+    Attributes:
+        report_id: Their own first report in it; None where they only follow it.
+        number: That report's, which is the one they were told; None where they only follow.
+    """
+
+    person_id: UUID
+    report_id: UUID | None
+    number: str | None
+
+
+# The last word counts: who stopped following an issue and follows it again, or one merged into it, hears of it. An
+# author who never said anything does.
+_LISTENERS = text(
+    """
+    WITH RECURSIVE family (id) AS (
+        SELECT CAST(:issue AS uuid)
+        UNION
+        SELECT merged.id FROM issue AS merged JOIN family ON merged.merged_into = family.id
+        WHERE merged.city_id = :city
+    ), wish AS (
+        SELECT DISTINCT ON (person_id) person_id, following
+        FROM follow WHERE city_id = :city AND issue_id IN (SELECT id FROM family)
+        ORDER BY person_id, at DESC, following
+    ), author AS (
+        SELECT DISTINCT ON (person_id) person_id, id AS report_id, number
+        FROM report WHERE city_id = :city AND issue_id = :issue AND person_id IS NOT NULL
+        ORDER BY person_id, received_at, id
+    )
+    SELECT person_id, author.report_id, author.number
+    FROM author FULL JOIN wish USING (person_id)
+    WHERE coalesce(wish.following, true)
+    ORDER BY person_id
+    """
+)
+
+
+async def find_audience(session: AsyncSession, city_id: int, issue_id: UUID) -> list[Listener]:
+    """Find who hears of an issue: the authors of its reports and its followers, less those who want no more of it.
+
+    Follows stay where they were made, so those of issues merged into this one count here too. Each person is
+    listed once, in the order of their ids.
+    """
+    rows = await session.execute(_LISTENERS, {"city": city_id, "issue": issue_id})
+    return [Listener(row.person_id, row.report_id, row.number) for row in rows]
+
+
+async def tell(session: AsyncSession, city_id: int, event_id: UUID, *, now: datetime) -> int:
+    """Turn the notice of an event into notifications, once, however often asked; the work of a 'push.tell' job.
+
+    Joins the caller's transaction: the notifications, the mark that they were made, and the job that delivers them.
+
+    Returns:
+        How many deliveries to devices were queued; 0 where the notice had been told, or nobody listens.
+    """
+    key = (Notice.city_id == city_id, Notice.event_id == event_id)
+    notice = (await session.execute(select(Notice).where(*key).with_for_update())).scalar_one()
+    if notice.told_at is not None:
+        return 0
+    listeners = await find_audience(session, city_id, notice.issue_id)
+    queued = await outbox.queue_notifications(
+        session,
+        city_id,
+        event_id=event_id,
+        kind=notice.kind,
+        params=notice.params,
+        recipients=[outbox.Recipient(listener.person_id, _own_params(listener)) for listener in listeners],
+        now=now,
+    )
+    notice.told_at = now
+    await session.flush()
+    if queued:
+        await enqueue(session, "push.deliver", {"city_id": city_id})
+    return queued
+
+
+def _own_params(listener: Listener) -> dict[str, str]:
+    if listener.report_id is None or listener.number is None:
+        return {}
+    return {"report_id": str(listener.report_id), "number": listener.number}

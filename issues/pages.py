@@ -65,8 +65,8 @@ def read_text(text: str) -> str:
 
 
 def read_number(text: str) -> int:
-    """Read a number that the database can hold (0 to 2^63 - 1); raises ValueError for any other."""
+    """Read a number that the database can hold (less than 2^63 either way); raises ValueError for any other."""
     number = int(text)
-    if not 0 <= number <= _LARGEST_NUMBER:
+    if not -_LARGEST_NUMBER <= number <= _LARGEST_NUMBER:
         raise ValueError(text)
     return number

@@ -1,0 +1,185 @@
+"""Changing the status of an issue, and saying something about it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.base import new_id
+from db.jobs import enqueue
+from geo.cities import City
+from issues.actors import Actor, Role
+from issues.audience import Notice
+from issues.catalogue import Service
+from issues.events import NOTE, STATUS, EventView, NewEvent, append_event, append_note, find_event
+from issues.issue import Issue, IssueMerged, IssueNotFound, IssueView, lock_issues
+from issues.lifecycle import NotAllowed, NoticeKind, Status, check_transition, notice_of
+from issues.work_orders import crew_has_issue
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """What became of a command.
+
+    Attributes:
+        issue: As it stands now.
+        event_id: Of what was written; None where the issue stood so already and nothing was said.
+        status: What the command brought about. On a repeat, the issue may have moved on since.
+        repeated: Whether this command had been carried out before.
+    """
+
+    issue: IssueView
+    event_id: UUID | None
+    status: Status
+    repeated: bool
+
+
+@dataclass(eq=False)
+class CommandIdUsed(Exception):
+    """The id of a command belongs to something else that was done."""
+
+    command_id: UUID
+
+
+async def change_status(
+    session: AsyncSession,
+    city_id: int,
+    issue_id: UUID,
+    status: Status,
+    *,
+    actor: Actor,
+    note: str | None = None,
+    public: bool = False,
+    command_id: UUID | None = None,
+    cause: UUID | None = None,
+    now: datetime,
+) -> StatusChange:
+    """Bring an issue to a status, with a note or without; with a note alone where it stands so already.
+
+    The issue is locked, and what is written joins the caller's transaction: the event, the notice to residents, and
+    the job that tells them.
+
+    Args:
+        session: Open transaction of the city; committed by the caller.
+        city_id: The city.
+        issue_id: The issue.
+        status: Where it shall stand.
+        actor: Who asks: an agent or above, or the crew of one of its work orders.
+        note: What there is to say; None or blank for nothing.
+        public: Whether the note is for everybody. The status always is; a note that is not is for staff only.
+        command_id: The client's id, which makes the command safe to repeat.
+        cause: The event or work order that brings it about.
+        now: Time of the change.
+
+    Raises:
+        IssueNotFound: the city has no such issue.
+        IssueMerged: its reports are in another issue, whose status is the one to change.
+        NotAllowed: the actor may not do this, or not to this issue.
+        TransitionNotAllowed: the issue's status does not lead there.
+        CommandIdUsed: another command had this id.
+    """
+    issue = (await lock_issues(session, city_id, [issue_id])).get(issue_id)
+    if issue is None:
+        raise IssueNotFound(issue_id)
+    await _check_actor(session, issue, actor)
+    said = (note or "").strip() or None
+    if command_id is not None and (earlier := await find_event(session, city_id, command_id)) is not None:
+        return _first_result(earlier, issue, status, actor=actor, note=said)
+    if issue.merged_into is not None:
+        raise IssueMerged(issue_id, issue.merged_into)
+    if issue.status is not status:
+        check_transition(issue.status, status, actor)
+    return await move_issue(
+        session, issue, status, actor=actor, note=said, public=public, command_id=command_id, cause=cause, now=now
+    )
+
+
+async def move_issue(
+    session: AsyncSession,
+    issue: IssueView,
+    status: Status,
+    *,
+    actor: Actor,
+    note: str | None = None,
+    public: bool = False,
+    command_id: UUID | None = None,
+    cause: UUID | None = None,
+    now: datetime,
+) -> StatusChange:
+    """Write a change of status, or a note alone, for an issue that the caller has locked and may change so.
+
+    Arguments as for `change_status`, which is the way in for people.
+    """
+    before = issue.status
+    changed = before is not status
+    if not changed and note is None:
+        return StatusChange(issue, None, status, repeated=False)
+    public_note = public and note is not None
+    event = NewEvent(
+        issue_id=issue.id,
+        kind=STATUS if changed else NOTE,
+        actor=actor.sender,
+        at=now,
+        public=changed or public_note,
+        data={"from": before, "to": status},
+        id=command_id or new_id(),
+        cause=cause,
+    )
+    if not await append_event(session, issue.city_id, event):
+        raise CommandIdUsed(event.id)
+    if note is not None:
+        await append_note(session, issue.city_id, event.id, note, public=public)
+    if event.public:
+        issue = await _update(session, issue, status, now=now)
+    kind = notice_of(before, status, public_note=public_note)
+    if kind is not None:
+        await _give_notice(session, issue, event.id, kind, now=now)
+    return StatusChange(issue, event.id, status, repeated=False)
+
+
+async def _check_actor(session: AsyncSession, issue: IssueView, actor: Actor) -> None:
+    """Let only agents and above, and crews with a work order for the issue, go on."""
+    if actor.at_least(Role.AGENT):
+        return
+    if actor.crew_code is None or not await crew_has_issue(session, issue.city_id, actor.crew_code, issue.id):
+        raise NotAllowed(actor.role, "status")
+
+
+def _first_result(
+    earlier: EventView, issue: IssueView, status: Status, *, actor: Actor, note: str | None
+) -> StatusChange:
+    same = (earlier.issue_id, earlier.actor, earlier.data.get("to"), earlier.note)
+    if earlier.kind not in {STATUS, NOTE} or same != (issue.id, actor.sender, status, note):
+        raise CommandIdUsed(earlier.id)
+    return StatusChange(issue, earlier.id, status, repeated=True)
+
+
+async def _update(session: AsyncSession, issue: IssueView, status: Status, *, now: datetime) -> IssueView:
+    # Clocks of several machines differ a little; who asks what changed since a time must not miss this.
+    updated_at = max(issue.updated_at, now)
+    key = (Issue.city_id == issue.city_id, Issue.id == issue.id)
+    await session.execute(update(Issue).where(*key).values(status=status, updated_at=updated_at))
+    return replace(issue, status=status, updated_at=updated_at)
+
+
+async def _give_notice(
+    session: AsyncSession, issue: IssueView, event_id: UUID, kind: NoticeKind, *, now: datetime
+) -> None:
+    """Write down what residents are to be told, and enqueue the telling."""
+    of_city = (Service.city_id == issue.city_id, Service.code == issue.service_code, City.id == issue.city_id)
+    city = (await session.execute(select(City.jurisdiction_id, City.locale, Service.names).where(*of_city))).one()
+    # A lock screen is read by others too: what kind of private problem somebody reported stays off it.
+    names = {} if issue.private else {f"service_{language}": name for language, name in city.names.items()}
+    params = {
+        "issue_id": str(issue.id),
+        "number": issue.number,
+        "jurisdiction_id": city.jurisdiction_id,
+        "locale": city.locale,
+        "status": issue.status,
+        **names,
+    }
+    row = {"city_id": issue.city_id, "event_id": event_id, "issue_id": issue.id, "kind": kind, "params": params}
+    await session.execute(insert(Notice).values(**row, created_at=now))
+    await enqueue(session, "push.tell", {"city_id": issue.city_id, "event_id": str(event_id)})
