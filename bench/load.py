@@ -56,17 +56,17 @@ class RanOut(Exception):
     """Fewer exchanges were prepared than the servers answered in time."""
 
 
-def send_all(target: Target, exchanges: deque[Exchange], *, clients: int, seconds: float) -> Measured:
+def send_all(target: Target, exchanges: deque[Exchange], *, clients: int, seconds: float = math.inf) -> Measured:
     """Let `clients` people send for `seconds`, each the next exchange as soon as the last was answered.
 
     Args:
         target: Servers.
         exchanges: Prepared requests, taken from the left; what is left over stays.
         clients: Connections, opened before the clock starts.
-        seconds: For how long new exchanges are begun.
+        seconds: For how long new exchanges are begun; by default until all have been.
 
     Raises:
-        RanOut: `exchanges` were too few.
+        RanOut: `exchanges` were too few for the time.
         ConnectionError: a server closed a connection.
     """
     return uvloop.run(_send_all(target, exchanges, clients=clients, seconds=seconds))
@@ -146,7 +146,10 @@ class _Person(asyncio.Protocol):
 
     def _next_exchange(self) -> None:
         if not self._exchanges:
-            self.finished.set_exception(RanOut())
+            if math.isinf(self._until):
+                self.finished.set_result(None)
+            else:
+                self.finished.set_exception(RanOut())
             return
         self._left.extend(self._exchanges.popleft())
         self._began = time.perf_counter()

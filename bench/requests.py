@@ -1,0 +1,83 @@
+"""Requests of phones, written out beforehand so that sending them costs next to nothing."""
+
+import json
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from bench.bare import Box
+from bench.load import Exchange
+from bench.phones import Phone, report_body
+from bench.photos import stamp_photo
+from db.base import new_id
+from geo.points import LonLat
+
+_PLACES = 6  # digits after the point of a degree: 0.1 m
+
+
+@dataclass(frozen=True, slots=True)
+class Senders:
+    """Who sends, what about, and from where; drawn anew for each report, all as likely.
+
+    Attributes:
+        phones: Registered devices.
+        services: Codes of the services they report.
+        box: Where they stand.
+        rng: Draws.
+    """
+
+    phones: Sequence[Phone]
+    services: Sequence[str]
+    box: Box
+    rng: random.Random
+
+    def reports(self, count: int) -> deque[Exchange]:
+        """Write reports without a photo: one request each."""
+        return deque([self._report(self.rng.choice(self.phones), [])] for _ in range(count))
+
+    def reports_with_photo(self, count: int, jpeg: bytes) -> deque[Exchange]:
+        """Write reports each with a photo like no other, sent first; the bytes of the picture are shared."""
+        return deque(self._photo_and_report(self.rng.choice(self.phones), jpeg) for _ in range(count))
+
+    def registrations(self) -> deque[Exchange]:
+        """Write the registration of each phone."""
+        return deque(
+            [
+                _request(
+                    "PUT",
+                    f"/v1/devices/{phone.id}",
+                    phone.secret,
+                    {"platform": "android", "push": {"kind": "fcm", "fid": phone.address}, "locale": "fr-CA"},
+                )
+            ]
+            for phone in self.phones
+        )
+
+    def _photo_and_report(self, phone: Phone, jpeg: bytes) -> Exchange:
+        photo_id = new_id()
+        parts = stamp_photo(jpeg, photo_id.bytes)
+        head = _head("PUT", f"/v1/photos/{photo_id}", phone.secret, "image/jpeg", sum(map(len, parts)))
+        return [[head, *parts], self._report(phone, [photo_id])]
+
+    def _report(self, phone: Phone, photo_ids: Sequence[UUID]) -> Sequence[bytes]:
+        at = LonLat(
+            round(self.rng.uniform(self.box.west, self.box.east), _PLACES),
+            round(self.rng.uniform(self.box.south, self.box.north), _PLACES),
+        )
+        body = report_body(new_id(), self.rng.choice(self.services), at, photo_ids)
+        return _request("POST", "/v1/reports", phone.secret, body)
+
+
+def _request(method: str, path: str, secret: str, body: Mapping[str, Any]) -> Sequence[bytes]:
+    content = json.dumps(body).encode()
+    return [_head(method, path, secret, "application/json", len(content)), content]
+
+
+def _head(method: str, path: str, secret: str, content_type: str, length: int) -> bytes:
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}\r\n"
+        f"Accept-Language: fr-CA\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
