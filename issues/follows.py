@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, exists, select
+from sqlalchemy import ForeignKeyConstraint, Index, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -17,7 +17,10 @@ class Follow(Base):
     """A person's wish to hear about an issue, or (`following` false) not to, even as an author."""
 
     __tablename__ = "follow"
-    __table_args__ = (ForeignKeyConstraint(["city_id", "issue_id"], ["issue.city_id", "issue.id"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["city_id", "issue_id"], ["issue.city_id", "issue.id"]),
+        Index("ix_follow_person_id", "city_id", "person_id"),
+    )
 
     city_id: Mapped[int] = mapped_column(primary_key=True)
     issue_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -42,6 +45,11 @@ async def unfollow(session: AsyncSession, city_id: int, issue_id: UUID, person_i
         IssueNotFound: as for `follow`.
     """
     await _say(session, city_id, issue_id, person_id, following=False, now=now)
+
+
+async def forget_follows(session: AsyncSession, city_id: int, person_id: UUID) -> None:
+    """Forget all that a person ever wished to hear, or not to hear, in a city."""
+    await session.execute(delete(Follow).where(Follow.city_id == city_id, Follow.person_id == person_id))
 
 
 async def _say(

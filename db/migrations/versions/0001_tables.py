@@ -480,6 +480,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("city_id", "issue_id", "person_id", name=op.f("pk_follow")),
     )
+    op.create_index("ix_follow_person_id", "follow", ["city_id", "person_id"], unique=False)
     op.create_table(
         "report",
         sa.Column("city_id", sa.Integer(), nullable=False),
@@ -727,6 +728,7 @@ def downgrade() -> None:
     op.drop_table("route")
     op.drop_index("ix_report_city_id_issue_id", table_name="report")
     op.drop_table("report")
+    op.drop_index("ix_follow_person_id", table_name="follow")
     op.drop_table("follow")
     op.drop_index("ix_event_city_id_xid", table_name="event")
     op.drop_index("ix_event_city_id_issue_id", table_name="event")
