@@ -159,21 +159,17 @@ def running_cluster(data_dir: Path, *, durable: bool = True) -> Iterator[Cluster
     with home.lock_file("users").open("a") as users:
         with home.starting_or_stopping():
             fcntl.flock(users, fcntl.LOCK_SH)
-            cluster = home.start(durable=durable)
+            try:
+                cluster = home.start(durable=durable)
+            except BaseException:
+                # Also when told to stop in the middle of a start: nobody is left who would stop the server.
+                home.stop_if_last(users.fileno())
+                raise
         try:
             yield cluster
         finally:
             with home.starting_or_stopping():
-                if _is_last(users.fileno()):
-                    home.stop()
-
-
-def _is_last(users_fd: int) -> bool:
-    try:
-        fcntl.flock(users_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+                home.stop_if_last(users.fileno())
 
 
 class _Home:
@@ -214,8 +210,12 @@ class _Home:
         _create_roles(cluster)
         return cluster
 
-    def stop(self) -> None:
-        """Stop the server: connections are closed, open transactions rolled back, every committed row kept."""
+    def stop_if_last(self, users_fd: int) -> None:
+        """Stop the server unless others use it: it closes connections and rolls back what is not committed."""
+        try:
+            fcntl.flock(users_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
         if running_pid(self.folder) is None:
             return
         pg_ctl = find_bin_dir(self.folder) / "pg_ctl"
