@@ -1,0 +1,193 @@
+"""Every search by place or district that the server makes, and the indexes it must read: `make bench-plans`."""
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.settings import default_data_dir
+from bench.plans import Plan, Search, plans_of, tell_plans
+from bench.stage import CITY, filled_stage
+from db.base import new_id
+from db.credentials import hash_secret, new_secret
+from db.sessions import Database
+from geo.points import LonLat
+from geo.streets import nearest_address
+from issues.browse import BoundingBox, IssueFilter, list_issues
+from issues.city import CityBook, load_cities
+from issues.lifecycle import OPEN
+from issues.near import find_near
+from issues.submit import Submission, submit_report
+
+_HERE = LonLat(-73.5809, 45.5247)  # avenue du Mont-Royal, with house numbers
+_NO_NUMBERS = LonLat(-73.58464, 45.53558)  # rue Fabre, without
+_SERVICE = "nid-de-poule"
+_SCREEN = BoundingBox(-73.585, 45.522, -73.577, 45.527)  # what a phone shows: 600 m
+_WHOLE_CITY = BoundingBox(-74.0, 45.4, -73.4, 45.72)
+# The list is ordered by id, newest first: where much of the city is asked for, walking back along the key finds the
+# first page soonest.
+_NEWEST_FIRST = "pk_issue"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A search and what it must read.
+
+    Attributes:
+        name: What is searched.
+        indexes: It must read one of these; which one depends on how much of the city is asked for.
+        search: Runs it.
+    """
+
+    name: str
+    indexes: Sequence[str]
+    search: Search
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A search as it was run."""
+
+    expected: Expected
+    plans: Sequence[Plan]
+
+    @property
+    def indexes(self) -> list[str]:
+        """Indexes read, in the order of first use."""
+        return list(dict.fromkeys(step.index for plan in self.plans for step in plan.steps if step.index))
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with it."""
+        faults = [f"walks through {table}" for plan in self.plans for table in plan.walked]
+        if not set(self.indexes) & set(self.expected.indexes):
+            faults.append(f"reads none of {', '.join(self.expected.indexes)}")
+        return faults
+
+    @property
+    def took_ms(self) -> float:
+        """Time in the database, all statements together."""
+        return sum(plan.took_ms for plan in self.plans)
+
+
+def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
+    """List the searches, each with its parameters."""
+
+    def listed(wanted: IssueFilter) -> Search:
+        async def search(session: AsyncSession) -> None:
+            await list_issues(session, city.id, wanted, staff=False, limit=50)
+
+        return search
+
+    async def report(session: AsyncSession) -> None:
+        await submit_report(session, _submission(now), city=city, now=now)
+
+    async def near(session: AsyncSession) -> None:
+        await find_near(session, city=city, service_code=_SERVICE, at=_HERE, accuracy_m=8, now=now)
+
+    async def address(session: AsyncSession) -> None:
+        assert await nearest_address(session, city.id, _HERE)
+
+    async def street(session: AsyncSession) -> None:
+        assert await nearest_address(session, city.id, _NO_NUMBERS)
+
+    borough = city.map.districts_at(_HERE, accuracy_m=0, on=now.date())
+    codes = [f"{district.layer}:{district.code}" for district in borough]
+    recently = now - timedelta(hours=1)
+    box, key, open_place = "ix_issue_map", _NEWEST_FIRST, "ix_issue_open_place"
+    return [
+        Expected("neighbours of a report", [open_place], report),
+        Expected("open issues near a place", [open_place], near),
+        Expected("issues on a phone's screen", [box], listed(IssueFilter(bbox=_SCREEN))),
+        Expected("open issues on a screen", [box, open_place], listed(IssueFilter(bbox=_SCREEN, statuses=tuple(OPEN)))),
+        Expected(
+            "one service on a screen", [box, open_place], listed(IssueFilter(bbox=_SCREEN, service_codes=(_SERVICE,)))
+        ),
+        Expected("issues in the whole city", [box, key], listed(IssueFilter(bbox=_WHOLE_CITY))),
+        *(
+            Expected(f"issues of {code}", ["ix_issue_districts", key], listed(IssueFilter(districts=(code,))))
+            for code in codes
+        ),
+        Expected(
+            "issues changed in the last hour",
+            ["ix_issue_city_id_updated_at", key],
+            listed(IssueFilter(updated_after=recently)),
+        ),
+        Expected("nearest address", ["ix_address_city_id_place"], address),
+        Expected("nearest street", ["ix_street_city_id_line"], street),
+    ]
+
+
+def _submission(now: datetime) -> Submission:
+    return Submission(
+        id=new_id(),
+        sender=f"device:{new_id()}",
+        person_id=new_id(),
+        tracking_hash=hash_secret(new_secret()),
+        service_code=_SERVICE,
+        at=_HERE,
+        accuracy_m=8.0,
+        location_source="gps",
+        address_string=None,
+        description=None,
+        attributes={},
+        photo_ids=(),
+        captured_at=now,
+        channel="app",
+    )
+
+
+async def look_at_plans(database: Database, jurisdiction_id: str, now: datetime) -> list[Found]:
+    """Run every search in a city and read its plans; the database tells them (`tell_plans`)."""
+    async with database.transaction() as session:
+        cities = await load_cities(session)
+    city = cities.by_jurisdiction(jurisdiction_id)
+    assert city is not None
+    return [
+        Found(expected, await plans_of(database, city.id, expected.search)) for expected in expected_searches(city, now)
+    ]
+
+
+async def _look(url: str) -> list[Found]:
+    async with Database(url) as database:
+        return await look_at_plans(database, CITY, datetime.now(UTC))
+
+
+def main() -> None:
+    """Print the indexes of each search; exits with 1 where one is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, help="where the database is kept between runs")
+    parser.add_argument("--issues", type=int, default=1_000_000)
+    options = parser.parse_args()
+    default = default_data_dir(os.environ, is_root=os.geteuid() == 0) / "bench"
+    console = Console()
+
+    def say(step: str, done: int, of: int) -> None:
+        console.print(f"{step} {done} of {of}")
+
+    with filled_stage(options.data_dir or default, options.issues, say) as stage:
+        with stage.cluster.connect() as connection:
+            tell_plans(connection, stage.database)
+        searches = asyncio.run(_look(stage.app_url))
+    table = Table("search", "indexes", "ms", "wrong", title=f"Plans as jalon_app, {options.issues:,} issues")
+    for found in searches:
+        table.add_row(
+            found.expected.name, ", ".join(found.indexes), f"{found.took_ms:.2f}", "; ".join(found.faults) or "-"
+        )
+    console.print(table)
+    wrong = [found.expected.name for found in searches if found.faults]
+    print(json.dumps({"bench": "plans", "issues": options.issues, "searches": len(searches), "wrong": wrong}))
+    if wrong:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
