@@ -73,6 +73,8 @@ class Issue(Base):
         Index("ix_issue_map", "city_id", text("(place::geometry)"), postgresql_using="gist"),
         Index("ix_issue_districts", "districts", postgresql_using="gin"),
         Index("ix_issue_city_id_updated_at", "city_id", "updated_at", "id"),
+        # Lists by status, by service or by both; see `issues.browse`.
+        Index("ix_issue_status", "city_id", "status", "service_code", "id"),
         # From an issue to those merged into it, whose followers hear of it.
         Index("ix_issue_merged_into", "city_id", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     )

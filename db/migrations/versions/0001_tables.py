@@ -422,6 +422,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("city_id", "id", name=op.f("pk_issue")),
     )
     op.create_index("ix_issue_city_id_updated_at", "issue", ["city_id", "updated_at", "id"], unique=False)
+    op.create_index("ix_issue_status", "issue", ["city_id", "status", "service_code", "id"], unique=False)
     op.create_index(
         "ix_issue_merged_into",
         "issue",
@@ -697,6 +698,7 @@ def upgrade() -> None:
     op.create_index("ix_work_order_photo_photo_id", "work_order_photo", ["photo_id"], unique=False)
     op.execute(ISSUE_MAP)
     op.execute("GRANT SELECT ON issue_map TO jalon_app")
+    op.execute("GRANT SELECT ON alembic_version TO jalon_app")
     op.execute("GRANT SELECT ON city TO jalon_app")
     for access, tables in ACCESS.items():
         for table in tables:
@@ -742,9 +744,8 @@ def downgrade() -> None:
         ),
     )
     op.drop_index("ix_issue_map", table_name="issue", postgresql_using="gist")
-    op.drop_index(
-        "ix_issue_merged_into", table_name="issue", postgresql_where=sa.text("merged_into IS NOT NULL")
-    )
+    op.drop_index("ix_issue_status", table_name="issue")
+    op.drop_index("ix_issue_merged_into", table_name="issue", postgresql_where=sa.text("merged_into IS NOT NULL"))
     op.drop_index("ix_issue_districts", table_name="issue", postgresql_using="gin")
     op.drop_index("ix_issue_city_id_updated_at", table_name="issue")
     op.drop_geospatial_table("issue")
