@@ -1,0 +1,101 @@
+"""The serving application: the only place where its parts are put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+
+from api import health
+from api.cities import CitiesInForce
+from api.handlers import install_handlers
+from api.metrics import Metrics
+from api.middleware import RequestFrame
+from api.openapi import describe, problems
+from api.routers import devices, issues, photos, places, reports, work_orders
+from api.serving import Serving
+from api.settings import Settings
+from db.sessions import Database
+from db.tenancy import refuse_privileged_role
+from issues import languages
+from issues.city import load_cities
+from media.store import open_store
+
+_DESCRIPTION: Final = """
+Residents' reports of problems in their city, from the phone to the crew and back.
+
+Ids are made by callers (UUIDv7): the same call again has the same result. Positions are WGS 84, times RFC 3339,
+lengths metres. Refusals are problem documents (RFC 9457) in the caller's language.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Put the application together; nothing connects before its lifespan begins.
+
+    Args:
+        settings: What the operator set; None reads the environment.
+    """
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _open_serving(settings) as app.state.serving:
+            yield
+
+    app = FastAPI(
+        title="Jalon",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        responses=problems(401, 403, 404, 422, 500, 503),
+        redirect_slashes=False,
+    )
+    app.add_middleware(RequestFrame)
+    install_handlers(app)
+    # The first match answers, so what is called most comes first.
+    for part in (reports, photos, issues, work_orders, places, devices, health):
+        app.include_router(part.router)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign] # the way FastAPI documents
+    return app
+
+
+@asynccontextmanager
+async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
+    """Open what requests are served with.
+
+    Raises:
+        PrivilegedRole: the database would not hold this process to one city at a time.
+        DatabaseUnavailable: it is not there.
+    """
+    async with Database(database_url(settings), pool_size=settings.database_connections) as database:
+        async with database.transaction() as session:
+            await refuse_privileged_role(session)
+            cities = CitiesInForce(await load_cities(session))
+        serving = Serving(
+            settings=settings,
+            database=database,
+            store=open_store(settings.photos_url),
+            languages=languages.load_languages([languages.LOCALES, Path(__file__).parent / "locales"]),
+            cities=cities,
+            metrics=Metrics(),
+        )
+        keeping_fresh = asyncio.create_task(cities.keep_fresh(database))
+        try:
+            yield serving
+        finally:
+            keeping_fresh.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping_fresh
+
+
+def database_url(settings: Settings) -> str:
+    """Get the database to serve from.
+
+    Raises:
+        ValueError: none is named. The commands name the private cluster's before they start a server.
+    """
+    if settings.database_url is None:
+        raise ValueError("JALON_DATABASE_URL is not set")
+    return settings.database_url.get_secret_value()

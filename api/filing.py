@@ -1,0 +1,157 @@
+"""From a report on the wire to a submission: its id, its sender, its place and city."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller
+from api.cities import CitiesInForce
+from api.models.reports import ReportIn
+from api.refusals import FieldError, InvalidFields, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
+from db.base import new_id
+from db.credentials import hash_secret, new_secret
+from geo.points import LonLat
+from issues.city import CityBook
+from issues.languages import msgid
+from issues.submit import Contact, Submission
+from media.photos import PhotoState, find_photo, taken_place
+
+_KEYS: Final = uuid5(NAMESPACE_URL, "urn:jalon:idempotency-key")
+_NEEDED: Final = msgid("This is needed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """Who files which report.
+
+    Attributes:
+        id_given: Whether the id came with the request, so that the same report sent again has it too.
+        sender: As in `Submission.sender`.
+        tracking: The secret for reading the report.
+        tracking_made: Whether it was made here, so that the sender has to be told.
+    """
+
+    report: ReportIn
+    caller: Caller
+    id: UUID
+    id_given: bool
+    sender: str
+    tracking: str
+    tracking_made: bool
+
+    @property
+    def photo_uploader(self) -> str:
+        """As whose photos those that come with the report are kept."""
+        return self.sender if self.caller.is_known else f"report:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a report is, and how that is known."""
+
+    at: LonLat
+    accuracy_m: float | None
+    source: str
+    sent: bool
+
+
+def name_filing(report: ReportIn, caller: Caller, *, idempotency_key: str | None) -> Filing:
+    """Settle the id, the sender and the tracking secret of a report.
+
+    The id is the body's, else the `Idempotency-Key` (or, where that is no UUID, one made of sender and key), else new.
+    """
+    if caller.is_known:
+        sender = caller.actor.sender
+    elif report.tracking is not None:
+        sender = f"tracking:{hash_secret(report.tracking).hex()}"
+    else:
+        sender = "anonymous"
+    given = report.id or _id_of_key(idempotency_key, sender)
+    return Filing(
+        report=report,
+        caller=caller,
+        id=given or new_id(),
+        id_given=given is not None,
+        sender=sender,
+        tracking=report.tracking or new_secret(),
+        tracking_made=report.tracking is None,
+    )
+
+
+def _id_of_key(key: str | None, sender: str) -> UUID | None:
+    if not key:
+        return None
+    try:
+        return UUID(key)
+    except ValueError:
+        return uuid5(_KEYS, f"{sender}\n{key}")
+
+
+def sent_position(report: ReportIn) -> Position | None:
+    """Get the position that came with a report; None where none came.
+
+    Raises:
+        InvalidFields: half of one came.
+    """
+    if report.lat is None and report.long is None:
+        return None
+    if report.lat is None or report.long is None:
+        raise InvalidFields([FieldError("lat" if report.lat is None else "long", _NEEDED)])
+    return Position(LonLat(report.long, report.lat), report.accuracy_m, report.location_source or "gps", sent=True)
+
+
+async def photo_position(session: AsyncSession, photo_ids: tuple[UUID, ...], uploader: str) -> Position:
+    """Take a report's position from its first photo.
+
+    Raises:
+        PhotoNotReady: the photo has not arrived (from this sender) or is not decoded yet.
+        PositionNeeded: there is no photo, or it does not say where it was taken.
+    """
+    if not photo_ids:
+        raise PositionNeeded(photo_has_none=False)
+    photo = await find_photo(session, photo_ids[0])
+    # Somebody else's photo is treated as one that has not arrived: an id must not show that a photo is there.
+    if photo is None or photo.uploader != uploader or photo.state == PhotoState.PENDING:
+        raise PhotoNotReady
+    taken = await taken_place(session, photo.id)
+    if taken is None:
+        raise PositionNeeded(photo_has_none=True)
+    return Position(LonLat(taken.lon, taken.lat), taken.accuracy_m, "photo", sent=False)
+
+
+def city_of(cities: CitiesInForce, caller: Caller, at: LonLat) -> CityBook:
+    """Find the city of a report.
+
+    Raises:
+        OutsideServiceArea: it lies in none.
+        TokenOfAnotherCity: staff of one city report a place in another.
+    """
+    city = cities.at(at)
+    if caller.city_id not in (None, city.id):
+        raise TokenOfAnotherCity(["lat", "long"])
+    return city
+
+
+def make_submission(filing: Filing, position: Position, photo_ids: tuple[UUID, ...]) -> Submission:
+    """Put together what `submit_report` takes."""
+    report, contact = filing.report, filing.report.contact
+    return Submission(
+        id=filing.id,
+        sender=filing.sender,
+        person_id=filing.caller.actor.person_id,
+        tracking_hash=hash_secret(filing.tracking),
+        service_code=report.service_code,
+        at=position.at,
+        accuracy_m=position.accuracy_m,
+        location_source=position.source,
+        address_string=report.address_string,
+        description=report.description,
+        attributes=report.attributes,
+        photo_ids=photo_ids,
+        captured_at=report.captured_at,
+        channel=report.channel,
+        contact=Contact() if contact is None else Contact(contact.name, contact.email, contact.phone),
+        position_sent=position.sent,
+    )

@@ -1,0 +1,119 @@
+"""Where errors arrive that nothing below has answered."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from api import refusals
+from api.auth import bearer_secret, find_caller
+from api.language import FALLBACK
+from api.particulars import Listener, Problem
+from api.problems import PROBLEMS, UNEXPECTED
+from api.responses import problem_answer
+from api.scope import CALLER, CITY
+from api.serving import serving_of
+from api.validation import field_errors, is_other_media_type, is_unreadable
+from db.sessions import DatabaseUnavailable
+from issues.city import CityBook
+
+_log = structlog.get_logger(__name__)
+
+_BY_STATUS: Final[dict[int, type[Exception]]] = {
+    400: refusals.MalformedBody,
+    404: refusals.NothingHere,
+    405: refusals.MethodNotAllowed,
+}
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Have every error of the table answered with its problem document."""
+    for situation in PROBLEMS:
+        app.add_exception_handler(situation, _answer_situation)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(ValidationError, _answer_validation)
+    app.add_exception_handler(HTTPException, _answer_http)
+
+
+def language_of(request: HTTPConnection, city: CityBook | None = None) -> str:
+    """Choose the language of an answer: the device's, then the one asked for, then the city's.
+
+    Args:
+        request: The request, with its caller as far as known.
+        city: The city it is about; None: the one it was found to be about, or the only one there is.
+    """
+    serving = serving_of(request)
+    caller = request.scope.get(CALLER)
+    about = city or request.scope.get(CITY) or serving.cities.current.only()
+    return serving.languages.choose(
+        None if caller is None else caller.locale,
+        request.headers.get("accept-language"),
+        FALLBACK if about is None else about.locale,
+    )
+
+
+def listener_of(request: HTTPConnection) -> Listener:
+    """Get whom an answer is for."""
+    serving = serving_of(request)
+    language = language_of(request)
+    return Listener(partial(serving.languages.translate, language), language, serving.cities)
+
+
+def unexpected_answer(request: HTTPConnection, error: Exception) -> Response:
+    """Answer for a mistake of ours, without a word about what it was."""
+    return problem_answer(UNEXPECTED, error, listener_of(request), request)
+
+
+async def _answer_situation(request: Request, error: Exception) -> Response:
+    if CALLER not in request.scope:
+        await _find_language(request)
+    problem = _problem_of(error)
+    if problem.status >= 500:
+        _log.warning("request_refused", problem=problem.slug, exc_info=error)
+    return problem_answer(problem, error, listener_of(request), request)
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError | ValidationError)  # noqa: S101 - installed for these only
+    found = error.errors()
+    if is_unreadable(found):
+        return await _answer_situation(request, refusals.MalformedBody())
+    if is_other_media_type(found):
+        return await _answer_situation(request, refusals.MediaTypeNotSupported(["application/json"]))
+    return await _answer_situation(request, refusals.InvalidFields(field_errors(found)))
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - installed for these only
+    situation = _BY_STATUS.get(error.status_code)
+    if situation is None:
+        raise error
+    response = await _answer_situation(request, situation())
+    if error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+def _problem_of(error: Exception) -> Problem:
+    return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
+
+
+async def _find_language(request: HTTPConnection) -> None:
+    """Find a device's language for an answer that was decided before anybody looked who is calling."""
+    try:
+        secret = bearer_secret(request)
+        if secret is None:
+            return
+        async with serving_of(request).database.transaction() as session:
+            caller = await find_caller(session, secret, now=datetime.now(UTC))
+    except (refusals.SecretUnknown, DatabaseUnavailable):
+        return
+    if caller is not None:
+        request.scope[CALLER] = caller

@@ -1,0 +1,48 @@
+"""What a process counts for its operators, under names that Prometheus scrapes."""
+
+import os
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+# Set by `jalon serve` before it starts several processes; each then writes its numbers to files there.
+_SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+_SECONDS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The numbers of one process; several on one machine are added up when any of them is asked."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "jalon_http_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "jalon_http_request_duration_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._reports = Counter("jalon_reports", "Reports received.", ["result"], registry=self._registry)
+
+    def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def count_report(self, *, result: str) -> None:
+        """Count a report by what became of it: `opened`, `joined` or `repeated`."""
+        self._reports.labels(result).inc()
+
+    def render(self) -> bytes:
+        """Write down all numbers in Prometheus' text format, those of sibling processes included."""
+        registry = self._registry
+        if _SHARED_FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library has no types for it
+        return generate_latest(registry)

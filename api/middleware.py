@@ -1,0 +1,121 @@
+"""Around every request: an id, one log event, its numbers, a limit on its body, and an answer where the code failed."""
+
+import re
+import time
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.handlers import unexpected_answer
+from api.refusals import BodyOverrun, BodyTooLarge
+from api.scope import BODY, OVERRUN, REQUEST_ID
+from api.serving import Serving
+
+_log = structlog.get_logger(__name__)
+
+JSON_LIMIT_BYTES: Final = 64_000
+
+# A proxy's own id is kept if it is harmless in logs and headers.
+_HARMLESS_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class IncomingBody:
+    """The body of a request on its way in: measured against what it announced and what the call accepts."""
+
+    def __init__(self, scope: Scope, receive: Receive, announced_bytes: int | None) -> None:
+        self.announced_bytes = announced_bytes
+        self._scope = scope
+        self.limit_bytes = JSON_LIMIT_BYTES
+        self._receive = receive
+        self._received_bytes = 0
+
+    async def receive(self) -> Message:
+        """Receive the next message of the request (ASGI).
+
+        Raises:
+            BodyTooLarge: the body is larger than the call accepts.
+            BodyOverrun: it is longer than it announced.
+        """
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received_bytes += len(message.get("body", b""))
+            if self._received_bytes > self.limit_bytes:
+                raise BodyTooLarge(self.limit_bytes)
+            if self._is_overrun():
+                raise BodyOverrun
+        return message
+
+    def _is_overrun(self) -> bool:
+        """Whether more came than was announced: counted here, or seen by the server, which keeps the rest back."""
+        longer = self.announced_bytes is not None and self._received_bytes > self.announced_bytes
+        return longer or OVERRUN in self._scope
+
+
+class RequestFrame:
+    """The outermost part of the application (pure ASGI: a wrapped response costs more than the whole frame)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(  # noqa: D102 - as ASGI says
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers.get(b"x-request-id"))
+        body = IncomingBody(scope, receive, _announced_bytes(headers.get(b"content-length")))
+        scope[REQUEST_ID], scope[BODY] = request_id, body
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        answer = _Answer(send, request_id)
+        try:
+            await self._app(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            _log.info("sender_gone")
+        except Exception as error:
+            _log.exception("request_failed")
+            if answer.status is not None:
+                raise  # half an answer is out; the server cuts the connection, so that nobody takes it for whole
+            await unexpected_answer(HTTPConnection(scope), error)(scope, receive, answer.send)
+        finally:
+            self._note(scope, answer, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
+        serving: Serving = scope["app"].state.serving
+        route = getattr(scope.get("route"), "path", "(none)")
+        status = answer.status or 500
+        serving.metrics.count_request(method=scope["method"], route=route, status=status, seconds=seconds)
+        if route not in _QUIET_ROUTES:
+            _log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+class _Answer:
+    """Passes an answer on and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.status: int | None = None
+        self._send = send
+        self._request_id = request_id
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id.encode())]
+        await self._send(message)
+
+
+def _request_id(given: bytes | None) -> str:
+    if given is not None and _HARMLESS_ID.fullmatch(given):
+        return given.decode()
+    return uuid4().hex
+
+
+def _announced_bytes(header: bytes | None) -> int | None:
+    return int(header) if header is not None and header.isdigit() else None

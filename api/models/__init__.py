@@ -1,0 +1,1 @@
+"""What travels over the wire: Pydantic models of requests and answers."""

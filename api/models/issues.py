@@ -1,0 +1,185 @@
+"""Issues on the wire."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from api.cities import NamedCity
+from api.models.fields import Flag, Incoming, Note, Outgoing
+from issues.events import EventView
+from issues.issue import IssueView
+from issues.lifecycle import Status
+from issues.match import Reason
+from issues.near import NearIssue
+
+
+class DistrictOut(Outgoing):
+    """A district: a named polygon of a layer."""
+
+    layer: str
+    code: str
+    name: str
+
+
+class DepartmentOut(Outgoing):
+    """Who answers for an issue."""
+
+    code: str
+    name: str
+
+
+class IssueProperties(Outgoing):
+    """An issue, but for its position."""
+
+    id: UUID
+    number: str = Field(examples=["2026-000123"])
+    jurisdiction_id: str = Field(examples=["montreal.ca"])
+    status: Status
+    service_code: str
+    service_name: str
+    address: str | None
+    district: DistrictOut | None = Field(description="Of the layer that decides who is responsible.")
+    districts: list[DistrictOut]
+    department: DepartmentOut
+    report_count: int
+    near_boundary: bool
+    requested_datetime: datetime = Field(description="When its first report was received.")
+    updated_datetime: datetime
+    expected_datetime: datetime | None
+    merged_into: UUID | None = Field(description="The issue that its reports are in now.")
+
+    @classmethod
+    def of(cls, issue: IssueView, city: NamedCity) -> "IssueProperties":
+        """Say what is known of an issue, in the language of the answer."""
+        return cls(**_facts(issue, city))
+
+
+class IssueOut(IssueProperties):
+    """An issue."""
+
+    lat: float
+    long: float
+
+    @classmethod
+    def of(cls, issue: IssueView, city: NamedCity) -> "IssueOut":
+        """Say what is known of an issue, in the language of the answer."""
+        return cls(**_facts(issue, city), lat=issue.at.lat, long=issue.at.lon)
+
+
+def _facts(issue: IssueView, city: NamedCity) -> dict[str, Any]:
+    district = None if issue.district_code is None else f"{issue.layer}:{issue.district_code}"
+    return {
+        "id": issue.id,
+        "number": issue.number,
+        "jurisdiction_id": city.jurisdiction_id,
+        "status": issue.status,
+        "service_code": issue.service_code,
+        "service_name": city.service_name(issue.service_code),
+        "address": issue.address,
+        "district": None if district is None else _district(district, city),
+        "districts": [_district(key, city) for key in issue.districts],
+        "department": DepartmentOut(code=issue.department_code, name=city.department_name(issue.department_code)),
+        "report_count": issue.report_count,
+        "near_boundary": issue.near_boundary,
+        "requested_datetime": issue.opened_at,
+        "updated_datetime": issue.updated_at,
+        "expected_datetime": issue.expected_at,
+        "merged_into": issue.merged_into,
+    }
+
+
+def _district(key: str, city: NamedCity) -> DistrictOut:
+    layer, _, code = key.partition(":")
+    return DistrictOut(layer=layer, code=code, name=city.district_name(key))
+
+
+class ReasonOut(Outgoing):
+    """A factor's part in a score."""
+
+    factor: str = Field(examples=["distance"])
+    value: float
+    unit: str = Field(description="UCUM: `m`, `d`, or `1` where it has none.")
+    weight: float = Field(description="Its share of the evidence; negative where it speaks against.")
+
+    @classmethod
+    def of(cls, reason: Reason) -> "ReasonOut":
+        """Put a reason on the wire."""
+        return cls(factor=reason.factor, value=reason.value, unit=reason.unit, weight=reason.weight)
+
+
+class NearIssueProperties(IssueProperties):
+    """An open issue that a report may be about."""
+
+    distance_m: float
+    score: float
+    reasons: list[ReasonOut]
+
+    @classmethod
+    def of_near(cls, near: NearIssue, city: NamedCity) -> "NearIssueProperties":
+        """Say how likely an issue is meant, and why."""
+        return cls(
+            **_facts(near.issue, city),
+            distance_m=round(near.distance_m, 1),
+            score=near.score,
+            reasons=[ReasonOut.of(reason) for reason in near.reasons],
+        )
+
+
+class EventOut(Outgoing):
+    """Something that happened to an issue."""
+
+    id: UUID
+    issue_id: UUID
+    jurisdiction_id: str
+    kind: str = Field(examples=["issue.status"])
+    at: datetime
+    actor: str = Field(description="`resident`, `staff` or `system`; staff of the city see who.")
+    public: bool
+    note: str | None
+    note_public: bool
+    data: dict[str, Any]
+    cause: UUID | None
+
+    @classmethod
+    def of(cls, event: EventView, city: NamedCity) -> "EventOut":
+        """Put an event on the wire, as far as the caller may see it."""
+        return cls(
+            id=event.id,
+            issue_id=event.issue_id,
+            jurisdiction_id=city.jurisdiction_id,
+            kind=event.kind,
+            at=event.at,
+            actor=event.actor,
+            public=event.public,
+            note=event.note,
+            note_public=event.note_public,
+            data=dict(event.data),
+            cause=event.cause,
+        )
+
+
+class StatusIn(Incoming):
+    """A change of an issue's status, or a note about it."""
+
+    id: UUID | None = Field(default=None, description="The command's own id: sent again, it is done once.")
+    status: Status
+    note: Note | None = None
+    public: Flag = Field(default=False, description="Whether residents may read the note, and are told of it.")
+
+
+class StatusOut(Outgoing):
+    """What a change of status came to."""
+
+    status: Status = Field(description="What the command brought; on a repeat the issue may have moved on since.")
+    event_id: UUID | None = Field(description="`null` where the issue was in that status already and no note came.")
+    issue: IssueOut
+
+
+class FollowOut(Outgoing):
+    """Whether a person hears about an issue."""
+
+    issue_id: UUID
+    jurisdiction_id: str
+    following: bool

@@ -1,0 +1,71 @@
+"""Lists, with and without places, and the links between their pages."""
+
+from collections.abc import Iterable
+from typing import Generic, Literal, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pydantic import Field
+
+from api.models.fields import Outgoing
+from geo.points import LonLat
+
+Item = TypeVar("Item", bound=Outgoing)
+
+
+class Link(Outgoing):
+    """Where to go from here."""
+
+    rel: str = Field(examples=["next"])
+    href: str
+
+
+class ItemList(Outgoing, Generic[Item]):
+    """A list of things without a place."""
+
+    items: list[Item]
+    links: list[Link] = Field(default_factory=list)
+
+
+class Point(Outgoing):
+    """A GeoJSON point."""
+
+    type: Literal["Point"] = "Point"
+    coordinates: tuple[float, float] = Field(description="Longitude, latitude (WGS 84 degrees).")
+
+    @classmethod
+    def of(cls, at: LonLat) -> "Point":
+        """Put a position into GeoJSON's order."""
+        return cls(coordinates=(at.lon, at.lat))
+
+
+class Feature(Outgoing, Generic[Item]):
+    """A thing with a place (GeoJSON, RFC 7946)."""
+
+    type: Literal["Feature"] = "Feature"
+    id: UUID
+    geometry: Point
+    properties: Item
+
+
+class FeatureCollection(Outgoing, Generic[Item]):
+    """A list of things with places (GeoJSON, RFC 7946; OGC API - Features)."""
+
+    type: Literal["FeatureCollection"] = "FeatureCollection"
+    features: list[Feature[Item]]
+    number_returned: int = Field(serialization_alias="numberReturned")
+    links: list[Link] = Field(default_factory=list)
+
+
+def next_links(path: str, query: Iterable[tuple[str, str]], cursor: str | None) -> list[Link]:
+    """Build the links of a page: to the page after it, with the same filters; none at the end.
+
+    Args:
+        path: Of the list.
+        query: The parameters of this page's request.
+        cursor: The cursor of the page after it; None at the end.
+    """
+    if cursor is None:
+        return []
+    kept = [(name, value) for name, value in query if name != "cursor"]
+    return [Link(rel="next", href=f"{path}?{urlencode([*kept, ('cursor', cursor)])}")]

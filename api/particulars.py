@@ -1,0 +1,137 @@
+"""What one error adds to its kind of problem: names, allowed statuses, the stored receipt."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from api import refusals
+from api.cities import CitiesInForce
+from api.language import Say, in_language
+from api.models.reports import ReportReceipt
+from api.models.work_orders import WorkOrderOut
+from api.refusals import FieldError
+from issues.dispatch import StaleWorkOrder
+from issues.languages import msgid
+from issues.lifecycle import TransitionNotAllowed
+from issues.submit import IdAlreadyUsed
+
+_SWAPPED: Final = msgid("This place lies in no city that takes reports here. Are lat and long exchanged?")
+# By whether a neighbour is there, and whether a city of ours is near.
+_OUTSIDE: Final = {
+    (False, False): msgid("This place lies in no city that takes reports here."),
+    (False, True): msgid("This place lies in no city that takes reports here; {nearest} is {metres} m away."),
+    (True, False): msgid("This place lies in {neighbour}, which takes no reports here."),
+    (True, True): msgid("This place lies in {neighbour}, which takes no reports here; {nearest} is {metres} m away."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told: the language of the answer, and the cities whose words it may need."""
+
+    say: Say
+    language: str
+    cities: CitiesInForce
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What one error adds to its kind of problem.
+
+    Attributes:
+        params: Values for the placeholders of the detail.
+        text: The detail, where it is another than the table's.
+        errors: The wrong fields; None for those of the table's row, with its detail.
+        members: Further members of the document.
+    """
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
+    errors: Sequence[FieldError] | None = None
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+
+def no_particulars(_error: Any, _listener: Listener) -> Particulars:
+    """Add nothing to what the table says."""
+    return Particulars()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of refusal.
+
+    Attributes:
+        status: HTTP status.
+        slug: Its name for programs, the end of `type`.
+        title: What kind of problem it is (message id).
+        detail: What happened and what to do (message id with placeholders).
+        fields: The fields that are wrong.
+        particulars: What one error adds.
+        retry_after_s: When the same request may succeed.
+    """
+
+    status: int
+    slug: str
+    title: str
+    detail: str
+    fields: tuple[str, ...] = ()
+    particulars: Callable[[Any, Listener], Particulars] = no_particulars
+    retry_after_s: int | None = None
+
+
+def outside_particulars(error: refusals.OutsideServiceArea, listener: Listener) -> Particulars:
+    """Name the city that is there, the nearest one that takes reports, and the likeliest mistake."""
+    params: dict[str, Any] = {}
+    members: dict[str, Any] = {"neighbour": None, "nearest": None}
+    if error.neighbour is not None:
+        params["neighbour"] = in_language(error.neighbour.names, listener.language)
+        members["neighbour"] = {"code": error.neighbour.code, "name": params["neighbour"]}
+    if error.nearest is not None:
+        city, metres = error.nearest
+        params |= {"nearest": in_language(city.profile.names, listener.language), "metres": round(metres)}
+        members["nearest"] = {
+            "jurisdiction_id": city.jurisdiction_id,
+            "name": params["nearest"],
+            "distance_m": params["metres"],
+        }
+    text = _SWAPPED if error.swapped else _OUTSIDE[error.neighbour is not None, error.nearest is not None]
+    return Particulars(params, text=text, members=members)
+
+
+def id_used_particulars(error: IdAlreadyUsed, listener: Listener) -> Particulars:
+    """Show the stored receipt to the sender of the first report; nothing to another."""
+    if error.receipt is None:
+        return Particulars()
+    book = listener.cities.by_id(error.receipt.report.city_id)
+    receipt = ReportReceipt.of(error.receipt, listener.cities.named(book, listener.language))
+    return Particulars(members={"receipt": receipt.model_dump(mode="json", exclude_none=False)})
+
+
+def stale_order_particulars(error: StaleWorkOrder, listener: Listener) -> Particulars:
+    """Show the order as it stands now."""
+    book = listener.cities.by_id(error.current.city_id)
+    order = WorkOrderOut.of(error.current, listener.cities.named(book, listener.language))
+    return Particulars(members={"work_order": order.model_dump(mode="json")})
+
+
+def transition_particulars(error: TransitionNotAllowed, _listener: Listener) -> Particulars:
+    """Name the statuses that are allowed."""
+    allowed = [status.value for status in error.allowed]
+    return Particulars(
+        params={"current": error.current.value, "wanted": error.wanted.value},
+        members={"current": error.current.value, "allowed": allowed},
+    )
+
+
+def position_particulars(error: refusals.PositionNeeded, _listener: Listener) -> Particulars:
+    """Name what could have told the position."""
+    missing = [FieldError(name, msgid("This is needed.")) for name in ("lat", "long")]
+    if error.photo_has_none:
+        missing.append(FieldError("photo_ids[0]", msgid("The photo does not say where it was taken.")))
+    return Particulars(errors=missing)
+
+
+def too_large_particulars(error: refusals.BodyTooLarge, _listener: Listener) -> Particulars:
+    """Name the limit, and the field that is too long where it is known."""
+    field = FieldError(error.field or "body", msgid("This is too long."))
+    return Particulars(params={"limit_kb": error.limit_bytes // 1000}, errors=[field])

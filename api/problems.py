@@ -1,0 +1,345 @@
+"""From what went wrong below to what the caller is told: one table, problem documents of RFC 9457 on the wire."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from api import refusals
+from api.particulars import (
+    Listener,
+    Particulars,
+    Problem,
+    id_used_particulars,
+    outside_particulars,
+    position_particulars,
+    stale_order_particulars,
+    too_large_particulars,
+    transition_particulars,
+)
+from api.refusals import FieldError
+from db.sessions import DatabaseUnavailable
+from issues.browse import InvalidBoundingBox
+from issues.catalogue import ServiceNotOffered
+from issues.dispatch import IssueNotOpen, PhotoTaken, StaleWorkOrder
+from issues.issue import IssueMerged, IssueNotFound
+from issues.languages import msgid
+from issues.lifecycle import NotAllowed, TransitionNotAllowed
+from issues.pages import InvalidCursor
+from issues.reports import ReportNotFound
+from issues.staff import CrewNotFound
+from issues.status import CommandIdUsed
+from issues.submit import IdAlreadyUsed
+from issues.work_orders import WorkOrderNotFound
+from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage
+from media.photos import PhotoIdAlreadyUsed, PhotoNotReady, PhotoWasRejected
+from media.store import BlobMissing, BodyLengthMismatch, PhotoTooLarge, StorageUnavailable
+from push.devices import DeviceSecretMismatch
+
+_RETRY_AFTER_S: Final = 2
+
+
+PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
+    # What the request is.
+    refusals.MalformedBody: Problem(
+        400,
+        "malformed-body",
+        msgid("Unreadable body"),
+        msgid("The body cannot be read as what it says it is."),
+        fields=("body",),
+    ),
+    refusals.BodyOverrun: Problem(
+        400,
+        "body-length-mismatch",
+        msgid("Body of another length"),
+        msgid("The body has another length than the request announced."),
+        fields=("body",),
+    ),
+    refusals.BodyTooLarge: Problem(
+        413,
+        "body-too-large",
+        msgid("Body too large"),
+        msgid("The body may have at most {limit_kb} kB."),
+        particulars=too_large_particulars,
+    ),
+    refusals.MediaTypeNotSupported: Problem(
+        415,
+        "media-type-not-supported",
+        msgid("Kind of body not supported"),
+        msgid("The body has to be: {accepted}."),
+        fields=("Content-Type",),
+        particulars=lambda error, _: Particulars({"accepted": ", ".join(error.accepted)}),
+    ),
+    refusals.InvalidFields: Problem(
+        422,
+        "invalid-fields",
+        msgid("Wrong fields"),
+        msgid("Some fields of the request are not accepted."),
+        particulars=lambda error, _: Particulars(errors=error.errors),
+    ),
+    InvalidCursor: Problem(
+        422,
+        "invalid-cursor",
+        msgid("Unknown cursor"),
+        msgid("This cursor was not given out by this list. Start again without it."),
+        fields=("cursor",),
+    ),
+    InvalidBoundingBox: Problem(
+        422,
+        "invalid-fields",
+        msgid("Wrong fields"),
+        msgid("A bbox is minlong,minlat,maxlong,maxlat in WGS 84 degrees."),
+        fields=("bbox",),
+    ),
+    # Who asks.
+    refusals.SignInNeeded: Problem(
+        401,
+        "sign-in-needed",
+        msgid("Sign-in needed"),
+        msgid("This is for known devices and staff. Send your secret as Authorization: Bearer."),
+        fields=("Authorization",),
+    ),
+    refusals.SecretUnknown: Problem(
+        401,
+        "secret-unknown",
+        msgid("Unknown secret"),
+        msgid("The secret in the Authorization header is not known, or no longer."),
+        fields=("Authorization",),
+    ),
+    refusals.RoleNeeded: Problem(
+        403,
+        "role-needed",
+        msgid("Not for this role"),
+        msgid("This is for: {roles}."),
+        particulars=lambda error, _: Particulars({"roles": ", ".join(error.roles)}),
+    ),
+    NotAllowed: Problem(
+        403,
+        "not-allowed",
+        msgid("Not allowed"),
+        msgid("The role {role} may not do this here."),
+        particulars=lambda error, _: Particulars({"role": error.role.value}, members={"doing": error.doing}),
+    ),
+    refusals.TokenOfAnotherCity: Problem(
+        403,
+        "token-of-another-city",
+        msgid("Another city's token"),
+        msgid("Your token is of another city, and acts only there."),
+        particulars=lambda error, _: Particulars(
+            errors=[FieldError(name, msgid("This is in another city than your token.")) for name in error.fields]
+        ),
+    ),
+    DeviceSecretMismatch: Problem(
+        403,
+        "not-your-device",
+        msgid("Another device"),
+        msgid("Your secret is not the one of this device."),
+        fields=("Authorization",),
+    ),
+    # Which city.
+    refusals.JurisdictionNeeded: Problem(
+        422,
+        "jurisdiction-needed",
+        msgid("City needed"),
+        msgid("Several cities take reports here. Say which one you mean."),
+        fields=("jurisdiction_id",),
+        particulars=lambda error, _: Particulars(members={"jurisdiction_ids": list(error.jurisdiction_ids)}),
+    ),
+    refusals.JurisdictionUnknown: Problem(
+        422,
+        "jurisdiction-unknown",
+        msgid("Unknown city"),
+        msgid("No city of this name takes reports here."),
+        fields=("jurisdiction_id",),
+    ),
+    refusals.OutsideServiceArea: Problem(
+        422,
+        "outside-service-area",
+        msgid("Outside the service area"),
+        msgid("This place lies in no city that takes reports here."),
+        fields=("lat", "long"),
+        particulars=outside_particulars,
+    ),
+    # Reports.
+    refusals.PositionNeeded: Problem(
+        422,
+        "position-needed",
+        msgid("Position needed"),
+        msgid("Say where it is: lat and long, or a photo that knows."),
+        particulars=position_particulars,
+    ),
+    refusals.PhotoNotReady: Problem(
+        409,
+        "photo-not-ready",
+        msgid("Photo not ready"),
+        msgid("The photo that tells the place has not arrived or is still being opened. Send the report again soon."),
+        fields=("photo_ids[0]",),
+        retry_after_s=_RETRY_AFTER_S,
+    ),
+    ServiceNotOffered: Problem(
+        422,
+        "service-not-offered",
+        msgid("Service not offered"),
+        msgid("The city offers no such service at this place."),
+        fields=("service_code",),
+    ),
+    IdAlreadyUsed: Problem(
+        409,
+        "id-already-used",
+        msgid("Id already used"),
+        msgid("A report with this id and another content has been received."),
+        fields=("id",),
+        particulars=id_used_particulars,
+    ),
+    CommandIdUsed: Problem(
+        409,
+        "id-already-used",
+        msgid("Id already used"),
+        msgid("This id has been used for something else."),
+        fields=("id",),
+    ),
+    ReportNotFound: Problem(404, "report-not-found", msgid("No such report"), msgid("There is no such report here.")),
+    # Issues and work orders.
+    IssueNotFound: Problem(404, "issue-not-found", msgid("No such issue"), msgid("There is no such issue here.")),
+    IssueMerged: Problem(
+        409,
+        "issue-merged",
+        msgid("Merged issue"),
+        msgid("The reports of this issue are in another one now."),
+        particulars=lambda error, _: Particulars(members={"merged_into": str(error.survivor_id)}),
+    ),
+    IssueNotOpen: Problem(
+        409,
+        "issue-not-open",
+        msgid("Issue not open"),
+        msgid("Work can be ordered for open issues only."),
+        fields=("issue_ids",),
+        particulars=lambda error, _: Particulars(
+            members={"issue_id": str(error.issue_id), "issue_status": error.status.value}
+        ),
+    ),
+    TransitionNotAllowed: Problem(
+        409,
+        "transition-not-allowed",
+        msgid("Change of status not allowed"),
+        msgid("From {current}, this does not lead to {wanted}."),
+        fields=("status",),
+        particulars=transition_particulars,
+    ),
+    WorkOrderNotFound: Problem(
+        404, "work-order-not-found", msgid("No such work order"), msgid("There is no such work order here.")
+    ),
+    StaleWorkOrder: Problem(
+        409,
+        "work-order-changed",
+        msgid("Work order changed"),
+        msgid("Somebody has changed this work order since. Look at it and try again."),
+        fields=("version",),
+        particulars=stale_order_particulars,
+    ),
+    CrewNotFound: Problem(
+        422, "crew-unknown", msgid("Unknown crew"), msgid("The city has no such crew."), fields=("crew",)
+    ),
+    # Photos.
+    PhotoTaken: Problem(
+        409,
+        "photo-taken",
+        msgid("Photo already used"),
+        msgid("This photo belongs to another report or work order."),
+        fields=("photo_ids",),
+        particulars=lambda error, _: Particulars(members={"photo_id": str(error.photo_id)}),
+    ),
+    PhotoIdAlreadyUsed: Problem(
+        409,
+        "id-already-used",
+        msgid("Id already used"),
+        msgid("This id has been used for something else."),
+        fields=("photo_id",),
+    ),
+    EmptyPhoto: Problem(422, "photo-empty", msgid("Empty photo"), msgid("The photo has no bytes."), fields=("body",)),
+    PhotoTooLarge: Problem(
+        413,
+        "photo-too-large",
+        msgid("Photo too large"),
+        msgid("A photo may have at most {limit_mb} MB."),
+        fields=("body",),
+        particulars=lambda error, _: Particulars({"limit_mb": error.limit_bytes // 1_000_000}),
+    ),
+    TooManyPixels: Problem(
+        413,
+        "photo-too-many-pixels",
+        msgid("Too many pixels"),
+        msgid("The photo says it has {width} x {height} pixels; at most {limit} million are accepted."),
+        fields=("body",),
+        particulars=lambda error, _: Particulars(
+            {"width": error.width, "height": error.height, "limit": error.limit // 1_000_000}
+        ),
+    ),
+    UnsupportedImage: Problem(
+        415,
+        "photo-format-not-supported",
+        msgid("Kind of photo not supported"),
+        msgid("Photos are still pictures in JPEG, PNG or WebP, whatever the file is called."),
+        fields=("body",),
+        particulars=lambda error, _: Particulars(members={"found": error.found}),
+    ),
+    BrokenImageHeader: Problem(
+        422, "photo-broken", msgid("Broken photo"), msgid("The photo is damaged or cut off."), fields=("body",)
+    ),
+    BodyLengthMismatch: Problem(
+        400,
+        "body-length-mismatch",
+        msgid("Body of another length"),
+        msgid("The body has another length than the request announced."),
+        fields=("body",),
+    ),
+    PhotoNotReady: Problem(
+        409,
+        "photo-not-ready",
+        msgid("Photo not ready"),
+        msgid("The photo is still being opened. Ask again soon."),
+        retry_after_s=_RETRY_AFTER_S,
+    ),
+    PhotoWasRejected: Problem(
+        410, "photo-rejected", msgid("Photo rejected"), msgid("The photo could not be used, and has been deleted.")
+    ),
+    BlobMissing: Problem(404, "photo-not-found", msgid("No such photo"), msgid("There is no such photo here.")),
+    # Ours.
+    refusals.NothingHere: Problem(404, "not-found", msgid("Nothing here"), msgid("There is nothing at this address.")),
+    refusals.MethodNotAllowed: Problem(
+        405, "method-not-allowed", msgid("Method not allowed"), msgid("This address does not take this method.")
+    ),
+    DatabaseUnavailable: Problem(
+        503,
+        "unavailable",
+        msgid("Not available now"),
+        msgid("This does not work right now. Try again in a moment."),
+        retry_after_s=_RETRY_AFTER_S,
+    ),
+    StorageUnavailable: Problem(
+        503,
+        "unavailable",
+        msgid("Not available now"),
+        msgid("This does not work right now. Try again in a moment."),
+        retry_after_s=_RETRY_AFTER_S,
+    ),
+}
+UNEXPECTED: Final = Problem(
+    500, "unexpected", msgid("Our mistake"), msgid("Something went wrong on our side. It has been written down.")
+)
+
+
+def problem_document(problem: Problem, error: Exception, listener: Listener, *, request_id: str) -> dict[str, Any]:
+    """Write a problem document in the listener's language."""
+    found = problem.particulars(error, listener)
+    text = found.text or problem.detail
+    errors = found.errors
+    if errors is None:
+        errors = [FieldError(name, text, found.params) for name in problem.fields]
+    return {
+        "type": f"/problems/{problem.slug}",
+        "title": listener.say(problem.title),
+        "status": problem.status,
+        "detail": listener.say(text, **found.params),
+        "errors": [{"field": each.field, "detail": listener.say(each.text, **each.params)} for each in errors],
+        "request_id": request_id,
+        **found.members,
+    }

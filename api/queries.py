@@ -1,0 +1,49 @@
+"""Parameters of lists that are more than one value."""
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query
+from pydantic import BeforeValidator
+
+from api.models.fields import Code, Moment
+from api.refusals import FieldError, InvalidFields
+from issues.browse import BoundingBox
+from issues.languages import msgid
+from issues.lifecycle import Status
+
+Value = TypeVar("Value")
+
+
+def _split(value: Any) -> Any:
+    """Take `a,b` for what `a` and `b` given one by one would be."""
+    if isinstance(value, list):
+        return [part for item in value for part in (item.split(",") if isinstance(item, str) else [item])]
+    return value
+
+
+def _restore_plus(value: Any) -> Any:
+    """Put back the plus of an offset, which stands for a space in a URL that was not encoded."""
+    return value.replace(" ", "+") if isinstance(value, str) else value
+
+
+Statuses = Annotated[list[Status], BeforeValidator(_split), Query(max_length=20)]
+Codes = Annotated[list[Code], BeforeValidator(_split), Query(max_length=50)]
+After = Annotated[Moment | None, BeforeValidator(_restore_plus), Query()]
+Box = Annotated[str | None, Query(max_length=200, description="minlong,minlat,maxlong,maxlat; WGS 84 degrees.")]
+
+
+def bounding_box(text: str | None) -> BoundingBox | None:
+    """Read a `bbox`.
+
+    Raises:
+        InvalidFields: it is not four numbers.
+        InvalidBoundingBox: they make no box.
+    """
+    if text is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        wrong = msgid("A bbox is minlong,minlat,maxlong,maxlat in WGS 84 degrees.")
+        raise InvalidFields([FieldError("bbox", wrong)]) from None
+    return BoundingBox(west=west, south=south, east=east, north=north)

@@ -1,0 +1,167 @@
+"""Situations that only the edge knows: who is calling, what the body is, which city is meant."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from geo.atlas import CityMap, NeighbourShape
+from geo.points import LonLat
+
+
+class SignInNeeded(Exception):
+    """The call is for known callers, and no secret came with it."""
+
+
+class SecretUnknown(Exception):
+    """The Authorization header holds no secret that stands for anybody (any more)."""
+
+
+class RoleNeeded(Exception):
+    """The caller is known, but the call is for others.
+
+    Attributes:
+        roles: Whom it is for.
+    """
+
+    def __init__(self, roles: Sequence[str]) -> None:
+        super().__init__(roles)
+        self.roles = roles
+
+
+class TokenOfAnotherCity(Exception):
+    """A staff member or key of one city acts in another.
+
+    Attributes:
+        fields: What names the other city in the request.
+    """
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        super().__init__(fields)
+        self.fields = fields
+
+
+class JurisdictionNeeded(Exception):
+    """Several cities are loaded and the request does not say which one it means.
+
+    Attributes:
+        jurisdiction_ids: Those to choose from.
+    """
+
+    def __init__(self, jurisdiction_ids: Sequence[str]) -> None:
+        super().__init__(jurisdiction_ids)
+        self.jurisdiction_ids = jurisdiction_ids
+
+
+class JurisdictionUnknown(Exception):
+    """No city of this installation has the jurisdiction id asked for."""
+
+
+@dataclass(eq=False)
+class OutsideServiceArea(Exception):
+    """A position lies in no city of this installation.
+
+    Attributes:
+        at: The position.
+        neighbour: The city that is there, where a pack knows it.
+        nearest: The nearest loaded city and the metres to it, where one is near.
+        swapped: Whether the position would lie in a city with latitude and longitude exchanged.
+    """
+
+    at: LonLat
+    neighbour: NeighbourShape | None
+    nearest: tuple[CityMap, float] | None
+    swapped: bool
+
+
+class PositionNeeded(Exception):
+    """A report comes without a position, and nothing else tells where it is.
+
+    Attributes:
+        photo_has_none: A photo was asked for its position, in vain.
+    """
+
+    def __init__(self, *, photo_has_none: bool) -> None:
+        super().__init__(photo_has_none)
+        self.photo_has_none = photo_has_none
+
+
+class PhotoNotReady(Exception):
+    """A report takes its position from a photo that has not arrived or is not decoded yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """A field that is wrong, and why.
+
+    Attributes:
+        field: Its name, nested ones with dots and positions: `contact.email`, `photo_ids[2]`.
+        text: Why, as a message id (English) with placeholders.
+        params: Values for the placeholders.
+    """
+
+    field: str
+    text: str
+    params: Mapping[str, Any] = dataclass_field(default_factory=dict)
+
+
+class InvalidFields(Exception):
+    """Fields of the request are wrong.
+
+    Attributes:
+        errors: All of them.
+    """
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+class MalformedBody(Exception):
+    """The body cannot be read as what it says it is."""
+
+
+class BodyOverrun(HTTPException):
+    """More bytes came than the request announced.
+
+    An `HTTPException`, since FastAPI takes any other error during the reading of a body for malformed JSON.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(400)
+
+
+class BodyTooLarge(HTTPException):
+    """The body has more bytes than the call accepts; see `BodyOverrun` about its base.
+
+    Attributes:
+        limit_bytes: Most bytes accepted.
+        field: The field that makes it so large, where that is known.
+    """
+
+    def __init__(self, limit_bytes: int, *, field: str | None = None) -> None:
+        super().__init__(413)
+        self.limit_bytes = limit_bytes
+        self.field = field
+
+
+class MediaTypeNotSupported(Exception):
+    """The body is of a kind that the call does not take.
+
+    Attributes:
+        accepted: What it takes.
+    """
+
+    def __init__(self, accepted: Sequence[str]) -> None:
+        super().__init__(accepted)
+        self.accepted = accepted
+
+
+class NothingHere(Exception):
+    """What the address names does not exist, or not for this caller."""
+
+
+class MethodNotAllowed(Exception):
+    """The address takes other methods."""

@@ -1,0 +1,149 @@
+"""Reading a report off the wire: JSON, or a form with photos."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+
+from api.middleware import IncomingBody
+from api.models.reports import MOST_PHOTOS, ContactIn, ReportIn
+from api.refusals import BodyTooLarge, FieldError, InvalidFields, MalformedBody, MediaTypeNotSupported
+from api.scope import BODY
+from api.validation import field_errors, is_unreadable
+from issues.languages import msgid
+from media.store import MAX_BYTES
+
+_JSON_TYPE: Final = "application/json"
+_FORM_TYPE: Final = "multipart/form-data"
+_FORM_LIMIT_BYTES: Final = MOST_PHOTOS * MAX_BYTES + 1_000_000
+_MOST_FIELDS: Final = 200
+_PHOTOS: Final = "photos"
+_PHOTO_IDS: Final = "photo_ids"
+
+_PIECE_BYTES: Final = 1 << 18
+
+_ids = TypeAdapter(list[UUID])
+
+
+def _form_schema() -> dict[str, Any]:
+    """Describe the form: the fields of the JSON body, those of its objects under `outer[inner]`, and the files."""
+    fields = dict(ReportIn.model_json_schema()["properties"])
+    del fields["attributes"], fields["contact"]
+    inner = {f"contact[{name}]": schema for name, schema in ContactIn.model_json_schema()["properties"].items()}
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "maxItems": MOST_PHOTOS}
+    return {
+        "type": "object",
+        "description": "Answers to the service's questions go into `attributes[code]`.",
+        "properties": {**fields, **inner, _PHOTOS: files},
+        "required": ["service_code"],
+    }
+
+
+FORM_SCHEMA: Final = _form_schema()
+"""JSON Schema of the form, for the description of the API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A report as it came, checked field by field, and the photos that came with it."""
+
+    report: ReportIn
+    photos: Sequence[UploadFile] = ()
+
+
+@asynccontextmanager
+async def read_report(request: Request) -> AsyncIterator[Filed]:
+    """Read a report; files that came with it are gone at the end of the block.
+
+    Raises:
+        MediaTypeNotSupported: neither JSON nor a form.
+        MalformedBody: not readable as what it says it is.
+        InvalidFields: fields are wrong; all of them are named.
+        BodyTooLarge: more bytes than such a body may have.
+    """
+    media_type = request.headers.get("content-type", _JSON_TYPE).partition(";")[0].strip().lower()
+    if media_type == _JSON_TYPE:
+        yield Filed(await _read_json(request))
+    elif media_type == _FORM_TYPE:
+        body: IncomingBody = request.scope[BODY]
+        body.limit_bytes = _FORM_LIMIT_BYTES
+        async with request.form(max_files=2 * MOST_PHOTOS, max_fields=_MOST_FIELDS) as form:
+            yield _read_form(form)
+    else:
+        raise MediaTypeNotSupported([_JSON_TYPE, _FORM_TYPE])
+
+
+async def chunks_of(upload: UploadFile) -> AsyncIterator[bytes]:
+    """Read a file that came with a form, piece by piece."""
+    while piece := await upload.read(_PIECE_BYTES):
+        yield piece
+
+
+async def _read_json(request: Request) -> ReportIn:
+    received = bytearray()
+    try:
+        async for chunk in request.stream():
+            received += chunk
+    except BodyTooLarge as error:
+        raise BodyTooLarge(error.limit_bytes, field=_field_at_end(bytes(received))) from error
+    try:
+        return ReportIn.model_validate_json(bytes(received))
+    except ValidationError as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: ValidationError) -> Exception:
+    found = error.errors(include_url=False, include_input=False)
+    return MalformedBody() if is_unreadable(found) else InvalidFields(field_errors(found))
+
+
+def _field_at_end(received: bytes) -> str | None:
+    """Name the field in the middle of which a JSON object was cut off; None where it is none."""
+    try:
+        found = from_json(received, allow_partial="trailing-strings")
+    except ValueError:
+        return None
+    return next(reversed(found), None) if isinstance(found, dict) else None
+
+
+def _read_form(form: FormData) -> Filed:
+    texts: dict[str, Any] = {}
+    photo_ids: list[str] = []
+    photos: list[UploadFile] = []
+    wrong: list[FieldError] = []
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile) != (name == _PHOTOS):
+            wrong.append(FieldError(name, msgid("There is no such field.")))
+        elif isinstance(value, UploadFile):
+            photos.append(value)
+        elif name == _PHOTO_IDS:
+            photo_ids.append(value)
+        elif value:  # a form sends what was left empty
+            _put(texts, name, value)
+    try:
+        report = ReportIn.model_validate_strings(texts)
+        report = report.model_copy(update={_PHOTO_IDS: _ids.validate_python(photo_ids)})
+    except ValidationError as error:
+        wrong += field_errors(error.errors(include_url=False, include_input=False))
+    if len(photos) + len(photo_ids) > MOST_PHOTOS:
+        wrong.append(
+            FieldError(_PHOTOS, msgid("There may be at most {max_length} of these."), {"max_length": MOST_PHOTOS})
+        )
+    if wrong:
+        raise InvalidFields(wrong)
+    return Filed(report, photos)
+
+
+def _put(fields: dict[str, Any], name: str, value: str) -> None:
+    """Put `contact[email]` into the object `contact`, and everything else under its own name."""
+    outer, bracket, inner = name.partition("[")
+    if bracket and inner.endswith("]") and isinstance(fields.setdefault(outer, {}), dict):
+        fields[outer][inner[:-1]] = value
+    else:
+        fields[name] = value

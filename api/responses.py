@@ -1,0 +1,49 @@
+"""Answers on their way out: JSON, GeoJSON and problem documents."""
+
+import random
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from api.particulars import Listener, Problem
+from api.problems import problem_document
+from api.scope import REQUEST_ID
+
+JSON: Final = "application/json; charset=utf-8"
+PROBLEM: Final = "application/problem+json"
+
+
+class GeoJson(Response):
+    """An answer in GeoJSON."""
+
+    media_type = "application/geo+json"
+
+    @classmethod
+    def of(cls, body: BaseModel) -> Self:
+        """Answer with a model."""
+        return cls(_json_bytes(body))
+
+
+def answer(body: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with a model, which FastAPI's own way would validate a second time."""
+    return Response(_json_bytes(body), status, headers=headers, media_type=JSON)
+
+
+def _json_bytes(body: BaseModel) -> bytes:
+    return body.__pydantic_serializer__.to_json(body, by_alias=True)
+
+
+def problem_answer(problem: Problem, error: Exception, listener: Listener, request: HTTPConnection) -> Response:
+    """Answer with a problem document."""
+    headers: dict[str, str] = {"Content-Language": listener.language, "Cache-Control": "no-store"}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if problem.retry_after_s is not None:
+        # Spread out, so that phones that were refused together do not come back together.
+        headers["Retry-After"] = str(problem.retry_after_s + random.randrange(3))  # noqa: S311 - not a secret
+    document: dict[str, Any] = problem_document(problem, error, listener, request_id=request.scope[REQUEST_ID])
+    return Response(to_json(document), problem.status, headers=headers, media_type=PROBLEM)

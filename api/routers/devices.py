@@ -1,0 +1,71 @@
+"""Devices: where pushes go, and who speaks for a resident."""
+
+import re
+from typing import Final
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.auth import bearer_secret, find_caller
+from api.deps import Now, Served, Transaction
+from api.models.devices import DeviceIn, DeviceOut
+from api.models.fields import SECRET_PATTERN
+from api.refusals import FieldError, InvalidFields, SecretUnknown, SignInNeeded
+from api.responses import answer
+from db.tenancy import enter_city
+from issues.follows import forget_follows
+from issues.languages import msgid
+from push.devices import Device, DeviceSecretMismatch, PushAddress, Registration, forget_device, register_device
+
+router = APIRouter(prefix="/v1/devices", tags=["devices"])
+
+_WEAK_SECRET: Final = msgid("A device's secret is 32 random bytes, written as base64url.")
+
+
+@router.put(
+    "/{device_id}",
+    response_model=DeviceOut,
+    responses={201: {"description": "Registered for the first time.", "model": DeviceOut}},
+)
+async def put_device(*, request: Request, session: Transaction, now: Now, device_id: UUID, body: DeviceIn) -> Response:
+    """Register a device under the secret it made for itself, or refresh what is known of it."""
+    secret = bearer_secret(request)
+    if secret is None:
+        raise SignInNeeded
+    if not re.fullmatch(SECRET_PATTERN, secret):
+        raise InvalidFields([FieldError("Authorization", _WEAK_SECRET)])
+    push = None if body.push is None else PushAddress(*body.push.address)
+    registration = Registration(device_id, secret, body.platform, body.locale, push)
+    device = await register_device(session, registration, now=now)
+    registered = DeviceOut(
+        id=device.id,
+        platform=body.platform,
+        locale=body.locale,
+        push=None if body.push is None else body.push.kind,
+        refreshed_at=now,
+    )
+    return answer(registered, status=201 if device.created else 200)
+
+
+@router.delete("/{device_id}", status_code=204, response_class=Response)
+async def delete_device(
+    *, request: Request, served: Served, session: Transaction, now: Now, device_id: UUID
+) -> Response:
+    """Forget a device and what its person follows; again, it is forgotten already."""
+    secret = bearer_secret(request)
+    if secret is None:
+        raise SignInNeeded
+    caller = await find_caller(session, secret, now=now)
+    if caller is None:
+        if await session.get(Device, device_id) is not None:
+            raise SecretUnknown
+    elif caller.device_id != device_id or caller.actor.person_id is None:
+        raise DeviceSecretMismatch(device_id)
+    else:
+        for city_id in served.cities.current.books:
+            await enter_city(session, city_id)
+            await forget_follows(session, city_id, caller.actor.person_id)
+        await forget_device(session, device_id)
+    return Response(status_code=204)

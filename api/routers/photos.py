@@ -1,0 +1,162 @@
+"""Receiving photos, and serving what was made of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from typing import Final
+from uuid import UUID
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
+from api.deps import Now, Served
+from api.handlers import listener_of
+from api.middleware import IncomingBody
+from api.models.photos import PhotoOut
+from api.openapi import binary, problems, request_body
+from api.refusals import NothingHere, RoleNeeded, SecretUnknown, SignInNeeded
+from api.responses import answer
+from api.scope import BODY, CALLER
+from api.serving import Serving
+from db.credentials import hash_secret
+from issues.actors import Role
+from issues.reports import find_report_home, photo_release
+from media.photos import Photo, PhotoSize, find_photo, photo_bytes, receive_photo
+from media.store import MAX_BYTES
+
+router = APIRouter(prefix="/v1/photos", tags=["photos"])
+
+_PUBLIC: Final = "public, max-age=31536000, immutable"
+_PRIVATE: Final = "private, max-age=3600"
+_SLACK_BYTES: Final = 1_000_000
+_IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A photo that the caller may see.
+
+    Attributes:
+        with_original: Whether that includes the bytes as received.
+    """
+
+    photo: Photo
+    public: bool
+    with_original: bool
+
+
+@router.put(
+    "/{photo_id}",
+    status_code=201,
+    response_model=PhotoOut,
+    responses={
+        200: {"description": "The same photo had been received before.", "model": PhotoOut},
+        **problems(400, 409, 413, 415),
+    },
+    openapi_extra=request_body(
+        *((image, binary("JPEG, PNG or WebP; at most 20 MB and 60 megapixels.")) for image in _IMAGES)
+    ),
+)
+async def put_photo(*, request: Request, served: Served, now: Now, photo_id: UUID) -> Response:
+    """Receive a photo: once answered, it is kept. It is made safe in a moment; ask for its state then."""
+    async with served.database.transaction() as session:
+        caller = await authenticate(session, request, now=now)
+    request.scope[CALLER] = caller
+    if not caller.is_known:
+        raise SignInNeeded
+    body: IncomingBody = request.scope[BODY]
+    body.limit_bytes = MAX_BYTES + _SLACK_BYTES  # the store has the exact limit, and a better answer
+    recorded = await receive_photo(
+        served.database,
+        served.store,
+        photo_id,
+        request.stream(),
+        uploader=caller.actor.sender,
+        announced_bytes=body.announced_bytes,
+        now=now,
+    )
+    state = PhotoOut.of(recorded.photo, listener_of(request).say)
+    return answer(state, status=201 if recorded.is_new else 200)
+
+
+@router.get("/{photo_id}", response_model=PhotoOut)
+async def read_photo_state(*, request: Request, served: Served, now: Now, photo_id: UUID) -> Response:
+    """Tell where a photo stands."""
+    seen = await _find(request, served, photo_id, now)
+    return answer(PhotoOut.of(seen.photo, listener_of(request).say))
+
+
+@router.get(
+    "/{photo_id}/{size}",
+    response_class=Response,
+    responses={
+        200: {"content": {image: binary("The photo.") for image in _IMAGES}},
+        304: {"description": "Unchanged since the `ETag` in `If-None-Match`."},
+        **problems(409, 410),
+    },
+)
+async def read_photo(*, request: Request, served: Served, now: Now, photo_id: UUID, size: PhotoSize) -> Response:
+    """Get a photo: `large` (1600 px) or `small` (400 px) as WebP, or the `original`, which is for staff only."""
+    seen = await _find(request, served, photo_id, now)
+    if size is PhotoSize.ORIGINAL and not seen.with_original:
+        raise RoleNeeded([Role.AGENT, Role.CREW])
+    found = await photo_bytes(served.store, seen.photo, size)
+    public = seen.public and size is not PhotoSize.ORIGINAL
+    headers = {
+        "ETag": f'"{found.etag}"',
+        "Cache-Control": _PUBLIC if public else _PRIVATE,
+        "Vary": "Authorization",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Disposition": "attachment" if size is PhotoSize.ORIGINAL else "inline",
+    }
+    if _has(request.headers.get("if-none-match"), found.etag):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Length"] = str(found.byte_size)
+    return StreamingResponse(found.chunks, headers=headers, media_type=found.content_type)
+
+
+async def _find(request: Request, served: Serving, photo_id: UUID, now: datetime) -> _Seen:
+    """Find a photo that the caller may see; no transaction stays open over the sending of its bytes.
+
+    Raises:
+        NothingHere: there is none, or not for this caller, which look the same.
+        SecretUnknown: a secret came that is neither a caller's nor that of the photo's report.
+    """
+    secret = bearer_secret(request)
+    async with served.database.transaction() as session:
+        caller = None if secret is None else await find_caller(session, secret, now=now)
+        request.scope[CALLER] = caller or NOBODY
+        photo = await find_photo(session, photo_id)
+        own = photo is not None and await _is_own(session, photo, caller, secret)
+        if secret is not None and caller is None and not own:
+            raise SecretUnknown
+        if photo is None:
+            raise NothingHere
+        release = await photo_release(session, photo, cities=served.cities.current)
+    staff = caller is not None and (own or release.city_id == caller.city_id) and caller.actor.is_staff
+    if not (own or staff or release.public):
+        raise NothingHere
+    return _Seen(photo, public=release.public, with_original=staff)
+
+
+async def _is_own(session: AsyncSession, photo: Photo, caller: Caller | None, secret: str | None) -> bool:
+    """Whether the caller sent the photo, or holds the tracking secret of the report that it came with."""
+    if caller is not None:
+        return photo.uploader == caller.actor.sender
+    kind, _, report_id = photo.uploader.partition(":")
+    if secret is None or kind != "report":
+        return False
+    home = await find_report_home(session, UUID(report_id))
+    return home is not None and compare_digest(home.tracking_hash, hash_secret(secret))
+
+
+def _has(if_none_match: str | None, etag: str) -> bool:
+    """Whether an If-None-Match header names a tag (RFC 9110, 13.1.2: weak comparison)."""
+    if if_none_match is None:
+        return False
+    tags = {tag.strip().removeprefix("W/").strip('"') for tag in if_none_match.split(",")}
+    return etag in tags or "*" in tags

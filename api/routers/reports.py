@@ -1,0 +1,164 @@
+"""Filing reports, and reading them back."""
+
+from contextlib import AsyncExitStack
+from datetime import datetime
+from hmac import compare_digest
+from typing import Annotated, Final
+from uuid import UUID, uuid5
+
+from fastapi import APIRouter, Header
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
+from api.deps import Now, Served, Transaction
+from api.filing import Filing, city_of, make_submission, name_filing, photo_position, sent_position
+from api.handlers import language_of
+from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
+from api.openapi import model_body, problems, request_body
+from api.refusals import PositionNeeded, SecretUnknown, SignInNeeded
+from api.report_body import FORM_SCHEMA, Filed, chunks_of, read_report
+from api.responses import answer
+from api.scope import CALLER, CITY
+from api.serving import Serving
+from db.credentials import hash_secret
+from db.jobs import enqueue
+from db.tenancy import enter_city
+from issues.reports import Home, Receipt, ReportNotFound, find_report_home, read_receipt
+from issues.submit import submit_report
+from media.photos import MAKE_SAFE, record_photo
+from media.store import IncomingPhoto
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"])
+
+_Photos = dict[UUID, IncomingPhoto]
+_NO_PHOTOS: Final[_Photos] = {}
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=ReportReceipt,
+    responses={
+        200: {"description": "The same report had been received before.", "model": ReportReceipt},
+        **problems(400, 409, 413, 415),
+    },
+    openapi_extra=request_body(
+        ("application/json", model_body(ReportIn)),
+        ("multipart/form-data", {"schema": FORM_SCHEMA}),
+    ),
+)
+async def create_report(
+    *,
+    request: Request,
+    served: Served,
+    now: Now,
+    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+) -> Response:
+    """File a report of a problem at a place; answers with the issue it opened or joined, and why.
+
+    Sent again with the same id (or `Idempotency-Key`) and content, it gets the same answer with status 200.
+    """
+    # Bodies may come slowly, and photos are stored before the report: no transaction is open over either.
+    async with read_report(request) as filed:
+        if filed.photos:
+            filing, receipt = await _file_with_photos(request, served, filed, idempotency_key, now)
+        else:
+            async with served.database.transaction() as session:
+                filing = await _name(request, session, filed.report, idempotency_key, now)
+                receipt = await _submit(request, served, session, filing, photos=_NO_PHOTOS, now=now)
+    city = served.cities.named(served.cities.by_id(receipt.report.city_id), language_of(request))
+    served.metrics.count_report(result=_result(receipt))
+    tracking = filing.tracking if receipt.created and filing.tracking_made else None
+    return answer(ReportReceipt.of(receipt, city, tracking=tracking), status=201 if receipt.created else 200)
+
+
+@router.get("/{report_id}", response_model=ReportWithIssue)
+async def read_report_back(
+    *, request: Request, served: Served, session: Transaction, now: Now, report_id: UUID
+) -> Response:
+    """Read a report and the public state of its issue; for its device, its tracking secret, and the city's staff."""
+    secret = bearer_secret(request)
+    if secret is None:
+        raise SignInNeeded
+    caller = await find_caller(session, secret, now=now)
+    request.scope[CALLER] = caller or NOBODY
+    home = await find_report_home(session, report_id)
+    if caller is None and not (home is not None and compare_digest(home.tracking_hash, hash_secret(secret))):
+        raise SecretUnknown
+    if home is None:
+        raise ReportNotFound(report_id)
+    await enter_city(session, home.city_id)
+    receipt = await read_receipt(session, home.city_id, report_id)
+    if caller is not None and not _may_read(caller, home, receipt):
+        raise ReportNotFound(report_id)
+    city = served.cities.by_id(home.city_id)
+    return answer(ReportWithIssue.of(receipt, served.cities.named(city, language_of(request, city))))
+
+
+async def _name(
+    request: Request, session: AsyncSession, report: ReportIn, idempotency_key: str | None, now: datetime
+) -> Filing:
+    caller = await authenticate(session, request, now=now)
+    request.scope[CALLER] = caller
+    return name_filing(report, caller, idempotency_key=idempotency_key)
+
+
+async def _submit(
+    request: Request, served: Serving, session: AsyncSession, filing: Filing, *, photos: _Photos, now: datetime
+) -> Receipt:
+    photo_ids = (*filing.report.photo_ids, *photos)
+    position = sent_position(filing.report) or await photo_position(session, photo_ids, filing.photo_uploader)
+    city = city_of(served.cities, filing.caller, position.at)
+    request.scope[CITY] = city
+    return await submit_report(session, make_submission(filing, position, photo_ids), city=city, now=now)
+
+
+async def _file_with_photos(
+    request: Request, served: Serving, filed: Filed, idempotency_key: str | None, now: datetime
+) -> tuple[Filing, Receipt]:
+    """Store the photos of a form, then the report with them."""
+    async with AsyncExitStack() as uploads:
+        incoming = [
+            await uploads.enter_async_context(served.store.receive(chunks_of(photo), announced_bytes=photo.size))
+            for photo in filed.photos
+        ]
+        async with served.database.transaction() as session:
+            filing = await _name(request, session, filed.report, idempotency_key, now)
+        # The same files again have the same ids, hence the report the same content.
+        photos = {uuid5(filing.id, photo.sha256): photo for photo in incoming}
+        position = sent_position(filing.report)
+        if position is not None:
+            city_of(served.cities, filing.caller, position.at)
+        elif not filing.id_given:
+            raise PositionNeeded(photo_has_none=False)  # nothing would connect these photos with the next attempt
+        for photo in photos.values():
+            await served.store.keep(photo)
+        if position is None:
+            # They have to be decoded before the report can be placed, so they come first.
+            async with served.database.transaction() as session:
+                await _record(session, photos, filing, now)
+        async with served.database.transaction() as session:
+            receipt = await _submit(request, served, session, filing, photos=photos, now=now)
+            if receipt.created:
+                await _record(session, photos, filing, now)
+    return filing, receipt
+
+
+async def _record(session: AsyncSession, photos: _Photos, filing: Filing, now: datetime) -> None:
+    for photo_id, photo in photos.items():
+        recorded = await record_photo(session, photo_id, photo, uploader=filing.photo_uploader, now=now)
+        if recorded.is_new:
+            await enqueue(session, MAKE_SAFE, {"photo_id": str(photo_id)})
+
+
+def _may_read(caller: Caller, home: Home, receipt: Receipt) -> bool:
+    person_id = caller.actor.person_id
+    return caller.is_staff_of(home.city_id) or (person_id is not None and receipt.report.person_id == person_id)
+
+
+def _result(receipt: Receipt) -> str:
+    if not receipt.created:
+        return "repeated"
+    return "opened" if receipt.match is None else "joined"

@@ -1,0 +1,104 @@
+"""Work orders: planning them, a crew's day, and what becomes of them."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.deps import CityAgent, CityStaff, CityWords, Cursor, Limit, Now, Transaction
+from api.models.fields import Code, Day
+from api.models.lists import Feature, FeatureCollection, Point, next_links
+from api.models.work_orders import WorkOrderChange, WorkOrderIn, WorkOrderOut, WorkOrderProperties
+from api.openapi import problems
+from api.responses import GeoJson, answer
+from issues.dispatch import OrderChange, WorkOrderDraft, change_work_order, create_work_order
+from issues.work_orders import find_work_order, list_work_orders
+
+router = APIRouter(prefix="/v1/work-orders", tags=["work orders"])
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=WorkOrderOut,
+    responses={
+        200: {"description": "It had been planned before with this id.", "model": WorkOrderOut},
+        **problems(400, 409, 413, 415),
+    },
+)
+async def plan_work_order(
+    *, caller: CityAgent, session: Transaction, city: CityWords, now: Now, body: WorkOrderIn
+) -> Response:
+    """Plan work on one or more open issues for a crew and a day."""
+    draft = WorkOrderDraft(
+        issue_ids=tuple(body.issue_ids),
+        crew_code=body.crew,
+        planned_on=body.planned_on,
+        id=body.id,
+        tour_position=body.tour_position,
+        note=body.note,
+    )
+    planned = await create_work_order(session, city.book.id, draft, actor=caller.actor, now=now)
+    return answer(WorkOrderOut.of(planned.order, city), status=201 if planned.created else 200)
+
+
+@router.get("", response_model=FeatureCollection[WorkOrderProperties], response_class=GeoJson)
+async def browse_work_orders(
+    *,
+    request: Request,
+    caller: CityStaff,
+    session: Transaction,
+    city: CityWords,
+    crew: Annotated[Code | None, Query()] = None,
+    planned_on: Annotated[Day | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """List work orders in the order of the tour; a crew gets its own."""
+    page = await list_work_orders(
+        session,
+        city.book.id,
+        actor=caller.actor,
+        crew_code=crew,
+        planned_on=planned_on,
+        limit=limit,
+        cursor=cursor,
+    )
+    features = [
+        Feature[WorkOrderProperties](
+            id=order.id, geometry=Point.of(order.at), properties=WorkOrderProperties.of(order, city)
+        )
+        for order in page.items
+    ]
+    links = next_links(request.url.path, request.query_params.multi_items(), page.next_cursor)
+    return GeoJson.of(
+        FeatureCollection[WorkOrderProperties](features=features, number_returned=len(features), links=links)
+    )
+
+
+@router.get("/{order_id}", response_model=WorkOrderOut)
+async def read_work_order(*, caller: CityStaff, session: Transaction, city: CityWords, order_id: UUID) -> Response:
+    """Read one work order."""
+    order = await find_work_order(session, city.book.id, order_id, actor=caller.actor)
+    return answer(WorkOrderOut.of(order, city))
+
+
+@router.patch("/{order_id}", response_model=WorkOrderOut, responses=problems(400, 409, 413, 415))
+async def patch_work_order(
+    *, caller: CityStaff, session: Transaction, city: CityWords, now: Now, order_id: UUID, body: WorkOrderChange
+) -> Response:
+    """Change a work order as it was seen in `version`; its issues follow its status."""
+    change = OrderChange(
+        status=body.status,
+        crew_code=body.crew,
+        planned_on=body.planned_on,
+        tour_position=body.tour_position,
+        note=body.note,
+        photo_ids=tuple(body.photo_ids),
+    )
+    order = await change_work_order(
+        session, city.book.id, order_id, change, version=body.version, actor=caller.actor, now=now
+    )
+    return answer(WorkOrderOut.of(order, city))

@@ -1,0 +1,14 @@
+"""What the parts of the edge leave for each other in a request's ASGI scope."""
+
+from typing import Final
+
+REQUEST_ID: Final = "jalon.request_id"
+"""The request's id, a text."""
+BODY: Final = "jalon.body"
+"""The `api.middleware.IncomingBody` that measures what comes in."""
+CALLER: Final = "jalon.caller"
+"""The `api.auth.Caller`, once known."""
+CITY: Final = "jalon.city"
+"""The `issues.city.CityBook` that the request is about, once known."""
+OVERRUN: Final = "jalon.overrun"
+"""Set by `api.wire` where the sender went on after the end it had announced."""

@@ -1,0 +1,31 @@
+"""What a serving process holds, made once in `api.app` and handed to every request."""
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from api.cities import CitiesInForce
+from api.metrics import Metrics
+from api.settings import Settings
+from db.sessions import Database
+from issues.languages import Languages
+from media.store import PhotoStore
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The settings, connections and public data that requests are served with."""
+
+    settings: Settings
+    database: Database
+    store: PhotoStore
+    languages: Languages
+    cities: CitiesInForce
+    metrics: Metrics
+
+
+def serving_of(request: HTTPConnection) -> Serving:
+    """Get what the process that got this request holds."""
+    serving = request.scope["app"].state.serving
+    assert isinstance(serving, Serving)  # noqa: S101 - set by the lifespan before the first request
+    return serving

@@ -1,0 +1,63 @@
+"""What uvicorn does where a client does not speak HTTP: there the application is never asked."""
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from api.language import FALLBACK
+from api.responses import PROBLEM
+from api.scope import OVERRUN
+from issues.languages import LOCALES, Languages, load_languages, msgid
+
+_TITLE: Final = msgid("Unreadable request")
+_DETAIL: Final = msgid("This is not HTTP, or the body is longer than the request announced.")
+_HEAD: Final = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: %s\r\ncontent-language: %s\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n"
+)
+
+
+class ProblemHttpProtocol(HttpToolsProtocol):
+    """Answers what cannot be read with a problem document, and takes back the request before it.
+
+    Bytes beyond the length that a request announced are read as the next request, and are none. Whoever sends them
+    is confused about what they sent, so nothing of the request before may be kept if it can still be helped.
+    """
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text, in English only
+        """Answer, close, and tell the request that is being answered."""
+        headers: Iterable[tuple[bytes, bytes]] = self.headers or []
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cast(dict[str, Any], cycle.scope)[OVERRUN] = True
+            headers = cycle.scope["headers"]
+        accepted = next((value for name, value in headers if name == b"accept-language"), None)
+        language = _languages().choose(None, accepted.decode("latin-1") if accepted else None, FALLBACK)
+        body = _document(language)
+        self.transport.write(_HEAD % (PROBLEM.encode(), language.encode(), len(body)) + body)
+        self.transport.close()
+
+
+@cache
+def _languages() -> Languages:
+    return load_languages([LOCALES, Path(__file__).parent / "locales"])
+
+
+@cache
+def _document(language: str) -> bytes:
+    """Write the problem; there is no request, hence no id to ask about."""
+    translate = _languages().translate
+    return json.dumps(
+        {
+            "type": "/problems/malformed-request",
+            "title": translate(language, _TITLE),
+            "status": 400,
+            "detail": translate(language, _DETAIL),
+            "errors": [{"field": "body", "detail": translate(language, _DETAIL)}],
+        },
+        ensure_ascii=False,
+    ).encode()

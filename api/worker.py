@@ -1,0 +1,152 @@
+"""The worker: makes photos safe, turns notices into pushes, and sends them."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from api.settings import Settings
+from db.jobs import Job, JobTable, run_worker
+from db.sessions import Database
+from db.tenancy import refuse_privileged_role
+from geo.cities import City
+from issues import languages
+from issues.audience import tell
+from issues.notices import NoticeTexts
+from media.photos import MAKE_SAFE, process_photo
+from media.store import PhotoStore, open_store
+from push.channels import AddressKind, Channel
+from push.deliver import Render, deliver_due
+
+_log = structlog.get_logger(__name__)
+
+TELL: Final = "push.tell"
+DELIVER: Final = "push.deliver"
+DELIVER_ALL: Final = "push.deliver_all"
+
+# Retries and expired leases come due without anybody asking for a job.
+_EVERY_FIVE_SECONDS: Final = "*/5 * * * * *"
+
+
+async def run_worker_process(settings: Settings, *, database_url: str) -> None:
+    """Do jobs until SIGTERM or SIGINT; those in hand are finished or put back.
+
+    Args:
+        settings: What the operator set.
+        database_url: The database, as the login that serves.
+
+    Raises:
+        PrivilegedRole: the database would not hold this process to one city at a time.
+        DatabaseUnavailable: it is not there.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await run_until(stop, settings, database_url=database_url)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: str) -> None:
+    """Do jobs until `stop` is set; see `run_worker_process`."""
+    pool_size = settings.database_connections + 2  # each lane keeps one for the queue
+    async with Database(database_url, pool_size=pool_size) as database, _open_channels(settings) as channels:
+        async with database.transaction() as session:
+            await refuse_privileged_role(session)
+        photos = photo_jobs(database, open_store(settings.photos_url))
+        folders = [languages.LOCALES, Path(__file__).parent / "locales"]
+        render = NoticeTexts(languages.load_languages(folders)).render
+        pushes = push_jobs(database, channels, render, stop)
+        _log.info("worker_started", push_channels=sorted(channels))
+        # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
+        async with asyncio.TaskGroup() as lanes:
+            lanes.create_task(
+                run_worker(database, photos, stop=stop, concurrency=_photos_at_once(), grace_s=settings.grace_s)
+            )
+            lanes.create_task(
+                run_worker(database, pushes, stop=stop, concurrency=settings.jobs_at_once, grace_s=settings.grace_s)
+            )
+        _log.info("worker_stopped")
+
+
+def photo_jobs(database: Database, store: PhotoStore) -> JobTable:
+    """Name the jobs that make photos safe."""
+
+    async def make_safe(job: Job) -> None:
+        await process_photo(database, store, UUID(job.payload["photo_id"]), now=_now())
+
+    table = JobTable()
+    table.handle(MAKE_SAFE, make_safe)
+    return table
+
+
+def push_jobs(
+    database: Database, channels: Mapping[AddressKind, Channel], render: Render, stop: asyncio.Event
+) -> JobTable:
+    """Name the jobs that lead from a notice to the phones.
+
+    Args:
+        database: Where notices and the outbox are.
+        channels: Who reaches which kind of address; deliveries without one wait.
+        render: Writes a push in a device's language.
+        stop: Ends a delivery after the batch it is at.
+    """
+
+    async def tell_notice(job: Job) -> None:
+        city_id = int(job.payload["city_id"])
+        async with database.transaction(city_id) as session:
+            await tell(session, city_id, UUID(job.payload["event_id"]), now=_now())
+
+    async def deliver(job: Job) -> None:
+        await deliver_due(database, int(job.payload["city_id"]), channels, render=render, clock=_now, stop=stop)
+
+    async def deliver_all(_job: Job) -> None:
+        async with database.transaction() as session:
+            city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+        for city_id in city_ids:
+            await deliver_due(database, city_id, channels, render=render, clock=_now, stop=stop)
+
+    table = JobTable()
+    table.handle(TELL, tell_notice)
+    table.handle(DELIVER, deliver)
+    table.every(_EVERY_FIVE_SECONDS, DELIVER_ALL, deliver_all)
+    return table
+
+
+@asynccontextmanager
+async def _open_channels(settings: Settings) -> AsyncIterator[Mapping[AddressKind, Channel]]:
+    """Open the ways to phones that the operator has set up; without any, pushes wait in the outbox."""
+    if settings.fcm_credentials is None:
+        _log.warning("push_not_configured", missing="JALON_FCM_CREDENTIALS")
+        yield {}
+        return
+    # Google's libraries take a second to import, and only the worker needs them.
+    from push.fcm import FcmChannel  # noqa: PLC0415
+
+    account = json.loads(await asyncio.to_thread(settings.fcm_credentials.read_text))
+    channel = FcmChannel(account, url=settings.fcm_url)
+    try:
+        yield {AddressKind.FID: channel, AddressKind.TOKEN: channel}
+    finally:
+        await channel.close()
+
+
+def _photos_at_once() -> int:
+    """How many photos are decoded at once: each takes a processor, and up to a gigabyte."""
+    return max(2, os.cpu_count() or 2)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
