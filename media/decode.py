@@ -22,15 +22,13 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from media.exif import NO_FACTS, Facts, read_facts
-from media.outcome import LARGE_PX, SMALL_PX, Rejection
+from media.outcome import LARGE_PX, MAX_ANSWER_BYTES, SMALL_PX, Rejection
 
 _WHITE: Final = (255, 255, 255)
 # WebP at 80 is hard to tell from the original at these sizes. Method 2 takes half the time of the default (4) for one
 # per cent more bytes (measured on street photos).
 _QUALITY: Final = 80
 _METHOD: Final = 2
-# Room for the bytecode of a module loaded late; a photo has no file to write.
-_MAX_FILE_BYTES: Final = 1 << 20
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -78,8 +76,9 @@ def _limit_resources(*, memory_bytes: int, cpu_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     # SIGXCPU at the soft limit says why; one second later SIGKILL follows.
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_ANSWER_BYTES, MAX_ANSWER_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))  # no process of its own (root is not held by this one)
     os.nice(10)  # the processes that answer requests come first
 
 

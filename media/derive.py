@@ -6,12 +6,13 @@ import math
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO, Final
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, Any, BinaryIO, Final
 
 from media.exif import TakenPlace
 from media.headers import (
@@ -24,12 +25,9 @@ from media.headers import (
     UnsupportedImage,
     read_header,
 )
-from media.outcome import LARGE_PX, SMALL_PX, Rejection
+from media.outcome import LARGE_PX, MAX_ANSWER_BYTES, SMALL_PX, Rejection
 
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parent.parent
-# The two pictures of a real photo come to some hundred kilobytes; noise at this size to a few megabytes.
-_MAX_ANSWER_BYTES: Final = 16 << 20
-_MAX_COMPLAINT_BYTES: Final = 1 << 16
 # How a decoder library dies of a file that it cannot cope with. SIGKILL is not among them: it comes from outside (an
 # operator, a machine out of memory), and says nothing about the photo.
 _CRASHES: Final = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
@@ -139,39 +137,42 @@ class _Run:
 
 async def _run_decoder(source: BinaryIO, image_format: ImageFormat, *, folder: str, limits: DecodeLimits) -> _Run:
     numbers = (limits.max_pixels, limits.memory_bytes, limits.cpu_s)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-P", "-s", "-m", "media.decode", image_format.value, *map(str, numbers)),
-        stdin=source,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=folder,
-        env={"PYTHONPATH": str(_PACKAGE_ROOT), "TMPDIR": folder, "LC_ALL": "C.UTF-8"},
-        start_new_session=True,  # Ctrl-C in a terminal is for the worker, which finishes its photo
-    )
-    assert process.stdout is not None  # noqa: S101 - asked for above
-    assert process.stderr is not None  # noqa: S101
-    try:
-        async with asyncio.timeout(limits.wall_s):
-            answer, complaint = await asyncio.gather(
-                _read_all(process.stdout, _MAX_ANSWER_BYTES), _read_all(process.stderr, _MAX_COMPLAINT_BYTES)
-            )
-            return _Run(await process.wait(), answer, complaint)
-    except TimeoutError:
-        raise DecoderFailed(f"no answer in {limits.wall_s} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    # Files rather than pipes: the decoder cannot block on them, nothing needs reading while it runs, and the kernel
+    # bounds their size.
+    with TemporaryFile(dir=folder) as answer, TemporaryFile(dir=folder) as complaint:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-P", "-s", "-m", "media.decode", image_format.value, *map(str, numbers)),
+            stdin=source,
+            stdout=answer,
+            stderr=complaint,
+            cwd=folder,
+            env={"PYTHONPATH": str(_PACKAGE_ROOT), "TMPDIR": folder, "LC_ALL": "C.UTF-8"},
+            start_new_session=True,  # Ctrl-C in a terminal is for the worker, which finishes its photo
+        )
+        try:
+            status = await asyncio.wait_for(process.wait(), limits.wall_s)
+        except TimeoutError:
+            raise DecoderFailed(f"no answer in {limits.wall_s} s") from None
+        finally:
+            if process.returncode is None:
+                await _kill(process)
+        return _Run(status, _written(answer, MAX_ANSWER_BYTES), _written(complaint, MAX_ANSWER_BYTES))
 
 
-async def _read_all(stream: asyncio.StreamReader, limit_bytes: int) -> bytes:
-    data = bytearray()
-    while chunk := await stream.read(1 << 16):
-        data += chunk
-        if len(data) > limit_bytes:
-            raise DecoderFailed(f"more than {limit_bytes} bytes of output")
-    return bytes(data)
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a decoder, with whatever it may have started: its session is a process group of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _written(file: IO[bytes], limit_bytes: int) -> bytes:
+    file.seek(0)
+    data = file.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise DecoderFailed(f"more than {limit_bytes} bytes of output")
+    return data
 
 
 def _judge(run: _Run) -> Derivatives | Rejected:

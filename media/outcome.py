@@ -7,6 +7,8 @@ LARGE_PX: Final = 1600
 """Longest side of the large picture in pixels."""
 SMALL_PX: Final = 400
 """Longest side of the small picture in pixels."""
+MAX_ANSWER_BYTES: Final = 16 << 20
+"""Most bytes that the decoder writes. Both pictures of a real photo take half a megabyte, of pure noise a few."""
 
 
 class Rejection(StrEnum):

@@ -1,0 +1,490 @@
+import asyncio
+import os
+import struct
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageCms, ImageStat
+
+from media import derive
+from media.derive import DecodeLimits, DecoderFailed, Derivatives, Rejected, make_safe
+from media.outcome import Rejection
+from tests.media.pictures import (
+    BLUE,
+    GREEN,
+    RED,
+    encoded,
+    gradient,
+    opened,
+    orientation_block,
+    png_chunk,
+    png_claiming,
+    scene,
+    webp_chunks,
+    with_segments,
+)
+
+DATA = Path(__file__).parent.parent / "data" / "photos"
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Make the photo with these bytes safe."""
+
+    async def make(data: bytes, limits: DecodeLimits = derive.DEFAULT_LIMITS) -> Derivatives | Rejected:
+        path = tmp_path / "original"
+        path.write_bytes(data)
+        return await make_safe(path, limits=limits)
+
+    return make
+
+
+def distance(one: Image.Image, other: Image.Image) -> float:
+    """Mean difference of two pictures, in grey values (0 to 255)."""
+    assert one.size == other.size
+    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
+
+
+def assert_colour(image: Image.Image, at: tuple[int, int], expected: tuple[int, int, int]) -> None:
+    found = image.getpixel(at)
+    assert isinstance(found, tuple)
+    assert all(abs(a - b) < 16 for a, b in zip(found, expected, strict=True)), (found, expected)
+
+
+# How the camera stored the picture, for each orientation that the file then tells.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", STORED)
+async def test_every_orientation_gives_the_same_upright_picture(made, orientation, kind):
+    stored = STORED[orientation]
+    image = scene(1800, 1200) if stored is None else scene(1800, 1200).transpose(stored)
+
+    safe = await made(encoded(image, kind, exif=orientation_block(orientation)))
+
+    assert (safe.width, safe.height) == (1800, 1200)
+    large, small = opened(safe.large), opened(safe.small)
+    assert (large.size, small.size) == ((1600, 1067), (400, 267))
+    assert distance(large, scene(1800, 1200).resize((1600, 1067))) < 2
+    assert distance(small, scene(1800, 1200).resize((400, 267))) < 3
+
+
+SECRET = b"TESTCAM-4711"
+
+
+def photo_full_of_secrets(orientation: int) -> bytes:
+    """Hide a mark in every place of a JPEG that cameras and editors use."""
+    mark = SECRET.decode()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x013B] = orientation, mark, mark
+    exif.get_ifd(0x8769).update({0x9003: "2026:11:22 08:15:30", 0x9011: "-05:00", 0x9286: SECRET, 0x927C: SECRET})
+    exif.get_ifd(0x8825).update({1: "N", 2: (45.0, 31.0, 23.16), 3: "W", 4: (73.0, 34.0, 54.12), 31: 8.5, 27: SECRET})
+    thumbnail = with_segments(encoded(scene(160, 120)), (0xFE, SECRET))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + SECRET
+    jpeg = encoded(scene(800, 600), exif=exif.tobytes() + thumbnail, icc_profile=profile, comment=SECRET)
+    xmp = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><rdf:li>" + SECRET + b"</rdf:li></x:xmpmeta>"
+    iptc = b"8BIM\x04\x04\0\0" + struct.pack(">I", 5 + len(SECRET)) + b"\x1c\x02\x50" + struct.pack(">H", 12) + SECRET
+    segments = [
+        (0xE1, xmp),
+        (0xE1, b"http://ns.adobe.com/xmp/extension/\0" + SECRET * 100),
+        (0xED, b"Photoshop 3.0\0" + iptc),
+        (0xE2, b"MPF\0" + SECRET),
+        (0xE5, b"Ducky\0" + SECRET),
+        (0xEE, b"Adobe\0\x64\0\0\0\0\0"),
+        (0xFE, SECRET),
+    ]
+    return with_segments(jpeg, *segments) + SECRET + thumbnail
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+async def test_no_byte_of_metadata_survives_and_the_facts_are_told_apart(made, orientation):
+    original = photo_full_of_secrets(orientation)
+    assert original.count(SECRET) > 100
+
+    safe = await made(original)
+
+    for picture in (safe.large, safe.small):
+        assert SECRET not in picture
+        assert webp_chunks(picture) == [b"VP8 "]
+    assert (safe.place.lat, safe.place.lon) == (pytest.approx(45.5231), pytest.approx(-73.5817))
+    assert safe.place.accuracy_m == 8.5
+    assert safe.taken_at == datetime(2026, 11, 22, 13, 15, 30, tzinfo=UTC)
+
+
+async def test_no_metadata_of_png_or_webp_survives_either(made):
+    block = orientation_block(1) + SECRET
+    text = png_chunk(b"tEXt", b"Comment\0" + SECRET) + png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + SECRET)
+    png = encoded(scene(), "PNG", exif=block)
+    webp = encoded(scene(), "WEBP", exif=block, xmp=SECRET)
+    for original in (png[:33] + text + png[33:], webp):
+        assert SECRET in original
+
+        safe = await made(original)
+
+        for picture in (safe.large, safe.small):
+            assert SECRET not in picture
+            assert webp_chunks(picture) == [b"VP8 "]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.99])
+async def test_a_truncated_photo_is_rejected_as_such(made, kind, share):
+    whole = encoded(Image.effect_noise((300, 200), 90).convert("RGB"), kind)
+
+    assert await made(whole[: int(len(whole) * share)]) == Rejected(Rejection.TRUNCATED, "OSError")
+
+
+async def test_a_photo_damaged_inside_is_rejected(made):
+    png = bytearray(encoded(scene(), "PNG"))
+    at = png.index(b"IDAT") + 4
+    png[at : at + 12] = b"\xaa" * 12
+
+    assert (await made(bytes(png))).reason is Rejection.DAMAGED
+
+
+@pytest.mark.parametrize(
+    "polyglot",
+    [
+        encoded(scene()) + b"PK\3\4" + b"<script>alert(1)</script>" * 50,
+        with_segments(encoded(scene()), (0xFE, b"*/=1;<?php <html><script>alert(1)</script>")),
+        encoded(scene(), "PNG") + b"<html><script>alert(1)</script></html>",
+        encoded(scene(), "WEBP") + encoded(scene(20, 20), "GIF") + b"<script>alert(1)</script>",
+    ],
+)
+async def test_a_polyglot_becomes_a_clean_picture(made, polyglot):
+    assert b"<script>" in polyglot
+
+    safe = await made(polyglot)
+
+    for picture in (safe.large, safe.small):
+        assert webp_chunks(picture) == [b"VP8 "]
+        assert b"<script>" not in picture
+        assert b"PK\3\4" not in picture
+    assert distance(opened(safe.large), scene()) < 2
+
+
+async def test_a_file_that_starts_as_a_gif_stays_one(made):
+    assert await made(b"GIF89a" + encoded(scene())) == Rejected(Rejection.NOT_AN_IMAGE)
+
+
+async def test_a_bomb_is_refused_before_anything_is_decoded(made):
+    assert await made(png_claiming(60_000, 60_000)) == Rejected(Rejection.TOO_MANY_PIXELS)
+
+
+async def test_a_size_that_the_pixels_do_not_bear_out_is_rejected(made):
+    assert (await made(png_claiming(6000, 6000))).reason in {Rejection.DAMAGED, Rejection.TRUNCATED}
+
+
+async def test_decoding_beyond_the_memory_limit_is_ended(made):
+    large = encoded(gradient(6000, 5000), "PNG", compress_level=1)
+
+    within = await made(large)
+    beyond = await made(large, DecodeLimits(memory_bytes=100 << 20))
+
+    assert isinstance(within, Derivatives)
+    assert beyond == Rejected(Rejection.TOO_COMPLEX, "MemoryError")
+
+
+async def test_decoding_beyond_the_time_limit_is_ended(made):
+    # A progressive JPEG whose last scan is repeated again and again: a small file, and minutes of work.
+    jpeg = encoded(Image.new("RGB", (4000, 3000), BLUE), progressive=True)
+    last_scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    bomb = jpeg[:-2] + last_scan * 5000 + jpeg[-2:]
+    assert len(bomb) < 5_000_000
+
+    assert await made(bomb, DecodeLimits(cpu_s=1)) == Rejected(Rejection.TOO_COMPLEX, "SIGXCPU")
+    assert decoders() == []
+
+
+async def test_a_cancelled_call_leaves_no_decoder_behind(made, monkeypatch):
+    started = asyncio.Event()
+    start = asyncio.create_subprocess_exec
+
+    async def start_and_tell(*args, **kwargs):
+        process = await start(*args, **kwargs)
+        started.set()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_and_tell)
+    task = asyncio.create_task(made(encoded(gradient(4000, 3000), "PNG", compress_level=1)))
+    await started.wait()
+    assert decoders()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert decoders() == []
+
+
+async def test_a_decoder_that_does_not_answer_in_time_is_killed_and_may_be_tried_again(made):
+    with pytest.raises(DecoderFailed, match="no answer"):
+        await made(encoded(scene()), DecodeLimits(wall_s=0.001))
+
+    assert decoders() == []
+
+
+def decoders() -> list[str]:
+    """List the processes that this one has started and that still exist."""
+    return [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
+@pytest.fixture
+def decoder(tmp_path, monkeypatch):
+    """Put a shell script in the decoder's place, for what a real one does only when it is taken over."""
+
+    def replace(script: str) -> None:
+        path = tmp_path / "decoder"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(path))
+
+    return replace
+
+
+async def test_the_decoder_inherits_no_secret_and_no_file(made, decoder, monkeypatch):
+    monkeypatch.setenv("JALON_DATABASE_URL", "postgresql://secret")
+    decoder("env >&2; for file in /proc/$$/fd/*; do readlink $file >&2; done; exit 3")
+    inherited = os.open("/dev/full", os.O_RDONLY)
+    os.set_inheritable(inherited, True)
+    try:
+        with pytest.raises(DecoderFailed) as raised:
+            await made(encoded(scene()))
+    finally:
+        os.close(inherited)
+
+    assert "secret" not in raised.value.why
+    assert "TMPDIR=" in raised.value.why
+    assert "/original" in raised.value.why
+    assert "/dev/full" not in raised.value.why
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [("kill -SEGV $$", "SIGSEGV"), ("kill -ABRT $$", "SIGABRT"), ("kill -BUS $$", "SIGBUS")],
+)
+async def test_a_photo_that_crashes_the_decoder_is_rejected(made, decoder, script, expected):
+    decoder("ulimit -c 0; " + script)
+
+    assert await made(encoded(scene())) == Rejected(Rejection.DAMAGED, expected)
+
+
+def answer(facts: str, *pictures: bytes) -> bytes:
+    return len(facts).to_bytes(4, "big") + facts.encode() + b"".join(pictures)
+
+
+FACTS = '{{"size": [9, 9], "place": {place}, "taken_at": {taken_at}, "dhash": 0, "pictures": [{large}, {small}]}}'
+PICTURE = encoded(scene(64, 48), "WEBP")
+
+
+def facts(*, place: str = "null", taken_at: str = "null", large: int = len(PICTURE), small: int = len(PICTURE)) -> str:
+    return FACTS.format(place=place, taken_at=taken_at, large=large, small=small)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"",
+        b"\xff\xff\xff\xff{}",
+        answer("{}"),
+        answer("[]"),
+        answer('{"rejected": "because", "error": "none"}'),
+        answer(facts(), PICTURE),
+        answer(facts(), PICTURE, PICTURE, b"more"),
+        answer(facts(large=-1), PICTURE, PICTURE),
+        answer(facts(place="[NaN, 45.0, null]"), PICTURE, PICTURE),
+        answer(facts(place="[0.0, 91.0, null]"), PICTURE, PICTURE),
+        answer(facts(taken_at='"2026-11-22T08:15:30"'), PICTURE, PICTURE),
+        answer(facts(small=len(scene_jpeg := encoded(scene(64, 48)))), PICTURE, scene_jpeg),
+        answer(facts(small=len(wide := encoded(scene(401, 10), "WEBP"))), PICTURE, wide),
+        answer(facts(small=len(tagged := encoded(scene(64, 48), "WEBP", xmp=b"secret"))), PICTURE, tagged),
+        answer(facts(small=len(PICTURE) + 2), PICTURE, PICTURE + b"\0\0"),
+    ],
+)
+async def test_an_answer_that_is_not_what_was_agreed_is_not_believed(made, decoder, tmp_path, told):
+    (tmp_path / "answer").write_bytes(told)
+    decoder(f"cat {tmp_path}/answer")
+
+    with pytest.raises(DecoderFailed):
+        await made(encoded(scene()))
+
+
+async def test_an_answer_as_agreed_is_believed(made, decoder, tmp_path):
+    (tmp_path / "answer").write_bytes(answer(facts(place="[-73.5, 45.5, null]"), PICTURE, PICTURE))
+    decoder(f"cat {tmp_path}/answer")
+
+    assert (await made(encoded(scene()))).large == PICTURE
+
+
+async def test_an_answer_without_measure_is_not_read(made, decoder):
+    decoder("head -c 20000000 /dev/zero")
+
+    with pytest.raises(DecoderFailed, match="bytes of output"):
+        await made(encoded(scene()))
+
+
+@pytest.mark.parametrize("script", ["exit 1", "kill -KILL $$", "exec /nonexistent"])
+async def test_a_decoder_that_fails_by_itself_does_not_condemn_the_photo(made, decoder, script):
+    decoder(script)
+
+    with pytest.raises(DecoderFailed):
+        await made(encoded(scene()))
+
+
+def swapped_profile() -> bytes:
+    """Make a colour profile in which red and blue are each other's."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(profile)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+async def test_colours_are_converted_by_the_photos_own_profile(made, kind):
+    safe = await made(encoded(scene(), kind, icc_profile=swapped_profile()))
+
+    assert_colour(opened(safe.large), (20, 20), (RED[2], RED[1], RED[0]))
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", swapped_profile()[:200], swapped_profile().replace(b"RGB ", b"CMYK")])
+async def test_a_profile_that_does_not_fit_is_left_out(made, profile):
+    safe = await made(encoded(scene(), icc_profile=profile))
+
+    assert_colour(opened(safe.large), (20, 20), RED)
+
+
+def sixteen_bit_grey() -> Image.Image:
+    return Image.frombytes("I;16", (64, 64), struct.pack("<H", 0x8000) * 64 * 64)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (scene().convert("CMYK"), None),
+        (scene().convert("P", palette=Image.Palette.ADAPTIVE), RED),
+        (scene().convert("RGBA"), RED),
+        (Image.new("RGBA", (64, 64), (0, 0, 255, 0)), (255, 255, 255)),
+        (Image.new("LA", (64, 64), (0, 128)), (127, 127, 127)),
+        (Image.new("L", (64, 64), 77), (77, 77, 77)),
+        (Image.new("1", (64, 64), 1), (255, 255, 255)),
+        (sixteen_bit_grey(), (128, 128, 128)),
+    ],
+)
+async def test_every_mode_of_pixels_becomes_opaque_srgb(made, image, expected):
+    kind = "JPEG" if image.mode == "CMYK" else "PNG"
+
+    safe = await made(encoded(image, kind))
+
+    assert webp_chunks(safe.large) == [b"VP8 "]
+    assert_colour(opened(safe.large), (20, 20), expected or image.convert("RGB").getpixel((20, 20)))
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("P", 0), ("L", 77), ("RGB", BLUE)])
+async def test_a_colour_declared_transparent_becomes_white(made, mode, colour):
+    image = Image.new(mode, (64, 64), colour)
+    if mode == "P":
+        image.putpalette([10, 20, 30])
+
+    safe = await made(encoded(image, "PNG", transparency=colour))
+
+    assert_colour(opened(safe.large), (20, 20), (255, 255, 255))
+
+
+@pytest.mark.parametrize(
+    ("size", "large", "small"),
+    [
+        ((300, 200), (300, 200), (300, 200)),
+        ((401, 400), (401, 400), (400, 399)),
+        ((1600, 10), (1600, 10), (400, 2)),
+        ((12_000, 3), (1600, 1), (400, 1)),
+        ((1, 1), (1, 1), (1, 1)),
+        ((3001, 4001), (1200, 1600), (300, 400)),
+    ],
+)
+async def test_pictures_are_scaled_down_and_never_up(made, size, large, small):
+    safe = await made(encoded(gradient(*size)))
+
+    assert (opened(safe.large).size, opened(safe.small).size) == (large, small)
+    assert (safe.width, safe.height) == size
+
+
+async def test_a_scaled_decode_is_as_good_as_a_whole_one(made):
+    photo = Image.open(DATA / "good" / "empty_gps.jpg").convert("RGB")
+    whole = photo.resize((1600, 1197), Image.Resampling.LANCZOS)
+
+    safe = await made((DATA / "good" / "empty_gps.jpg").read_bytes())
+
+    difference = ImageStat.Stat(ImageChops.difference(opened(safe.large), whole))
+    assert sum(difference.rms) / 3 < 8  # a signal-to-noise ratio above 30 dB, WebP's own loss included
+
+
+async def test_pictures_that_look_alike_have_hashes_that_differ_in_few_bits(made):
+    scenic = Image.open(DATA / "good" / "thompson-springs.jpg").convert("RGB")
+    first = await made(encoded(scenic))
+    smaller = await made(encoded(scenic.resize((120, 82)), quality=50))
+    other = await made((DATA / "good" / "hopper_bad_exif.jpg").read_bytes())
+
+    assert 0 <= first.dhash < 1 << 64
+    assert (first.dhash ^ smaller.dhash).bit_count() <= 6
+    assert (first.dhash ^ other.dhash).bit_count() >= 16
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "good").iterdir()), ids=lambda path: path.name)
+async def test_real_photos_give_pictures_however_damaged_their_metadata(path):
+    safe = await make_safe(path)
+
+    assert isinstance(safe, Derivatives)
+    assert webp_chunks(safe.large) == [b"VP8 "]
+    assert webp_chunks(safe.small) == [b"VP8 "]
+    places = {
+        "thompson-springs.jpg": (39.115, -108.400968),
+        "datetimeoriginal-gps.jpg": (39.0, -108.0),
+        "png_with_exif_and_gps.png": (50.299603, 14.820294),
+    }
+    told = safe.place and (round(safe.place.lat, 6), round(safe.place.lon, 6))
+    assert told == places.get(path.name)
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "bad").iterdir()), ids=lambda path: path.name)
+async def test_real_bad_files_are_rejected(path):
+    expected = {
+        "broken.png": Rejection.DAMAGED,
+        "broken_data_stream.png": Rejection.TRUNCATED,
+        "crash-f46f5b2f.tif": Rejection.NOT_AN_IMAGE,
+        "decompression_bomb.gif": Rejection.NOT_AN_IMAGE,
+        "decompression_bomb.ico": Rejection.NOT_AN_IMAGE,
+    }
+
+    rejected = await make_safe(path)
+
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason is expected[path.name]
+
+
+async def test_a_real_phone_photo_is_turned_upright_and_keeps_its_place_to_itself():
+    safe = await make_safe(Path("cities/montreal/samples/photos/broken-gully.jpg"))
+
+    assert isinstance(safe, Derivatives)
+    assert opened(safe.large).size == (968, 1296)
+    assert safe.place is not None
+    assert safe.place.lat == pytest.approx(51.400922)
+    assert webp_chunks(safe.large) == webp_chunks(safe.small) == [b"VP8 "]
+
+
+async def test_green_stays_where_it_was(made):
+    large = opened((await made(encoded(scene()))).large)
+
+    assert_colour(large, (600, 20), GREEN)
+    assert_colour(large, (20, 460), BLUE)
