@@ -1,10 +1,12 @@
 """A real PostGIS for the tests: one private server a run, one database a test, cloned from a migrated template."""
 
+import asyncio
 import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import migrate
 from db.cluster import OWNER, WEB, Cluster, running_cluster
 from db.sessions import Database
+from issues.city import Cities, load_cities
+from issues.packs.check import check_pack
+from issues.packs.load import load_pack
 
+_PACKS = Path(__file__).parent.parent / "cities"
 _DATA_DIR = "JALON_TEST_DATA_DIR"
 _names = count()
 
@@ -42,9 +48,16 @@ def template(cluster: Cluster) -> str:
     return _make_once(cluster, "template_empty", migrate.upgrade)
 
 
+@pytest.fixture(scope="session")
+def cities_template(cluster: Cluster) -> str:
+    """Name of a database that holds the packs in `cities/` and nothing else, for tests to clone."""
+    return _make_once(cluster, "template_cities", _load_packs)
+
+
 @pytest.fixture
-def database_name(cluster: Cluster, template: str) -> Iterator[str]:
-    """Name of a database of this test's own."""
+def database_name(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Name of a database of this test's own: with the packs where the test asks for `cities`, else empty."""
+    template: str = request.getfixturevalue("cities_template" if "cities" in request.fixturenames else "template")
     name = f"test_{os.getpid()}_{next(_names)}"
     cluster.create_database(name, template=template)
     yield name
@@ -82,6 +95,27 @@ async def session(database: Database) -> AsyncIterator[AsyncSession]:
     """A transaction that has named no city."""
     async with database.transaction() as session:
         yield session
+
+
+@pytest_asyncio.fixture
+async def cities(database: Database) -> Cities:
+    """Montréal and Laval as their packs describe them, loaded into the test's database."""
+    async with database.transaction() as session:
+        return await load_cities(session)
+
+
+def _load_packs(url: str) -> None:
+    migrate.upgrade(url)
+    asyncio.run(_load_each_pack(url))
+
+
+async def _load_each_pack(url: str) -> None:
+    async with Database(url, role=None) as owner:
+        for folder in (_PACKS / "montreal", _PACKS / "laval"):
+            pack = check_pack(folder).pack
+            assert pack is not None
+            async with owner.transaction() as session:
+                await load_pack(session, pack, now=datetime.now(UTC))
 
 
 def _make_once(cluster: Cluster, name: str, fill: Callable[[str], None]) -> str:
