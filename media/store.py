@@ -266,7 +266,7 @@ def open_store(url: str) -> PhotoStore:
     if parts.scheme != "file":
         try:
             return PhotoStore(from_url(url))
-        except BaseError as error:
+        except (BaseError, ValueError) as error:
             raise ValueError(f"not the URL of a store: {parts.scheme}://{parts.netloc}") from error
     folder = Path(unquote(parts.path))
     try:
