@@ -1,0 +1,38 @@
+"""The command `jalon`: one module a group of commands; what is heavy is imported when its command runs."""
+
+import sys
+
+import typer
+
+from api.cli import cities, configuration, databases, demonstration, doctor, processes, queue, staff
+
+app = typer.Typer(
+    name="jalon",
+    help="Reports from residents' phones, and what becomes of them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(processes.serve)
+app.command("work")(processes.work)
+app.command("demo")(demonstration.demo)
+app.add_typer(cities.app, name="city")
+app.add_typer(databases.app, name="db")
+app.add_typer(staff.app, name="staff")
+app.add_typer(queue.app, name="jobs")
+app.add_typer(configuration.app, name="config")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line; a situation that an operator can do something about ends in one line, not a traceback."""
+    try:
+        app()
+    except Exception as error:
+        from api.cli.refusals import explain
+
+        explanation = explain(error)
+        if explanation is None:
+            raise
+        print(f"jalon: {explanation}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,201 @@
+"""`jalon doctor`: is everything there that Jalon needs?"""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+
+from api.cli.output import AsJson, show_json, show_table
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from api.cli.reach import Reached
+    from api.settings import Settings
+
+_OLDEST_POSTGRESQL = 15
+_OLDEST_POSTGIS = (3, 3)
+_LITTLE_SPACE_BYTES = 1_000_000_000
+_CLOCKS_APART_S = 2.0
+_LONG_WAIT_S = 60.0
+
+
+class State(StrEnum):
+    """How a check came out."""
+
+    FINE = "ok"
+    LOOK = "look"  # Jalon runs, but somebody should look
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    state: State
+    what: str
+    detail: str
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, database, storage, push and clock; ends with 1 if something is wrong."""
+    from api.cli.reach import reached_database
+    from api.settings import Settings
+
+    settings = Settings()
+    findings = [*_look_at_settings(settings), _look_at_push(settings)]
+    try:
+        with reached_database(settings) as reached:
+            findings += asyncio.run(_look_at_database(reached))
+    except Exception as error:
+        findings.append(_unexpected("database", error))
+    findings.append(asyncio.run(_look_at_storage(settings)))
+    if as_json:
+        show_json([asdict(finding) for finding in findings])
+    else:
+        show_table(["", "what", ""], [(entry.state, entry.what, entry.detail) for entry in findings], empty="")
+    raise typer.Exit(int(any(finding.state is State.WRONG for finding in findings)))
+
+
+def _look_at_settings(settings: "Settings") -> Iterator[Finding]:
+    from api.settings import unknown_variables
+
+    strange = unknown_variables(os.environ)
+    if strange:
+        yield Finding(State.LOOK, "settings", f"no settings of Jalon: {', '.join(strange)}")
+    else:
+        yield Finding(State.FINE, "settings", "every JALON_ variable is known")
+    folder = next((path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists()), None)
+    free = shutil.disk_usage(folder or "/").free
+    state = State.LOOK if free < _LITTLE_SPACE_BYTES else State.FINE
+    yield Finding(state, "disk", f"{free / 1e9:.1f} GB free in {settings.data_dir}")
+
+
+def _look_at_push(settings: "Settings") -> Finding:
+    if settings.fcm_credentials is None:
+        return Finding(State.LOOK, "push", "JALON_FCM_CREDENTIALS is not set: no pushes to phones")
+    try:
+        account = json.loads(settings.fcm_credentials.read_text())
+        project = account["project_id"]
+    except (OSError, ValueError, KeyError) as error:
+        return Finding(State.WRONG, "push", f"{settings.fcm_credentials} is no service account ({error})")
+    return Finding(State.FINE, "push", f"Firebase project {project} at {settings.fcm_url}")
+
+
+async def _look_at_storage(settings: "Settings") -> Finding:
+    from api.settings import mask_url
+    from media.store import open_store
+
+    shown = mask_url(settings.photos_url)
+    try:
+        await open_store(settings.photos_url).check()
+    except Exception as error:
+        return _unexpected("storage", error)
+    return Finding(State.FINE, "storage", f"{shown} can be written to")
+
+
+async def _look_at_database(reached: "Reached") -> list[Finding]:
+    from db.sessions import Database
+
+    looks: list[tuple[str, Callable[[AsyncSession], Awaitable[Finding]]]] = [
+        ("database", _versions),
+        ("roles", _roles),
+        ("clock", _clock),
+        ("migrations", _migrations),
+        ("cities", _cities),
+        ("jobs", _jobs),
+    ]
+    findings = []
+    async with Database(reached.app_url, pool_size=1) as database:
+        for what, look in looks:
+            try:
+                async with database.transaction() as session:
+                    findings.append(await look(session))
+            except Exception as error:
+                findings.append(_unexpected(what, error))
+            if what == "migrations" and findings[-1].state is not State.FINE:
+                break  # the rest looks into tables
+    return findings
+
+
+async def _versions(session: "AsyncSession") -> Finding:
+    from sqlalchemy import text
+
+    query = "SELECT current_setting('server_version_num')::int, postgis_lib_version()"
+    server, postgis = (await session.execute(text(query))).one()
+    new_enough = server // 10000 >= _OLDEST_POSTGRESQL and tuple(map(int, postgis.split(".")[:2])) >= _OLDEST_POSTGIS
+    told = f"PostgreSQL {server // 10000}.{server % 10000}, PostGIS {postgis}"
+    if new_enough:
+        return Finding(State.FINE, "database", told)
+    return Finding(State.WRONG, "database", f"{told}: needs {_OLDEST_POSTGRESQL} and 3.3 or newer")
+
+
+async def _roles(session: "AsyncSession") -> Finding:
+    from db.tenancy import APP_ROLE, refuse_privileged_role
+
+    await refuse_privileged_role(session)
+    return Finding(State.FINE, "roles", f"works as {APP_ROLE}, held by row-level security")
+
+
+async def _clock(session: "AsyncSession") -> Finding:
+    from sqlalchemy import text
+
+    there = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    apart_s = abs((datetime.now(UTC) - there).total_seconds())
+    state = State.FINE if apart_s < _CLOCKS_APART_S else State.LOOK
+    return Finding(state, "clock", f"{apart_s:.1f} s from the database's")
+
+
+async def _migrations(session: "AsyncSession") -> Finding:
+    from sqlalchemy import text
+
+    from db.migrate import newest_revision
+
+    there = None
+    if (await session.execute(text("SELECT to_regclass('alembic_version')"))).scalar_one() is not None:
+        there = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+    if there == newest_revision():
+        return Finding(State.FINE, "migrations", f"at {there}, the newest")
+    return Finding(State.WRONG, "migrations", f"at {there or 'none'}, not {newest_revision()}: jalon db migrate")
+
+
+async def _cities(session: "AsyncSession") -> Finding:
+    from sqlalchemy import select
+
+    from geo.cities import City
+
+    cities = (await session.execute(select(City.jurisdiction_id, City.timezone).order_by(City.jurisdiction_id))).all()
+    for _, timezone in cities:
+        try:
+            ZoneInfo(timezone)
+        except ZoneInfoNotFoundError:
+            return Finding(State.WRONG, "cities", f"this machine does not know the time zone {timezone}")
+    if not cities:
+        return Finding(State.LOOK, "cities", "none is loaded: jalon city load DIR")
+    return Finding(State.FINE, "cities", ", ".join(city for city, _ in cities))
+
+
+async def _jobs(session: "AsyncSession") -> Finding:
+    from db.jobs import job_stats
+
+    stats = await job_stats(session)
+    waiting_s = stats.oldest_waiting_s or 0
+    if waiting_s > _LONG_WAIT_S:
+        return Finding(State.LOOK, "jobs", f"the oldest has waited {waiting_s:.0f} s: does jalon work run?")
+    if stats.dead:
+        return Finding(State.LOOK, "jobs", f"{len(stats.dead)} dead: jalon jobs")
+    return Finding(State.FINE, "jobs", "none waits long, none is dead")
+
+
+def _unexpected(what: str, error: Exception) -> Finding:
+    from api.cli.refusals import explain
+
+    return Finding(State.WRONG, what, explain(error) or f"{type(error).__name__}: {error}".partition("\n")[0])

@@ -1,0 +1,124 @@
+"""`jalon serve` and `jalon work`: the two processes that run for ever."""
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from api.cli.reach import Reached
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [JALON_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [JALON_PORT].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that share the port [JALON_WORKERS].")] = None,
+) -> None:
+    """Serve the API until SIGTERM or Ctrl-C; requests in flight are finished."""
+    import uvicorn
+
+    from api.cli.reach import environment_for_processes, reached_database
+    from api.logs import configure_logs
+    from api.settings import Settings
+    from api.wire import ProblemHttpProtocol
+
+    settings = Settings()
+    configure_logs(settings.log_level)
+    _exit_on_sigterm()
+    count = workers or settings.workers
+    with reached_database(settings) as reached:
+        _make_ready(reached)
+        with environment_for_processes(reached, several=count > 1):
+            uvicorn.run(
+                "api.cli.processes:application",
+                factory=True,
+                host=host or settings.host,
+                port=settings.port if port is None else port,
+                workers=count,
+                loop="uvloop",
+                http=ProblemHttpProtocol,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=True,
+                forwarded_allow_ips=settings.trusted_proxies,
+                timeout_graceful_shutdown=int(settings.grace_s),
+            )
+
+
+def work() -> None:
+    """Do the jobs (photos, pushes) until SIGTERM or Ctrl-C; jobs in hand are finished."""
+    import uvloop
+
+    from api.cli.reach import reached_database
+    from api.logs import configure_logs
+    from api.settings import Settings
+    from api.worker import run_worker_process
+
+    settings = Settings()
+    configure_logs(settings.log_level)
+    _exit_on_sigterm()
+    with reached_database(settings) as reached:
+        _make_ready(reached)
+        uvloop.run(run_worker_process(settings, database_url=reached.app_url))
+
+
+def application() -> "FastAPI":
+    """Make the application in a process that uvicorn started."""
+    import multiprocessing
+
+    from api.app import create_app
+    from api.logs import configure_logs
+    from api.settings import Settings
+
+    settings = Settings()
+    configure_logs(settings.log_level)
+    if multiprocessing.parent_process() is not None:
+        _end_with_parent()
+    return create_app(settings)
+
+
+def _make_ready(reached: "Reached") -> None:
+    import asyncio
+
+    import structlog
+
+    from api.cli.reach import bring_up_to_date, check_fit_to_serve
+
+    if reached.cluster is not None:
+        log = structlog.get_logger(__name__)
+        bring_up_to_date(reached.owner_url, before=lambda: log.info("migrating"))
+    asyncio.run(check_fit_to_serve(reached))
+
+
+def _exit_on_sigterm() -> None:
+    """Leave by the blocks one is in, so that what they hold is let go of: the private cluster above all.
+
+    uvicorn, once it has stopped, sends itself again the signal that stopped it.
+    """
+
+    def leave(_number: int, _frame: Any) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone (killed): it would keep the port from the next."""
+    import multiprocessing
+    from multiprocessing.connection import wait
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - looked at by the caller
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

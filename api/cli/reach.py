@@ -1,0 +1,106 @@
+"""Reaching the database that the settings name, or the private cluster where they name none."""
+
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import psycopg
+
+from api.cli.refusals import CommandRefused
+from api.settings import Settings
+from db import migrate
+from db.cluster import Cluster, running_cluster
+from db.dumps import libpq_url
+from db.sessions import Database
+from db.tenancy import refuse_privileged_role
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A database and the two logins it is used with."""
+
+    app_url: str = field(repr=False)
+    owner_url: str = field(repr=False)
+    cluster: Cluster | None  # None where the settings name a database
+
+
+@contextmanager
+def reached_database(settings: Settings) -> Iterator[Reached]:
+    """Reach the database; the private cluster runs at least as long as the block.
+
+    Raises:
+        ClusterError: the private cluster cannot run.
+    """
+    if settings.database_url is not None:
+        app_url = settings.database_url.get_secret_value()
+        owner = settings.owner_database_url
+        yield Reached(app_url, app_url if owner is None else owner.get_secret_value(), None)
+        return
+    with running_cluster(settings.data_dir) as cluster:
+        yield Reached(cluster.app_url, cluster.owner_url, cluster)
+
+
+def bring_up_to_date(owner_url: str, *, before: Callable[[], None] = lambda: None) -> bool:
+    """Run the migrations that a database lacks; answers whether there were any.
+
+    Commands that start together do not get in each other's way: the second one waits for the first.
+
+    Args:
+        owner_url: The owner of the tables.
+        before: Called if there is something to do, before it is done.
+    """
+    with psycopg.connect(libpq_url(owner_url), autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtextextended('jalon migrations', 0))")
+        if migrate.current_revision(owner_url) == migrate.newest_revision():
+            return False
+        before()
+        migrate.upgrade(owner_url)
+        return True
+
+
+async def check_fit_to_serve(reached: Reached) -> None:
+    """Go on only if a server or worker may work on this database.
+
+    Raises:
+        PrivilegedRole: the login would see the rows of every city.
+        CommandRefused: migrations are missing on a database that is not ours to change unasked.
+        DatabaseUnavailable: it does not answer.
+    """
+    async with Database(reached.app_url, pool_size=1) as database, database.transaction() as session:
+        await refuse_privileged_role(session)
+    there, newest = migrate.current_revision(reached.app_url), migrate.newest_revision()
+    if there != newest:
+        raise CommandRefused(
+            f"the database stands at migration {there or 'none'} and this version needs {newest}. "
+            "Run: jalon db migrate (with JALON_OWNER_DATABASE_URL)"
+        )
+
+
+async def as_owner(reached: Reached, work: Callable[[Database], Awaitable[_T]]) -> _T:
+    """Do something with the database as the owner of the tables."""
+    async with Database(reached.owner_url, role=None, pool_size=1) as database:
+        return await work(database)
+
+
+async def as_app(reached: Reached, work: Callable[[Database], Awaitable[_T]]) -> _T:
+    """Do something with the database as the server would."""
+    async with Database(reached.app_url, pool_size=1) as database:
+        return await work(database)
+
+
+@contextmanager
+def environment_for_processes(reached: Reached, *, several: bool) -> Iterator[None]:
+    """Set what the processes of a server read from their environment; the owner's login is not among it."""
+    os.environ["JALON_DATABASE_URL"] = reached.app_url
+    os.environ.pop("JALON_OWNER_DATABASE_URL", None)
+    if not several:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="jalon-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield

@@ -1,0 +1,65 @@
+"""What an operator reads where a command cannot go on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pydantic
+import sqlalchemy.exc
+
+from api.demo.run import DemoFailed
+from api.demo.story import StoryBroke
+from db.dumps import DatabaseNotEmpty, DumpFailed
+from db.postgres import ClusterError
+from db.sessions import DatabaseUnavailable
+from db.tenancy import PrivilegedRole
+from issues.staff import CrewNotFound, RoleNotForStaff, StaffNotFound
+from media.store import StorageUnavailable
+
+
+class CommandRefused(Exception):
+    """A command cannot do what was asked; the message says what to do."""
+
+
+_PRIVILEGES = {
+    "superuser": "is a superuser",
+    "bypassrls": "may bypass row-level security",
+    "owner": "owns the tables",
+}
+
+_EXPLANATIONS: dict[type[Exception], Callable[[Any], str]] = {
+    CommandRefused: str,
+    ClusterError: str,
+    DumpFailed: str,
+    DemoFailed: str,
+    StoryBroke: str,
+    DatabaseNotEmpty: lambda _: "the database has tables; --force replaces what it holds.",
+    DatabaseUnavailable: lambda error: f"the database does not answer ({_first_line(error.__cause__ or error)}).",
+    psycopg.OperationalError: lambda error: f"the database does not answer ({_first_line(error)}).",
+    sqlalchemy.exc.OperationalError: lambda error: f"the database does not answer ({_first_line(error.orig)}).",
+    PrivilegedRole: lambda error: (
+        f"the role {error.role} {_PRIVILEGES.get(error.why, error.why)}, so it would see the rows of every city. "
+        "Give JALON_DATABASE_URL a role that is only a member of jalon_app."
+    ),
+    StorageUnavailable: lambda error: f"the photos' storage does not answer ({_first_line(error.__cause__ or error)}).",
+    CrewNotFound: lambda error: f"the city has no crew {error.crew_code}.",
+    StaffNotFound: lambda error: f"nobody with the id {error.staff_id} works for this city.",
+    RoleNotForStaff: lambda error: (
+        "a crew member needs --crew." if error.crew_code is None else f"{error.role} takes no --crew."
+    ),
+    pydantic.ValidationError: lambda error: "; ".join(
+        f"JALON_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()
+    ),
+}
+
+
+def explain(error: Exception) -> str | None:
+    """Find the words for a situation; None where it is none that an operator can do something about."""
+    for kind in type(error).__mro__:
+        if kind in _EXPLANATIONS:
+            return _EXPLANATIONS[kind](error)
+    return None
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().partition("\n")[0]
