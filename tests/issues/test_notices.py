@@ -1,0 +1,65 @@
+"""The words of notices, as they stand on a locked screen."""
+
+import pytest
+
+from issues.languages import LOCALES, load_languages
+from issues.lifecycle import NoticeKind
+from issues.notices import NoticeTexts
+
+TEXTS = NoticeTexts(load_languages([LOCALES]))
+PARAMS = {
+    "issue_id": "01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f",
+    "report_id": "01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e60",
+    "number": "2026-000124",
+    "status": "acknowledged",
+    "jurisdiction_id": "montreal.ca",
+    "locale": "fr-CA",
+    "service_fr": "Nid-de-poule",
+    "service_en": "Pothole",
+}
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "body"),
+    [
+        (
+            "fr-CA",
+            "Nid-de-poule\u00a0: signalement pris en compte",
+            "La Ville a pris connaissance du signalement 2026-000124 et en assure le suivi.",
+        ),
+        ("en", "Pothole: report acknowledged", "The city has read report 2026-000124 and will follow it up."),
+    ],
+)
+def test_a_notice_is_in_the_language_of_the_device(locale, title, body):
+    assert TEXTS.render("acknowledged", PARAMS, locale) == (title, body)
+
+
+def test_a_device_in_a_language_that_is_not_spoken_hears_the_citys():
+    assert TEXTS.render("resolved", PARAMS, "de-AT") == TEXTS.render("resolved", PARAMS, "fr")
+
+
+def test_a_private_service_is_not_named():
+    unnamed = {key: value for key, value in PARAMS.items() if not key.startswith("service_")}
+
+    assert TEXTS.render("note", unnamed, "fr")[0] == "Votre demande\u00a0: message de la Ville"
+
+
+def test_a_service_without_a_name_in_the_language_keeps_the_other_one():
+    french_only = {key: value for key, value in PARAMS.items() if key != "service_en"}
+
+    assert TEXTS.render("resolved", french_only, "en")[0] == "Nid-de-poule: problem fixed"
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+@pytest.mark.parametrize("locale", ["fr", "en"])
+def test_every_kind_fits_a_locked_screen_and_holds_no_id(kind, locale):
+    title, body = TEXTS.render(kind, PARAMS, locale)
+
+    assert len(title) <= 65
+    assert len(body) <= 120
+    assert "2026-000124" in body
+    assert PARAMS["issue_id"] not in title + body
+
+
+def test_every_kind_has_words_of_its_own():
+    assert len({TEXTS.render(kind, PARAMS, "fr") for kind in NoticeKind}) == len(NoticeKind)
