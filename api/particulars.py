@@ -10,9 +10,10 @@ from api.language import Say, in_language
 from api.models.reports import ReportReceipt
 from api.models.work_orders import WorkOrderOut
 from api.refusals import FieldError
+from api.words import ROLE_WORDS, STATUS_WORDS
 from issues.dispatch import StaleWorkOrder
 from issues.languages import msgid
-from issues.lifecycle import TransitionNotAllowed
+from issues.lifecycle import NotAllowed, TransitionNotAllowed
 from issues.submit import IdAlreadyUsed
 
 _SWAPPED: Final = msgid("This place lies in no city that takes reports here. Are lat and long exchanged?")
@@ -114,11 +115,14 @@ def stale_order_particulars(error: StaleWorkOrder, listener: Listener) -> Partic
     return Particulars(members={"work_order": order.model_dump(mode="json")})
 
 
-def transition_particulars(error: TransitionNotAllowed, _listener: Listener) -> Particulars:
+def transition_particulars(error: TransitionNotAllowed, listener: Listener) -> Particulars:
     """Name the statuses that are allowed."""
     allowed = [status.value for status in error.allowed]
     return Particulars(
-        params={"current": error.current.value, "wanted": error.wanted.value},
+        params={
+            "current": listener.say(STATUS_WORDS[error.current]),
+            "wanted": listener.say(STATUS_WORDS[error.wanted]),
+        },
         members={"current": error.current.value, "allowed": allowed},
     )
 
@@ -129,6 +133,16 @@ def position_particulars(error: refusals.PositionNeeded, _listener: Listener) ->
     if error.photo_has_none:
         missing.append(FieldError("photo_ids[0]", msgid("The photo does not say where it was taken.")))
     return Particulars(errors=missing)
+
+
+def role_needed_particulars(error: refusals.RoleNeeded, listener: Listener) -> Particulars:
+    """Name those whom the call is for."""
+    return Particulars({"roles": ", ".join(listener.say(ROLE_WORDS[role]) for role in error.roles)})
+
+
+def not_allowed_particulars(error: NotAllowed, listener: Listener) -> Particulars:
+    """Name the caller's own role, and what was tried."""
+    return Particulars({"role": listener.say(ROLE_WORDS[error.role])}, members={"doing": error.doing})
 
 
 def too_large_particulars(error: refusals.BodyTooLarge, _listener: Listener) -> Particulars:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from geo.atlas import CityMap, NeighbourShape
 from geo.points import LonLat
+from issues.actors import Role
 
 
 class SignInNeeded(Exception):
@@ -26,7 +27,7 @@ class RoleNeeded(Exception):
         roles: Whom it is for.
     """
 
-    def __init__(self, roles: Sequence[str]) -> None:
+    def __init__(self, roles: Sequence[Role]) -> None:
         super().__init__(roles)
         self.roles = roles
 
