@@ -103,17 +103,22 @@ async def _look_at_storage(settings: "Settings") -> Finding:
 
 
 async def _look_at_database(reached: "Reached") -> list[Finding]:
+    from api.cli.reach import check_login
     from db.sessions import Database
+    from db.tenancy import APP_ROLE
 
+    try:
+        await check_login(reached.app_url)
+    except Exception as error:
+        return [_unexpected("database", error)]
     looks: list[tuple[str, Callable[[AsyncSession], Awaitable[Finding]]]] = [
         ("database", _versions),
-        ("roles", _roles),
         ("clock", _clock),
         ("migrations", _migrations),
         ("cities", _cities),
         ("jobs", _jobs),
     ]
-    findings = []
+    findings = [Finding(State.FINE, "roles", f"works as {APP_ROLE}, held by row-level security")]
     async with Database(reached.app_url, pool_size=1) as database:
         for what, look in looks:
             try:
@@ -138,13 +143,6 @@ async def _versions(session: "AsyncSession") -> Finding:
     return Finding(State.WRONG, "database", f"{told}: needs {_OLDEST_POSTGRESQL} and 3.3 or newer")
 
 
-async def _roles(session: "AsyncSession") -> Finding:
-    from db.tenancy import APP_ROLE, refuse_privileged_role
-
-    await refuse_privileged_role(session)
-    return Finding(State.FINE, "roles", f"works as {APP_ROLE}, held by row-level security")
-
-
 async def _clock(session: "AsyncSession") -> Finding:
     from sqlalchemy import text
 
@@ -155,13 +153,10 @@ async def _clock(session: "AsyncSession") -> Finding:
 
 
 async def _migrations(session: "AsyncSession") -> Finding:
-    from sqlalchemy import text
-
+    from api.cli.reach import applied_revision
     from db.migrate import newest_revision
 
-    there = None
-    if (await session.execute(text("SELECT to_regclass('alembic_version')"))).scalar_one() is not None:
-        there = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+    there = await applied_revision(session)
     if there == newest_revision():
         return Finding(State.FINE, "migrations", f"at {there}, the newest")
     return Finding(State.WRONG, "migrations", f"at {there or 'none'}, not {newest_revision()}: jalon db migrate")

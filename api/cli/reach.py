@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import psycopg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.cli.refusals import CommandRefused
 from api.settings import Settings
@@ -15,7 +17,7 @@ from db import migrate
 from db.cluster import Cluster, running_cluster
 from db.dumps import libpq_url
 from db.sessions import Database
-from db.tenancy import refuse_privileged_role
+from db.tenancy import APP_ROLE, refuse_privileged_role
 
 _T = TypeVar("_T")
 
@@ -63,22 +65,52 @@ def bring_up_to_date(owner_url: str, *, before: Callable[[], None] = lambda: Non
         return True
 
 
+async def check_login(app_url: str) -> None:
+    """Go on only if a login is a member of the server's role and of nothing more.
+
+    Raises:
+        PrivilegedRole: it would see the rows of every city.
+        CommandRefused: it may not take the server's role.
+        DatabaseUnavailable: the database does not answer.
+    """
+    # As the login itself: taking the role is what may fail.
+    async with Database(app_url, role=None, pool_size=1) as database, database.transaction() as session:
+        await refuse_privileged_role(session)
+        query = (
+            "SELECT session_user, (SELECT pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = :r)"
+        )
+        login, is_member = (await session.execute(text(query), {"r": APP_ROLE})).one()
+        if is_member is None:
+            raise CommandRefused(f"the database has no role {APP_ROLE}. As its administrator: CREATE ROLE {APP_ROLE};")
+        if not is_member:
+            raise CommandRefused(f"{login} may not work as {APP_ROLE}. GRANT {APP_ROLE} TO {login};")
+
+
 async def check_fit_to_serve(reached: Reached) -> None:
     """Go on only if a server or worker may work on this database.
 
     Raises:
         PrivilegedRole: the login would see the rows of every city.
-        CommandRefused: migrations are missing on a database that is not ours to change unasked.
+        CommandRefused: it may not take the server's role, or migrations are missing on a database that is not ours
+            to change unasked.
         DatabaseUnavailable: it does not answer.
     """
+    await check_login(reached.app_url)
     async with Database(reached.app_url, pool_size=1) as database, database.transaction() as session:
-        await refuse_privileged_role(session)
-    there, newest = migrate.current_revision(reached.app_url), migrate.newest_revision()
+        there, newest = await applied_revision(session), migrate.newest_revision()
     if there != newest:
         raise CommandRefused(
             f"the database stands at migration {there or 'none'} and this version needs {newest}. "
             "Run: jalon db migrate (with JALON_OWNER_DATABASE_URL)"
         )
+
+
+async def applied_revision(session: AsyncSession) -> str | None:
+    """Read the migration a database stands at, as the server's role may; None where none was run."""
+    if await session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    found: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 async def as_owner(reached: Reached, work: Callable[[Database], Awaitable[_T]]) -> _T:
