@@ -82,29 +82,33 @@ async def load_layers(session: AsyncSession) -> dict[int, list[LoadedLayer]]:
 
 
 # Borders are straight in longitude and latitude, as published; a geography's are great circles, half a metre off
-# in the middle of 5 km. Points every 200 m or so bring the two within a millimetre.
+# in the middle of 5 km. Points every 200 m or so bring the two within a millimetre. Small pieces and their boxes
+# keep PostGIS from measuring every position against whole districts.
 _DISTRICTS_OF_POINTS = text(
     """
     WITH shape AS MATERIALIZED (
         SELECT layer.position, layer.responsible, district.layer, district.code, district.names, district.polygon,
-               ST_Segmentize(district.polygon, 0.002)::geography AS edges,
                ST_Area(district.polygon::geography) AS area
         FROM district JOIN layer ON layer.city_id = district.city_id AND layer.code = district.layer
         WHERE district.city_id = :city_id AND district.valid_from <= :day
           AND (district.valid_to IS NULL OR :day < district.valid_to)
     ),
-    point AS (
-        SELECT ordinality AS number, ST_SetSRID(ST_MakePoint(lon, lat), 4326) AS place
+    piece AS MATERIALIZED (
+        SELECT layer, code, ST_Subdivide(ST_Segmentize(polygon, 0.002), 64)::geography AS ground FROM shape
+    ),
+    point AS MATERIALIZED (
+        SELECT ordinality AS number, ST_Point(lon, lat, 4326) AS place,
+               _ST_Expand(ST_Point(lon, lat, 4326)::geography, :accuracy_m) AS reach
         FROM unnest(CAST(:lons AS float8[]), CAST(:lats AS float8[])) WITH ORDINALITY AS given (lon, lat)
     )
     SELECT point.number, home.layer, home.code, home.names, (
-        SELECT min(ST_Distance(other.edges, point.place::geography)) FROM shape AS other
-        WHERE other.layer = home.layer AND other.code <> home.code
-          AND ST_DWithin(other.edges, point.place::geography, :accuracy_m)
+        SELECT min(ST_Distance(piece.ground, point.place::geography)) FROM piece
+        WHERE piece.layer = home.layer AND piece.code <> home.code AND piece.ground && point.reach
+          AND ST_DWithin(piece.ground, point.place::geography, :accuracy_m)
     ) AS edge_m
     FROM point CROSS JOIN LATERAL (
         SELECT DISTINCT ON (responsible, position) shape.* FROM shape
-        WHERE ST_Covers(shape.polygon, point.place)
+        WHERE shape.polygon && point.place AND ST_Covers(shape.polygon, point.place)
         ORDER BY responsible DESC, position, area, code COLLATE "C"
     ) AS home
     ORDER BY point.number, home.responsible DESC, home.position

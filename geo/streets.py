@@ -16,7 +16,7 @@ _STREET_WITHIN_M = 60.0
 # COALESCE looks at streets only where there is no address; the id makes the order total. The driver sends a small
 # number as a smallint: without the cast btree_gist leaves the city out of the index condition. Plain SQL on the
 # driver, for this is on the way of every report.
-_NEAREST = """
+NEAREST_SQL = """
 WITH here AS (SELECT ST_SetSRID(ST_MakePoint(%(lon)s, %(lat)s), 4326)::geography AS place)
 SELECT COALESCE(
     (SELECT ARRAY[address.number, address.street] FROM address
@@ -72,7 +72,7 @@ async def nearest_address(session: AsyncSession, city_id: int, at: LonLat) -> st
     """
     connection = await driver_connection(session)
     cursor = await connection.execute(
-        _NEAREST,
+        NEAREST_SQL,
         {
             "city_id": city_id,
             "lon": at.lon,
