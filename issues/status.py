@@ -168,8 +168,9 @@ async def _give_notice(
     session: AsyncSession, issue: IssueView, event_id: UUID, kind: NoticeKind, *, now: datetime
 ) -> None:
     """Write down what residents are to be told, and enqueue the telling."""
-    of_city = (Service.city_id == issue.city_id, Service.code == issue.service_code, City.id == issue.city_id)
-    city = (await session.execute(select(City.jurisdiction_id, City.locale, Service.names).where(*of_city))).one()
+    of_service = (Service.city_id == issue.city_id, Service.code == issue.service_code)
+    query = select(City.jurisdiction_id, City.locale, Service.names).join(City, City.id == Service.city_id)
+    city = (await session.execute(query.where(*of_service))).one()
     # A lock screen is read by others too: what kind of private problem somebody reported stays off it.
     names = {} if issue.private else {f"service_{language}": name for language, name in city.names.items()}
     params = {

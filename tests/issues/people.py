@@ -1,0 +1,112 @@
+"""People of the small towns, and what they do, each in a transaction of its own."""
+
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import text
+
+from db.base import new_id
+from db.sessions import Database
+from issues.actors import Actor, Role
+from issues.audience import tell
+from issues.city import CityBook
+from issues.dispatch import OrderChange, WorkOrderDraft, change_work_order, create_work_order
+from issues.issue import read_issue
+from issues.lifecycle import Status
+from issues.status import change_status
+from push.channels import AddressKind, Platform
+from push.devices import PushAddress, Registration, register_device
+from tests.issues.towns import ESSAI, NOON, file, submission
+
+AGENT = Actor(f"staff:{new_id()}", Role.AGENT)
+CREW = Actor(f"staff:{new_id()}", Role.CREW, "equipe-1")
+OTHER_CREW = Actor(f"staff:{new_id()}", Role.CREW, "equipe-est")
+RESIDENT = Actor(f"device:{new_id()}", Role.RESIDENT, person_id=new_id())
+TUESDAY = date(2026, 11, 24)
+
+
+async def open_issue(database: Database, city: CityBook, at=ESSAI.middle, **changes):
+    """File a report that opens an issue; answers with the issue."""
+    receipt = await file(database, city, submission(at, **changes))
+    assert receipt.created
+    return receipt.issue
+
+
+async def issue_now(database: Database, issue):
+    """The issue as it stands now."""
+    async with database.transaction(issue.city_id) as session:
+        return await read_issue(session, issue.city_id, issue.id)
+
+
+async def bring(database: Database, issue, status: str, *, actor: Actor = AGENT, now=NOON, **more):
+    """Change an issue's status."""
+    async with database.transaction(issue.city_id) as session:
+        return await change_status(session, issue.city_id, issue.id, Status(status), actor=actor, now=now, **more)
+
+
+async def plan(database: Database, *issues, crew_code="equipe-1", planned_on=TUESDAY, actor=AGENT, now=NOON, **more):
+    """Plan a work order."""
+    draft = WorkOrderDraft(tuple(issue.id for issue in issues), crew_code, planned_on, **more)
+    async with database.transaction(issues[0].city_id) as session:
+        planned = await create_work_order(session, issues[0].city_id, draft, actor=actor, now=now)
+    return planned.order
+
+
+async def change(database: Database, order, *, actor=CREW, version=None, now=NOON, **changes):
+    """Change a work order, from the version given or the one at hand."""
+    async with database.transaction(order.city_id) as session:
+        return await change_work_order(
+            session,
+            order.city_id,
+            order.id,
+            OrderChange(**changes),
+            version=version or order.version,
+            actor=actor,
+            now=now,
+        )
+
+
+async def register_phone(database: Database, *, locale="fr-CA") -> tuple[UUID, UUID]:
+    """Register a phone that takes pushes; answers with its id and its person's."""
+    phone = Registration(
+        id=new_id(),
+        secret=str(new_id()),
+        platform=Platform.ANDROID,
+        locale=locale,
+        push=PushAddress(AddressKind.TOKEN, str(new_id())),
+    )
+    async with database.transaction() as session:
+        device = await register_device(session, phone, now=NOON)
+    return device.id, device.person_id
+
+
+async def notices(database: Database, city_id: int) -> list[str]:
+    """The kinds of the notices written, in order."""
+    async with database.transaction(city_id) as session:
+        rows = await session.execute(
+            text(
+                "SELECT n.kind FROM notice n JOIN event e USING (city_id) WHERE e.id = n.event_id"
+                " AND city_id = :city ORDER BY e.seq"
+            ),
+            {"city": city_id},
+        )
+        return list(rows.scalars())
+
+
+async def jobs(database: Database) -> list[tuple[str, dict]]:
+    """The jobs waiting, in order."""
+    async with database.transaction() as session:
+        rows = await session.execute(
+            text("SELECT entrypoint, convert_from(payload, 'UTF8')::jsonb FROM pgqueuer ORDER BY id")
+        )
+        return [(kind, payload) for kind, payload in rows]
+
+
+async def tell_everybody(database: Database, city_id: int) -> int:
+    """Do the waiting jobs that tell; answers with how many deliveries they queued."""
+    told = 0
+    for kind, payload in await jobs(database):
+        if kind == "push.tell":
+            async with database.transaction(city_id) as session:
+                told += await tell(session, payload["city_id"], UUID(payload["event_id"]), now=NOON)
+    return told
