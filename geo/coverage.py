@@ -68,9 +68,9 @@ def close_gaps(
 
 def find_overlaps(polygons: Sequence[BaseGeometry], *, at_least_m2: float) -> list[Overlap]:
     """Find polygons that share more ground than an area, in the order of the polygons."""
-    tree = shapely.STRtree(polygons)
     overlaps = []
-    for first, second in sorted(zip(*tree.query(polygons, predicate="intersects"), strict=True)):
+    ground = np.array(polygons, dtype=object)
+    for first, second in sorted(zip(*shapely.STRtree(ground).query(ground, predicate="intersects"), strict=True)):
         if first < second:
             shared_m2 = area_m2(shapely.intersection(polygons[first], polygons[second]))
             if shared_m2 >= at_least_m2:

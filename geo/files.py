@@ -73,7 +73,7 @@ def read_features(path: Path, *, table: str | None = None) -> list[Feature]:
     names = [str(name) for name in meta["fields"]]
     rows = zip(*columns, strict=True) if columns else ([] for _ in geometries)
     return [
-        Feature(number, dict(zip(names, row, strict=True)), geometry)
+        Feature(number, dict(zip(names, map(_plain, row), strict=True)), geometry)
         for number, (row, geometry) in enumerate(zip(rows, geometries, strict=True), start=1)
     ]
 
@@ -99,6 +99,11 @@ def on_earth(shape: BaseGeometry) -> bool:
     """Whether all of a shape has longitudes and latitudes that exist (false for metres taken for degrees)."""
     west, south, east, north = shape.bounds
     return -180.0 <= west <= east <= 180.0 and -90.0 <= south <= north <= 90.0
+
+
+def _plain(value: Any) -> Any:
+    """A cell as Python has it; a date or time that is missing becomes None."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _to_wgs84(path: Path, geometries: np.ndarray, crs: str | None) -> Sequence[BaseGeometry | None]:

@@ -76,7 +76,7 @@ def _features(folder: Path, source: SourcedFile, findings: Findings) -> list[Fea
 
 
 def _columns_present(feature: Feature, file: str, columns: Iterable[str | None], findings: Findings) -> bool:
-    missing = [column for column in columns if column is not None and column not in feature.properties]
+    missing = dict.fromkeys(column for column in columns if column is not None and column not in feature.properties)
     if missing:
         there = ", ".join(feature.properties) or "none"
         findings.error(file, "", f"these columns are missing: {', '.join(missing)} (there are: {there})")

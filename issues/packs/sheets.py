@@ -11,11 +11,22 @@ from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from issues.packs.problems import Findings
 from issues.packs.schema import RouteSheet
 
 SheetT = TypeVar("SheetT", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose dates stay text: the forms read them, and say where one is impossible."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 # pydantic's wording is for programmers where it speaks of types; these are for whoever fills in the sheet.
 _PLAIN = {
@@ -32,9 +43,10 @@ def read_sheet(folder: Path, name: str, form: type[SheetT], findings: Findings) 
     if text is None:
         return None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        content = loader.construct_document(root) if root else None
+    except (yaml.YAMLError, ValueError) as error:
         findings.error(name, _mark(error), f"this is not YAML: {_reason(error)}")
         return None
     if root is None:
@@ -46,8 +58,7 @@ def read_sheet(folder: Path, name: str, form: type[SheetT], findings: Findings) 
         return form.model_validate(content)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            what = _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, "))
-            findings.error(name, _where(root, detail["loc"]), what)
+            findings.error(name, _where(root, detail["loc"]), _in_plain_words(detail))
         return None
 
 
@@ -60,7 +71,7 @@ def read_routes(folder: Path, name: str, findings: Findings) -> list[tuple[int, 
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 column = ".".join(map(str, detail["loc"]))
-                findings.error(name, f"line {line}, {column}", _PLAIN.get(detail["type"], detail["msg"]))
+                findings.error(name, f"line {line}, {column}", _in_plain_words(detail))
     return routes
 
 
@@ -135,10 +146,16 @@ def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
             yield from _repeated_keys(entry)
 
 
-def _mark(error: yaml.YAMLError) -> str:
+def _in_plain_words(detail: ErrorDetails) -> str:
+    if detail["input"] is None:
+        return "this is empty"
+    return _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+
+
+def _mark(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}" if mark is not None else ""
 
 
-def _reason(error: yaml.YAMLError) -> str:
+def _reason(error: Exception) -> str:
     return str(getattr(error, "problem", None) or error)
