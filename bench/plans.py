@@ -36,12 +36,12 @@ class Step:
     Attributes:
         table: The table.
         index: The index it was read by; None for a walk through the whole table.
-        condition: What the index was asked for.
+        rows: How many rows it gave, those included that a filter then dropped.
     """
 
     table: str
     index: str | None
-    condition: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,14 @@ def tell_plans(connection: psycopg.Connection, database: str) -> None:
 async def plans_of(database: Database, city_id: int, search: Search) -> list[Plan]:
     """Run a search until its plan stays, in the city, with the role of the server; get the last run's plans."""
     plans: list[Plan] = []
-    async with _listening(database, plans), database.transaction(city_id) as session:
-        for _ in range(_RUNS):
-            plans.clear()
+    async with _listening(database, plans):
+        async with database.transaction(city_id) as session:
+            for _ in range(_RUNS):
+                await search(session)
+        # A plan is told when its portal closes: with the next statement, or with the transaction. So the last run has
+        # a transaction of its own, on the same connection.
+        plans.clear()
+        async with database.transaction(city_id) as session:
             await search(session)
     return plans
 
@@ -118,9 +123,13 @@ def _read_plan(told: str) -> Plan:
 def _steps(node: dict[str, Any], heap: str | None) -> Iterator[Step]:
     table = node.get("Relation Name", heap)
     if "Index Name" in node:
-        yield Step(str(table), node["Index Name"], node.get("Index Cond", node.get("Order By", "")))
+        yield Step(str(table), node["Index Name"], _rows(node))
     elif node["Node Type"] == "Seq Scan":
-        yield Step(str(table), None, "")
+        yield Step(str(table), None, _rows(node))
     for child in node.get("Plans", ()):
         # Under a bitmap the index is named in one node and its table in the one above.
         yield from _steps(child, table)
+
+
+def _rows(node: dict[str, Any]) -> int:
+    return int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
