@@ -202,7 +202,7 @@ async def test_a_large_photo_is_never_whole_in_memory(local):
         tracemalloc.stop()
 
     assert photo.byte_size > 19_000_000
-    assert peak_bytes < 4_000_000
+    assert peak_bytes < photo.byte_size / 2  # the least that tells; other threads of the process count in
 
 
 async def test_a_local_photo_is_on_disk_before_it_has_its_name_and_its_name_before_the_answer(
