@@ -48,6 +48,9 @@ def serve(
                 proxy_headers=True,
                 forwarded_allow_ips=settings.trusted_proxies,
                 timeout_graceful_shutdown=int(settings.grace_s),
+                # It answers only once it has imported everything; at the usual 5 s, uvicorn would kill and start
+                # processes for ever on a machine that is busy.
+                timeout_worker_healthcheck=60,
             )
 
 
