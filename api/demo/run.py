@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,11 +83,11 @@ def _run(settings: Settings, console: Console, handed_out: Path, stack: ExitStac
         cluster = stack.enter_context(running_cluster(settings.data_dir))
     with step(console, "Bringing the database up to date"):
         migrate.upgrade(cluster.owner_url)
-    city, tokens = asyncio.run(_fill(settings, cluster, console))
     push = stack.enter_context(_push(settings, console))
-    with step(console, "Starting server and worker"):
-        processes = _start(settings, cluster, push, stack)
-        _wait_until_ready(settings, processes["server"])
+    processes = _start(settings, cluster, push, stack)  # they start while the city is filled
+    city, tokens = asyncio.run(_fill(settings, cluster, console))
+    with step(console, "Waiting for the server"):
+        _wait_until_serving(settings, processes["server"])
     stage = Stage(
         base_url=_local_url(settings),
         jurisdiction_id=city.jurisdiction_id,
@@ -100,7 +100,7 @@ def _run(settings: Settings, console: Console, handed_out: Path, stack: ExitStac
     )
     told = settings.data_dir / "demo-story-told"
     if not told.exists():
-        asyncio.run(tell_story(stage, lambda line: console.print(line, highlight=False, markup=False)))
+        asyncio.run(tell_story(stage, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)))
         told.touch()
     _write_private(handed_out, _what_programs_need(stage, tokens))
     stack.callback(handed_out.unlink, missing_ok=True)
@@ -160,7 +160,10 @@ def _push(settings: Settings, console: Console) -> Iterator[_Push]:
         return
     credentials = settings.data_dir / "demo-fcm.json"
     with running_standin(
-        credentials, on_push=lambda push: console.print(f"push  {describe_push(push)}", highlight=False, markup=False)
+        credentials,
+        on_push=lambda push: console.print(
+            f"push  {describe_push(push)}", highlight=False, markup=False, soft_wrap=True
+        ),
     ) as url:
         yield _Push(credentials, url, url)
 
@@ -195,21 +198,21 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _wait_until_ready(settings: Settings, server: "subprocess.Popen[bytes]") -> None:
+def _wait_until_serving(settings: Settings, server: "subprocess.Popen[bytes]") -> None:
+    """Wait until the server is ready and has seen the city.
+
+    Raises:
+        DemoFailed: it ended, or was not ready in time.
+    """
     deadline = time.monotonic() + _READY_WITHIN_S
     with httpx.Client(base_url=_local_url(settings), timeout=5) as client:
         while time.monotonic() < deadline:
             if server.poll() is not None:
-                raise DemoFailed(f"the server ended; is port {settings.port} taken? Set JALON_PORT to another")
-            try:
-                if client.get("/readyz").is_success:
+                raise DemoFailed(f"the server ended; if port {settings.port} is taken, set JALON_PORT to another")
+            with suppress(httpx.TransportError):
+                if client.get("/readyz").is_success and client.get(f"/v1/services?jurisdiction_id={_HOME}").is_success:
                     return
-            except httpx.TransportError:
-                pass
-            try:
-                server.wait(0.1)
-            except subprocess.TimeoutExpired:
-                continue
+            time.sleep(0.1)
     raise DemoFailed(f"the server was not ready within {_READY_WITHIN_S:.0f} s")
 
 
