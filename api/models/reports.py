@@ -76,7 +76,11 @@ class ReportRef(Outgoing):
     number: str = Field(examples=["2026-000124"])
     jurisdiction_id: str
     requested_datetime: datetime
-    tracking: str | None = Field(default=None, description="Only where the server made it, and only once.")
+    tracking: str | None = Field(
+        default=None,
+        exclude_if=lambda secret: secret is None,
+        description="Only where the server made it, and only once.",
+    )
 
 
 class MatchOut(Outgoing):

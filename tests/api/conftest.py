@@ -1,0 +1,5 @@
+"""The fixtures of `served`, for every test in this folder."""
+
+from tests.api.served import api, app, cities, database_name, hire, register, served_database, settings, stored
+
+__all__ = ["api", "app", "cities", "database_name", "hire", "register", "served_database", "settings", "stored"]

@@ -1,0 +1,216 @@
+"""The application as callers meet it, for the tests of the API: a plugin of fixtures and the people who call."""
+
+import json
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient, Response
+from PIL import ExifTags, Image
+from sqlalchemy import text
+
+from api.app import create_app
+from api.serving import Serving
+from api.settings import Settings
+from db.base import new_id
+from db.cluster import Cluster
+from db.sessions import Database
+from issues.actors import Role
+from issues.city import Cities
+from issues.staff import add_staff
+from tests.media.pictures import encoded, scene
+
+# In Le Plateau-Mont-Royal, deep inside Montréal; and in the middle of Laval.
+PLATEAU = {"lat": 45.5231, "long": -73.5817}
+LAVAL = {"lat": 45.5700, "long": -73.7200}
+WESTMOUNT = {"lat": 45.4850, "long": -73.5960}
+
+# What is loaded once; everything else a test begins without.
+_KEPT = [
+    *("city", "neighbour", "layer", "district", "street", "address", "service", "department", "crew", "route"),
+    *("alembic_version", "spatial_ref_sys"),
+]
+
+PICTURE = encoded(scene(320, 240))
+
+
+@dataclass(frozen=True)
+class Api:
+    """A caller of the API, with a secret or without."""
+
+    client: AsyncClient
+    secret: str | None = None
+
+    def as_(self, secret: str | None) -> "Api":
+        return Api(self.client, secret)
+
+    async def call(self, method: str, path: str, **kwargs: Any) -> Response:
+        headers = kwargs.pop("headers", {})
+        if self.secret is not None:
+            headers = {"Authorization": f"Bearer {self.secret}", **headers}
+        return await self.client.request(method, path, headers=headers, **kwargs)
+
+    async def get(self, path: str, **kwargs: Any) -> Response:
+        return await self.call("GET", path, **kwargs)
+
+    async def put(self, path: str, **kwargs: Any) -> Response:
+        return await self.call("PUT", path, **kwargs)
+
+    async def post(self, path: str, **kwargs: Any) -> Response:
+        return await self.call("POST", path, **kwargs)
+
+    async def patch(self, path: str, **kwargs: Any) -> Response:
+        return await self.call("PATCH", path, **kwargs)
+
+    async def delete(self, path: str, **kwargs: Any) -> Response:
+        return await self.call("DELETE", path, **kwargs)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A resident's phone that has registered."""
+
+    id: UUID
+    api: Api
+
+
+def a_secret() -> str:
+    return urlsafe_b64encode(new_id().bytes + new_id().bytes).rstrip(b"=").decode()
+
+
+def located_picture(lat: float = PLATEAU["lat"], long: float = PLATEAU["long"]) -> bytes:
+    """A small JPEG whose EXIF says where it was taken."""
+    exif = Image.Exif()
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "N", (abs(lat), 0.0, 0.0)
+    gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = "W", (abs(long), 0.0, 0.0)
+    return encoded(scene(), exif=exif)
+
+
+def a_report(**changes: Any) -> dict[str, Any]:
+    """A report of a pothole in the Plateau; `None` takes a field out."""
+    report = {
+        "id": str(new_id()),
+        "service_code": "nid-de-poule",
+        **PLATEAU,
+        "accuracy_m": 8.0,
+        "location_source": "gps",
+        "description": "Gros trou devant l'arrêt d'autobus",
+        "captured_at": "2026-11-22T08:15:30-05:00",
+        **changes,
+    }
+    return {name: value for name, value in report.items() if value is not None}
+
+
+@pytest.fixture(scope="session")
+def served_database(cluster: Cluster, cities_template: str) -> Iterator[str]:
+    """One database with the packs for all tests of the API: cloning one for each would take longer than they do."""
+    name = f"served_{os.getpid()}"
+    cluster.create_database(name, template=cities_template)
+    yield name
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+def database_name(cluster: Cluster, served_database: str) -> str:
+    """The shared database, emptied of all but the packs."""
+    with cluster.connect(served_database) as connection:
+        tables = connection.execute(
+            "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' AND NOT tablename = ANY(%s)",
+            (_KEPT,),
+        )
+        connection.execute(f"TRUNCATE {', '.join(name for (name,) in tables)}".encode())
+    return served_database
+
+
+@pytest.fixture
+def cities(app: FastAPI) -> Cities:
+    """Montréal and Laval, as the application knows them."""
+    serving: Serving = app.state.serving
+    return serving.cities.current
+
+
+@pytest.fixture
+def settings(app_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name, value in {"DATABASE_URL": app_url, "DATA_DIR": str(tmp_path), "DATABASE_CONNECTIONS": "4"}.items():
+        monkeypatch.setenv(f"JALON_{name}", value)
+    return Settings()
+
+
+@pytest_asyncio.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The application with Montréal and Laval, as a server would run it."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest_asyncio.fixture
+async def api(app: FastAPI) -> AsyncIterator[Api]:
+    """A caller without a secret."""
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://jalon.test") as client:
+        yield Api(client)
+
+
+@pytest.fixture
+def register(api: Api) -> Callable[..., Any]:
+    async def register(locale: str = "fr-CA", fid: str | None = None) -> Device:
+        secret, device_id = a_secret(), new_id()
+        push = None if fid is None else {"kind": "fcm", "fid": fid}
+        device = {"platform": "android", "push": push, "locale": locale}
+        answer = await api.as_(secret).put(f"/v1/devices/{device_id}", json=device)
+        assert answer.status_code == 201, answer.text
+        return Device(device_id, api.as_(secret))
+
+    return register
+
+
+@pytest.fixture
+def hire(api: Api, database: Database, cities: Cities) -> Callable[..., Any]:
+    async def hire(role: Role = Role.AGENT, jurisdiction_id: str = "montreal.ca", crew: str | None = None) -> Api:
+        city = cities.by_jurisdiction(jurisdiction_id)
+        assert city is not None
+        async with database.transaction(city.id) as session:
+            hired = await add_staff(session, city.id, name="Camille", role=role, crew_code=crew, now=datetime.now(UTC))
+        return api.as_(hired.secret)
+
+    return hire
+
+
+@pytest.fixture
+def stored(owner: Database) -> Callable[[], Any]:
+    """Count what is stored behind the policies: reports, issues, photos and the like."""
+
+    async def stored() -> dict[str, int]:
+        tables = ("report_home", "report", "issue", "event", "photo", "photo_claim", "work_order", "device", "follow")
+        async with owner.transaction() as session:
+            return {
+                table: (await session.scalars(text(f"SELECT count(*) FROM {table}"))).one()
+                for table in tables
+            }
+
+    return stored
+
+
+def problem_of(answer: Response, status: int, slug: str) -> dict[str, Any]:
+    """Make sure that an answer is this problem, whole and without a trace of the code; answers the document."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = json.loads(answer.text)
+    assert document["type"] == f"/problems/{slug}", document
+    assert document["status"] == status
+    assert {"title", "detail", "errors", "request_id"} <= document.keys()
+    assert "Traceback" not in answer.text
+    return document
+
+
+def fields_of(document: dict[str, Any]) -> set[str]:
+    return {error["field"] for error in document["errors"]}

@@ -1,0 +1,293 @@
+"""Filing reports over HTTP, and reading them back."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from httpx import Response
+from sqlalchemy import text
+
+from db.base import new_id
+from issues.actors import Role
+from media.photos import process_photo
+from tests.api.served import (
+    LAVAL,
+    PICTURE,
+    Api,
+    a_report,
+    a_secret,
+    fields_of,
+    located_picture,
+    problem_of,
+)
+
+
+async def file_form(api: Api, photos: list[bytes], **changes: object) -> Response:
+    fields = {name: str(value) for name, value in a_report(**changes).items()}
+    return await api.post("/v1/reports", data=fields, files=[("photos", ("a.jpg", photo)) for photo in photos])
+
+
+async def make_safe(app, photo_id: str) -> None:
+    serving = app.state.serving
+    await process_photo(serving.database, serving.store, UUID(photo_id), now=datetime.now(UTC))
+
+
+async def test_a_report_opens_an_issue_and_says_where_and_who(api):
+    report = a_report()
+
+    answer = await api.post("/v1/reports", json=report)
+
+    assert answer.status_code == 201
+    receipt = answer.json()
+    assert receipt["report"]["id"] == report["id"]
+    assert receipt["report"]["jurisdiction_id"] == "montreal.ca"
+    assert receipt["issue"]["status"] == "received"
+    assert receipt["issue"]["district"]["name"] == "Le Plateau-Mont-Royal"
+    assert receipt["issue"]["number"] == receipt["report"]["number"]
+    assert receipt["issue"]["department"]["name"]
+    assert receipt["issue"]["expected_datetime"] > receipt["report"]["requested_datetime"]
+    assert receipt["match"] is None
+
+
+async def test_a_second_report_of_the_same_hole_joins_and_says_why(api):
+    first = (await api.post("/v1/reports", json=a_report())).json()
+
+    answer = await api.post("/v1/reports", json=a_report(lat=45.52312))
+
+    assert answer.status_code == 201
+    second = answer.json()
+    assert second["issue"]["id"] == first["issue"]["id"]
+    assert second["issue"]["report_count"] == 2
+    assert second["report"]["number"] != first["report"]["number"]
+    assert second["match"]["joined"] is True
+    assert {reason["factor"] for reason in second["match"]["reasons"]} == {"distance", "age", "service"}
+
+
+async def test_a_report_in_another_city_is_that_citys(api):
+    answer = await api.post("/v1/reports", json=a_report(**LAVAL))
+
+    assert answer.json()["report"]["jurisdiction_id"] == "laval.ca"
+
+
+async def test_the_same_report_again_gets_the_same_answer(api):
+    report = a_report()
+    first = await api.post("/v1/reports", json=report)
+
+    again = await api.post("/v1/reports", json=report)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    told = first.json()
+    assert told["report"].pop("tracking")
+    assert again.json() == told
+
+
+async def test_the_same_id_with_other_content_shows_its_sender_what_is_stored(register):
+    device = await register()
+    report = a_report()
+    first = await device.api.post("/v1/reports", json=report)
+
+    answer = await device.api.post("/v1/reports", json={**report, "description": "Autre chose"})
+
+    document = problem_of(answer, 409, "id-already-used")
+    assert fields_of(document) == {"id"}
+    assert document["receipt"]["report"]["number"] == first.json()["report"]["number"]
+
+
+async def test_the_same_id_shows_somebody_else_nothing(register):
+    report = a_report()
+    await (await register()).api.post("/v1/reports", json=report)
+
+    answer = await (await register()).api.post("/v1/reports", json=report)
+
+    assert "receipt" not in problem_of(answer, 409, "id-already-used")
+
+
+@pytest.mark.parametrize("key", ["01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f", "ma-clef-42"])
+async def test_an_idempotency_key_is_the_id_where_the_body_has_none(register, key):
+    device = await register()
+    headers = {"Idempotency-Key": key}
+    first = await device.api.post("/v1/reports", json=a_report(id=None), headers=headers)
+
+    again = await device.api.post("/v1/reports", json=a_report(id=None), headers=headers)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["report"]["id"] == again.json()["report"]["id"]
+
+
+async def test_one_key_of_two_senders_is_two_reports(register):
+    headers = {"Idempotency-Key": "ma-clef-42"}
+    first = await (await register()).api.post("/v1/reports", json=a_report(id=None), headers=headers)
+
+    second = await (await register()).api.post("/v1/reports", json=a_report(id=None), headers=headers)
+
+    assert second.status_code == 201
+    assert first.json()["report"]["id"] != second.json()["report"]["id"]
+
+
+async def test_a_phones_own_tracking_secret_is_never_repeated(api):
+    answer = await api.post("/v1/reports", json=a_report(tracking=a_secret()))
+
+    assert "tracking" not in answer.json()["report"]
+
+
+async def test_names_are_in_the_language_asked_for_and_a_devices_choice_comes_first(api, register):
+    headers = {"Accept-Language": "en"}
+    english = await api.post("/v1/reports", json=a_report(), headers=headers)
+    french = await (await register(locale="fr-CA")).api.post("/v1/reports", json=a_report(), headers=headers)
+
+    assert english.json()["issue"]["service_name"] == "Pothole"
+    assert french.json()["issue"]["service_name"] == "Nid-de-poule"
+
+
+# Reading back.
+
+
+async def test_its_device_reads_a_report_back(register):
+    device = await register()
+    report = a_report()
+    await device.api.post("/v1/reports", json=report)
+
+    answer = await device.api.get(f"/v1/reports/{report['id']}")
+
+    assert answer.status_code == 200
+    assert answer.json()["report"]["description"] == report["description"]
+    assert answer.json()["issue"]["status"] == "received"
+
+
+async def test_the_tracking_secret_made_by_the_server_reads_the_report(api):
+    told = (await api.post("/v1/reports", json=a_report())).json()["report"]
+
+    answer = await api.as_(told["tracking"]).get(f"/v1/reports/{told['id']}")
+
+    assert answer.status_code == 200
+    assert "tracking" not in answer.json()["report"]
+
+
+async def test_the_phones_tracking_secret_reads_its_report_and_no_other(api):
+    secret = a_secret()
+    own = (await api.post("/v1/reports", json=a_report(tracking=secret))).json()["report"]["id"]
+    other = (await api.post("/v1/reports", json=a_report())).json()["report"]["id"]
+
+    assert (await api.as_(secret).get(f"/v1/reports/{own}")).status_code == 200
+    problem_of(await api.as_(secret).get(f"/v1/reports/{other}"), 401, "secret-unknown")
+
+
+async def test_staff_of_the_city_read_a_report_and_those_of_another_do_not(api, hire):
+    path = f"/v1/reports/{(await api.post('/v1/reports', json=a_report())).json()['report']['id']}"
+
+    assert (await (await hire()).get(path)).status_code == 200
+    problem_of(await (await hire(jurisdiction_id="laval.ca")).get(path), 404, "report-not-found")
+
+
+async def test_another_device_and_nobody_do_not_read_a_report(api, register):
+    path = f"/v1/reports/{(await api.post('/v1/reports', json=a_report())).json()['report']['id']}"
+
+    problem_of(await (await register()).api.get(path), 404, "report-not-found")
+    problem_of(await api.get(path), 401, "sign-in-needed")
+
+
+# Photos with and before reports.
+
+
+async def test_a_form_files_a_report_with_its_photos(app, api):
+    answer = await file_form(api, [PICTURE])
+
+    assert answer.status_code == 201, answer.text
+    told = answer.json()["report"]
+    read = (await api.as_(told["tracking"]).get(f"/v1/reports/{told['id']}")).json()
+    [photo_id] = read["report"]["photo_ids"]
+    await make_safe(app, photo_id)
+    state = await api.as_(told["tracking"]).get(f"/v1/photos/{photo_id}")
+    assert state.json()["state"] == "ready"
+
+
+async def test_the_same_form_again_is_the_same_report(register, stored):
+    device, report_id = await register(), str(new_id())
+    first = await file_form(device.api, [PICTURE], id=report_id)
+    before = await stored()
+
+    again = await file_form(device.api, [PICTURE], id=report_id)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert await stored() == before
+
+
+async def test_a_form_takes_contact_and_answers_flat(api, owner):
+    fields = {
+        "service_code": "nid-de-poule",
+        "lat": "45.5231",
+        "long": "-73.5817",
+        "contact[email]": "camille@example.org",
+        "attributes[profondeur]": "20 cm",
+        "description": "",
+    }
+
+    answer = await api.post("/v1/reports", files=[(name, (None, value)) for name, value in fields.items()])
+
+    assert answer.status_code == 201, answer.text
+    async with owner.transaction() as session:
+        [row] = (await session.execute(text("SELECT email, attributes, description FROM report_personal"))).all()
+    assert tuple(row) == ("camille@example.org", {"profondeur": "20 cm"}, None)
+
+
+async def test_a_report_without_a_position_waits_for_its_photo_and_then_lies_where_that_was_taken(
+    app, register, stored
+):
+    device, photo_id = await register(), str(new_id())
+    report = a_report(lat=None, long=None, photo_ids=[photo_id])
+    problem_of(await device.api.post("/v1/reports", json=report), 409, "photo-not-ready")
+    await device.api.put(f"/v1/photos/{photo_id}", content=located_picture())
+    early = await device.api.post("/v1/reports", json=report)
+    assert int(early.headers["retry-after"]) > 0
+    problem_of(early, 409, "photo-not-ready")
+    assert (await stored())["report_home"] == 0
+    await make_safe(app, photo_id)
+
+    answer = await device.api.post("/v1/reports", json=report)
+
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["issue"]["lat"] == pytest.approx(45.5231, abs=1e-4)
+    again = await device.api.post("/v1/reports", json=report)
+    assert again.status_code == 200
+
+
+async def test_somebody_elses_photo_tells_no_position(app, register):
+    photo_id = str(new_id())
+    await (await register()).api.put(f"/v1/photos/{photo_id}", content=located_picture())
+    await make_safe(app, photo_id)
+
+    answer = await (await register()).api.post("/v1/reports", json=a_report(lat=None, long=None, photo_ids=[photo_id]))
+
+    problem_of(answer, 409, "photo-not-ready")
+
+
+async def test_a_form_without_a_position_is_placed_by_its_photo_at_the_next_attempt(app, register, owner):
+    device, report_id = await register(), str(new_id())
+    first = await file_form(device.api, [located_picture()], id=report_id, lat=None, long=None)
+    problem_of(first, 409, "photo-not-ready")
+    async with owner.transaction() as session:
+        photo_id = await session.scalar(text("SELECT id::text FROM photo"))
+    await make_safe(app, photo_id)
+
+    answer = await file_form(device.api, [located_picture()], id=report_id, lat=None, long=None)
+
+    assert answer.status_code == 201, answer.text
+
+
+async def test_a_photo_named_before_it_arrives_belongs_to_the_report_when_it_comes(app, api, register, hire):
+    device, photo_id = await register(), str(new_id())
+    await device.api.post("/v1/reports", json=a_report(photo_ids=[photo_id]))
+    await device.api.put(f"/v1/photos/{photo_id}", content=PICTURE)
+    await make_safe(app, photo_id)
+
+    assert (await (await hire()).get(f"/v1/photos/{photo_id}")).status_code == 200
+
+
+async def test_staff_take_a_report_down_for_somebody_in_their_own_city_only(hire, stored):
+    agent = await hire(role=Role.AGENT)
+
+    assert (await agent.post("/v1/reports", json=a_report(channel="phone"))).status_code == 201
+    before = await stored()
+    answer = await agent.post("/v1/reports", json=a_report(**LAVAL))
+    assert fields_of(problem_of(answer, 403, "token-of-another-city")) == {"lat", "long"}
+    assert await stored() == before

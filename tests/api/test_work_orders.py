@@ -1,0 +1,111 @@
+"""Work orders from planning to done."""
+
+import pytest
+
+from db.base import new_id
+from issues.actors import Role
+from tests.api.served import PICTURE, a_report, fields_of, problem_of
+
+
+@pytest.fixture
+def crews(cities):
+    return list(cities.by_jurisdiction("montreal.ca").catalogue.crews)
+
+
+@pytest.fixture
+def plan(api, hire, crews):
+    """Files a report, plans work on it, and answers with the agent and the order."""
+
+    async def plan(**changes):
+        agent = await hire()
+        issue = (await api.post("/v1/reports", json=a_report())).json()["issue"]
+        draft = {"issue_ids": [issue["id"]], "crew": crews[0], "planned_on": "2026-11-24", **changes}
+        answer = await agent.post("/v1/work-orders", json=draft)
+        assert answer.status_code == 201, answer.text
+        return agent, answer.json()
+
+    return plan
+
+
+async def test_an_order_has_the_place_and_the_issue_is_scheduled(plan):
+    agent, order = await plan()
+
+    assert (order["status"], order["version"]) == ("planned", 1)
+    assert (order["lat"], order["long"]) == (45.5231, -73.5817)
+    assert order["district"]["name"] == "Le Plateau-Mont-Royal"
+    assert order["address"]
+    [issue] = order["issues"]
+    assert (await agent.get(f"/v1/issues/{issue['id']}")).json()["status"] == "scheduled"
+
+
+async def test_planned_again_with_the_same_id_it_is_one_order(plan):
+    agent, order = await plan(id=str(new_id()))
+    draft = {"id": order["id"], "issue_ids": order["issue_ids"], "crew": order["crew"], "planned_on": "2026-11-24"}
+
+    again = await agent.post("/v1/work-orders", json=draft)
+
+    assert (again.status_code, again.json()) == (200, order)
+
+
+async def test_a_crew_lists_its_day_as_geojson_does_the_work_and_the_issue_is_resolved(plan, hire):
+    agent, order = await plan()
+    worker = await hire(role=Role.CREW, crew=order["crew"])
+    day = await worker.get("/v1/work-orders", params={"crew": order["crew"], "planned_on": "2026-11-24"})
+    [feature] = day.json()["features"]
+    assert day.headers["content-type"] == "application/geo+json"
+    assert feature["geometry"] == {"type": "Point", "coordinates": [-73.5817, 45.5231]}
+    assert feature["properties"]["tour_position"] == order["tour_position"]
+    path, photo_id = f"/v1/work-orders/{order['id']}", str(new_id())
+
+    started = await worker.patch(path, json={"version": 1, "status": "in_progress"})
+    await worker.put(f"/v1/photos/{photo_id}", content=PICTURE)
+    done = await worker.patch(
+        path, json={"version": started.json()["version"], "status": "done", "photo_ids": [photo_id]}
+    )
+
+    assert done.status_code == 200, done.text
+    assert (done.json()["status"], done.json()["photo_ids"]) == ("done", [photo_id])
+    assert (await agent.get(f"/v1/issues/{order['issue_ids'][0]}")).json()["status"] == "resolved"
+
+
+async def test_an_old_version_is_answered_with_the_order_as_it_is(plan):
+    agent, order = await plan()
+    path = f"/v1/work-orders/{order['id']}"
+    current = (await agent.patch(path, json={"version": 1, "note": "avec la pelle"})).json()
+
+    answer = await agent.patch(path, json={"version": 1, "planned_on": "2026-11-25"})
+
+    document = problem_of(answer, 409, "work-order-changed")
+    assert document["work_order"] == current
+    assert (await agent.get(path)).json() == current
+
+
+async def test_a_crew_sees_no_other_crews_orders(plan, hire, crews):
+    _, order = await plan()
+    other = await hire(role=Role.CREW, crew=crews[1])
+
+    problem_of(await other.get(f"/v1/work-orders/{order['id']}"), 404, "work-order-not-found")
+    assert (await other.get("/v1/work-orders")).json()["features"] == []
+    problem_of(await other.get("/v1/work-orders", params={"crew": order["crew"]}), 403, "not-allowed")
+
+
+async def test_crews_and_residents_plan_nothing(api, hire, register, crews):
+    draft = {"issue_ids": [str(new_id())], "crew": crews[0], "planned_on": "2026-11-24"}
+
+    for caller in (await hire(role=Role.CREW, crew=crews[0]), (await register()).api):
+        problem_of(await caller.post("/v1/work-orders", json=draft), 403, "role-needed")
+    problem_of(await api.post("/v1/work-orders", json=draft), 401, "sign-in-needed")
+
+
+async def test_what_cannot_be_planned_is_named(plan, crews):
+    agent, order = await plan()
+    draft = {"issue_ids": order["issue_ids"], "crew": crews[0], "planned_on": "2026-11-24"}
+
+    no_crew = await agent.post("/v1/work-orders", json={**draft, "crew": "personne"})
+    no_issue = await agent.post("/v1/work-orders", json={**draft, "issue_ids": [str(new_id())]})
+    await agent.post(f"/v1/issues/{order['issue_ids'][0]}/status", json={"status": "declined"})
+    closed = await agent.post("/v1/work-orders", json=draft)
+
+    assert fields_of(problem_of(no_crew, 422, "crew-unknown")) == {"crew"}
+    problem_of(no_issue, 404, "issue-not-found")
+    assert problem_of(closed, 409, "issue-not-open")["issue_status"] == "declined"
