@@ -12,7 +12,7 @@ from issues.audience import tell
 from issues.city import CityBook
 from issues.dispatch import OrderChange, WorkOrderDraft, change_work_order, create_work_order
 from issues.issue import read_issue
-from issues.lifecycle import Status
+from issues.lifecycle import OrderStatus, Status
 from issues.status import change_status
 from push.channels import AddressKind, Platform
 from push.devices import PushAddress, Registration, register_device
@@ -52,14 +52,15 @@ async def plan(database: Database, *issues, crew_code="equipe-1", planned_on=TUE
     return planned.order
 
 
-async def change(database: Database, order, *, actor=CREW, version=None, now=NOON, **changes):
+async def change(database: Database, order, *, actor=CREW, version=None, status=None, now=NOON, **changes):
     """Change a work order, from the version given or the one at hand."""
+    wish = OrderChange(status=None if status is None else OrderStatus(status), **changes)
     async with database.transaction(order.city_id) as session:
         return await change_work_order(
             session,
             order.city_id,
             order.id,
-            OrderChange(**changes),
+            wish,
             version=version or order.version,
             actor=actor,
             now=now,
