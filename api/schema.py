@@ -16,7 +16,7 @@ import issues.staff
 import issues.work_orders
 import media.photos
 import push.devices
-import push.outbox  # noqa: F401 - each import above declares tables
+import push.outbox
 from db.base import Base
 
 
