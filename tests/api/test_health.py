@@ -1,0 +1,87 @@
+"""What operators ask."""
+
+import shutil
+
+import pytest
+from sqlalchemy import text
+
+from api.app import create_app
+from api.settings import Settings
+from db.cluster import SUPERUSER
+from db.tenancy import PrivilegedRole
+from tests.api.served import PLATEAU, a_report
+
+
+async def test_a_ready_process_says_so(api):
+    assert (await api.get("/healthz")).json() == {"alive": True}
+    answer = await api.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (200, True)
+
+
+async def test_without_its_storage_a_process_is_alive_and_not_ready(api, settings):
+    shutil.rmtree(settings.data_dir / "photos")
+    (settings.data_dir / "photos").write_text("no folder")
+
+    answer = await api.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {"database": True, "migrations": True, "storage": False}
+    assert (await api.get("/healthz")).status_code == 200
+
+
+async def test_an_older_schema_is_not_ready(api, owner):
+    async with owner.transaction() as session:
+        newest = await session.scalar(text("SELECT version_num FROM alembic_version"))
+        await session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    try:
+        answer = await api.get("/readyz")
+    finally:
+        async with owner.transaction() as session:
+            await session.execute(text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest})
+
+    assert answer.json()["checks"] == {"database": True, "migrations": False, "storage": True}
+
+
+async def test_numbers_have_names_that_prometheus_reads(api):
+    await api.post("/v1/reports", json=a_report())
+    await api.post("/v1/reports", json=a_report(lat=None))
+
+    numbers = (await api.get("/metrics")).text
+
+    assert 'jalon_http_requests_total{method="POST",route="/v1/reports",status="201"} 1.0' in numbers
+    assert 'jalon_http_requests_total{method="POST",route="/v1/reports",status="422"} 1.0' in numbers
+    assert 'jalon_reports_total{result="opened"} 1.0' in numbers
+    assert "jalon_http_request_duration_seconds_bucket" in numbers
+
+
+async def test_every_answer_has_an_id_and_a_harmless_one_is_kept(api):
+    given = await api.get("/healthz", headers={"X-Request-ID": "proxy-0123456789"})
+    harmful = await api.get("/healthz", headers={"X-Request-ID": "a b;c" * 50})
+
+    assert given.headers["x-request-id"] == "proxy-0123456789"
+    assert len(harmful.headers["x-request-id"]) == 32
+
+
+async def test_a_server_refuses_to_work_with_the_superusers_login(cluster, database_name, monkeypatch, tmp_path):
+    monkeypatch.setenv("JALON_DATABASE_URL", cluster.url(SUPERUSER, database_name))
+    monkeypatch.setenv("JALON_DATA_DIR", str(tmp_path))
+    app = create_app(Settings())
+
+    with pytest.raises(PrivilegedRole):
+        async with app.router.lifespan_context(app):
+            pass
+
+
+async def test_a_pack_that_changed_is_served_without_a_restart(app, api, owner):
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE service SET offered = false WHERE code = 'nid-de-poule'"))
+        await session.execute(text("UPDATE city SET version = version + 1"))
+    try:
+        await app.state.serving.cities.refresh(app.state.serving.database)
+        codes = [service["service_code"] for service in (await api.get("/v1/services", params=PLATEAU)).json()["items"]]
+    finally:
+        async with owner.transaction() as session:
+            await session.execute(text("UPDATE service SET offered = true WHERE code = 'nid-de-poule'"))
+
+    assert codes
+    assert "nid-de-poule" not in codes
