@@ -27,6 +27,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, Xid8, new_id
 from db.tenancy import driver_connection
+from issues.browse import find_issue
 from issues.pages import Page, read_cursor, read_number, write_cursor
 
 
@@ -163,8 +164,10 @@ async def list_history(
     Internal events and notes, actors and causes are for staff.
 
     Raises:
+        IssueNotFound: the city has no such issue, or it is not for the public.
         InvalidCursor: the cursor is not from here.
     """
+    await find_issue(session, city_id, issue_id, staff=staff)
     query = _events(city_id).where(Event.issue_id == issue_id).order_by(Event.seq).limit(limit + 1)
     if not staff:
         query = query.where(Event.public)

@@ -1,11 +1,14 @@
 """Events: an issue's history, and a city's feed in which nothing is skipped."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from db.base import new_id
 from issues.events import NewEvent, append_event, list_feed, list_history
+from issues.issue import IssueNotFound
 from issues.pages import InvalidCursor, write_cursor
 from tests.issues.people import AGENT, CREW, bring, change, open_issue, plan
 from tests.issues.towns import AILLEURS, ESSAI, NOON, east_of, file, open_town, submission
@@ -63,6 +66,19 @@ async def test_staff_see_who_and_why(database, issue):
         ("issue.status", CREW.sender, order.id),
     ]
     assert seen[1].data == {"crew": "equipe-1", "planned_on": "2026-11-24"}
+
+
+async def test_the_history_of_a_private_issue_is_for_staff(database, city):
+    private = await open_issue(database, city, service_code="bruit")
+
+    with pytest.raises(IssueNotFound):
+        await history(database, private, staff=False)
+    assert len((await history(database, private, staff=True)).items) == 1
+
+
+async def test_an_unknown_issue_has_no_history(database, city, issue):
+    with pytest.raises(IssueNotFound):
+        await history(database, replace(issue, id=new_id()), staff=True)
 
 
 async def test_pages_of_a_history_follow_each_other_while_it_grows(database, issue):
