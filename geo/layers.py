@@ -21,9 +21,9 @@ from geo.points import LonLat, MetresPerDegree
 
 _EARTH = Geod(ellps="WGS84")
 
-# Cells of this size are nearly always inside one district; the reach is what phones' accuracies stay below.
-_CELL_M = 200.0
-_REACH_M = 100.0
+# Cells of this size are nearly always inside one district; the reach is what a phone's accuracy outdoors stays below.
+_CELL_M = 150.0
+_REACH_M = 60.0
 # An accuracy worse than this tells nothing: everything nearby counts as near.
 _FARTHEST_REACH_M = 20_000.0
 # Pieces are cut a little larger than the reach, so that a cut is never what is nearest.
@@ -74,21 +74,44 @@ class DistrictAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
-    """The districts within reach of a small box, the one that wins first."""
+class _Piece:
+    """What lies of a district around a cell, in metres from the cell's middle."""
 
+    ground: BaseGeometry
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def may_be_within(self, x: float, y: float, metres: float) -> bool:
+        """Whether the box around the piece is within reach; spares most positions a measurement."""
+        return self.west - metres <= x <= self.east + metres and self.south - metres <= y <= self.north + metres
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """The districts within reach of a small box, the one that wins first.
+
+    Where there is one candidate, `covering` names it if it covers the whole cell; pieces are for several only.
+    """
+
+    candidates: tuple[int, ...]
+    covering: int | None
     lon: float
     lat: float
     scale: MetresPerDegree
-    candidates: tuple[int, ...]
-    covering: int | None  # the only candidate, where it covers the whole cell
-    pieces: Mapping[int, BaseGeometry]  # in metres from (lon, lat); only where there are several candidates
+    pieces: Mapping[int, _Piece]
 
-    def nearest_other_m(self, at: LonLat, home: int, candidates: Sequence[int]) -> float:
-        """Metres from a position to the nearest candidate that is not its home; infinite if there is none."""
-        point = shapely.Point((at.lon - self.lon) * self.scale.lon, (at.lat - self.lat) * self.scale.lat)
-        others = (self.pieces[candidate] for candidate in candidates if candidate != home)
-        return min((float(shapely.distance(other, point)) for other in others), default=math.inf)
+    def other_within(self, at: LonLat, home: int, candidates: Sequence[int], metres: float) -> float | None:
+        """Metres from a position to the nearest candidate but its home; None where that is farther than asked."""
+        x, y = (at.lon - self.lon) * self.scale.lon, (at.lat - self.lat) * self.scale.lat
+        pieces = [self.pieces[candidate] for candidate in candidates if candidate != home]
+        near = [piece.ground for piece in pieces if piece.may_be_within(x, y, metres)]
+        if not near:
+            return None
+        point = shapely.Point(x, y)
+        nearest_m = min(float(shapely.distance(ground, point)) for ground in near)
+        return nearest_m if nearest_m <= metres else None
 
 
 class LayerMap:
@@ -107,6 +130,9 @@ class LayerMap:
         middle = MetresPerDegree.around((self._south + self._north) / 2.0)
         self._lon_step, self._lat_step = _CELL_M / middle.lon, _CELL_M / middle.lat
         self._cells: dict[tuple[int, int], _Cell] = {}
+        # Most cells have one candidate; those of one district are one and the same.
+        self._whole = [_Cell((i,), i, 0.0, 0.0, middle, {}) for i in range(len(self.districts))]
+        self._partly = [_Cell((i,), None, 0.0, 0.0, middle, {}) for i in range(len(self.districts))]
         self._far_from_edges = [DistrictAnswer(code, d.code, d.names, False, None) for d in self.districts]
 
     def district_at(self, at: LonLat, *, accuracy_m: float, on: date) -> DistrictAnswer | None:
@@ -121,8 +147,8 @@ class LayerMap:
         if home is None:
             return None
         if len(candidates) > 1:
-            edge_m = cell.nearest_other_m(at, home, candidates)
-            if edge_m <= accuracy_m:
+            edge_m = cell.other_within(at, home, candidates, accuracy_m)
+            if edge_m is not None:
                 district = self.districts[home]
                 return DistrictAnswer(self.code, district.code, district.names, True, edge_m)
         return self._far_from_edges[home]
@@ -155,22 +181,23 @@ class LayerMap:
         lon, lat = (west + east) / 2.0, (south + north) / 2.0
         scale = MetresPerDegree.around(lat)
         lon_reach, lat_reach = _CUT_MARGIN * reach_m / scale.lon, _CUT_MARGIN * reach_m / scale.lat
-        around = (west - lon_reach, south - lat_reach, east + lon_reach, north + lat_reach)
-        candidates = [int(i) for i in sorted(self._tree.query(shapely.box(*around), predicate="intersects"))]
+        surroundings = shapely.box(west - lon_reach, south - lat_reach, east + lon_reach, north + lat_reach)
+        candidates = [int(i) for i in sorted(self._tree.query(surroundings, predicate="intersects"))]
         if len(candidates) == 1:
             whole = shapely.covers(self._polygons[candidates[0]], shapely.box(*bounds))
-            return _Cell(lon, lat, scale, tuple(candidates), candidates[0] if whole else None, {})
-        cut = {i: shapely.clip_by_rect(self._polygons[i], *around) for i in candidates}
+            return (self._whole if whole else self._partly)[candidates[0]]
+        cut = {i: shapely.intersection(self._polygons[i], surroundings) for i in candidates}
         # Nothing is left of a district that only touches the box around: it is out of reach.
         pieces = {i: _in_metres(piece, lon, lat, scale) for i, piece in cut.items() if not piece.is_empty}
-        return _Cell(lon, lat, scale, tuple(pieces), None, pieces)
+        return _Cell(tuple(pieces), None, lon, lat, scale, pieces)
 
 
-def _in_metres(shape: BaseGeometry, lon: float, lat: float, scale: MetresPerDegree) -> BaseGeometry:
+def _in_metres(shape: BaseGeometry, lon: float, lat: float, scale: MetresPerDegree) -> _Piece:
     def flatten(degrees: np.ndarray) -> np.ndarray:
         return (degrees - (lon, lat)) * (scale.lon, scale.lat)
 
-    return shapely.transform(shape, flatten)
+    ground = shapely.transform(shape, flatten)
+    return _Piece(ground, *ground.bounds)
 
 
 def _area_m2(polygon: BaseGeometry) -> float:

@@ -133,6 +133,20 @@ def test_a_hole_is_outside():
     assert code_at(layer_map, LonLat(-73.66, 45.52)) == "anneau"
 
 
+@pytest.mark.parametrize(
+    ("at", "accuracy_m", "code"),
+    [
+        (LonLat(-73.61895394003031, 45.46221221435983), 120.0, "cote-des-neiges-notre-dame-de-grace"),
+        (LonLat(-73.61746716005923, 45.461655073362856), 101.0, "le-sud-ouest"),
+    ],
+)
+def test_a_splinter_of_a_district_does_not_stop_an_answer(montreal_pack, at, accuracy_m, code):
+    # Cutting the district around these places with a plain rectangle leaves a ring of three points.
+    boroughs = layer(*montreal_pack.places.layers[0].districts)
+
+    assert code_at(boroughs, at, accuracy_m=accuracy_m) == code
+
+
 @pytest.fixture(scope="module")
 def neighbourhoods():
     features = read_features(CITIES / "montreal" / "quartiers.geojson.gz")
