@@ -40,7 +40,9 @@ async def test_a_linked_city_is_no_part_of_montreal_and_is_named(session, montre
 
     assert atlas.city_at(WESTMOUNT) is None
     assert atlas.neighbour_at(WESTMOUNT).names["fr"] == "Westmount"
-    nearest, metres = atlas.nearest_city(WESTMOUNT)
+    found = atlas.nearest_city(WESTMOUNT)
+    assert found is not None
+    nearest, metres = found
     assert nearest.id == montreal
     assert 0.0 < metres < 5_000.0
 

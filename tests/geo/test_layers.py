@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +11,10 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo.files import read_features, repair_polygon
 from geo.layers import DistrictShape, LayerMap
 from geo.points import LonLat, MetresPerDegree, offset
 
 TODAY = date(2026, 11, 22)
-CITIES = Path(__file__).parents[2] / "cities"
 
 WEST, SOUTH, MIDDLE, EAST, NORTH = -73.70, 45.50, -73.65, -73.60, 45.55
 
@@ -148,14 +145,8 @@ def test_a_splinter_of_a_district_does_not_stop_an_answer(montreal_pack, at, acc
 
 
 @pytest.fixture(scope="module")
-def neighbourhoods():
-    features = read_features(CITIES / "montreal" / "quartiers.geojson.gz")
-    return layer(
-        *(
-            DistrictShape(f.properties["code"], {"fr": f.properties["name"]}, repair_polygon(f.geometry)[0])
-            for f in features
-        )
-    )
+def neighbourhoods(montreal_pack):
+    return layer(*montreal_pack.places.layers[1].districts)
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,7 +10,7 @@ import shapely
 from geo.coverage import area_m2
 from issues.packs.check import check_pack
 from issues.packs.problems import Severity
-from tests.issues.packs.conftest import EAST_SIDE, WEST_SIDE, district, geojson
+from tests.issues.packs.small_pack import EAST_SIDE, WEST_SIDE, district, geojson
 
 SHEETS = {"city.yml", "services.yml", "departments.yml", "routes.csv"}
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE

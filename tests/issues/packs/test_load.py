@@ -20,6 +20,7 @@ TABLES = ("city", "layer", "district", "neighbour", "street", "address", "servic
 
 async def load(owner, folder, *, now=NOW, progress=None):
     pack = check_pack(folder).pack
+    assert pack is not None
     async with owner.transaction() as session:
         if progress is None:
             return await load_pack(session, pack, now=now)
@@ -128,6 +129,7 @@ async def test_numbers_go_on_counting_after_a_reload(owner, database, folder, sp
 
 async def test_a_load_that_fails_leaves_nothing(owner, folder):
     pack = check_pack(folder).pack
+    assert pack is not None
     before = await everything(owner)
 
     def stop_late(step, _done, _all):
