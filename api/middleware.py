@@ -1,7 +1,10 @@
 """Around every request: an id, one log event, its numbers, a limit on its body, and an answer where the code failed."""
 
+import asyncio
 import re
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 from uuid import uuid4
 
@@ -18,6 +21,10 @@ _log = structlog.get_logger(__name__)
 
 JSON_LIMIT_BYTES: Final = 64_000
 
+_DRAIN_BYTES: Final = 32_000_000
+_DRAIN_S: Final = 10.0
+_SENDER_GONE: Final = 499  # what proxies note where nobody was left to answer
+
 # A proxy's own id is kept if it is harmless in logs and headers.
 _HARMLESS_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -26,12 +33,14 @@ _QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 class IncomingBody:
     """The body of a request on its way in: measured against what it announced and what the call accepts."""
 
-    def __init__(self, scope: Scope, receive: Receive, announced_bytes: int | None) -> None:
-        self.announced_bytes = announced_bytes
-        self._scope = scope
+    def __init__(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+        self.announced_bytes = _announced_bytes(headers.get(b"content-length"))
         self.limit_bytes = JSON_LIMIT_BYTES
+        self._scope = scope
         self._receive = receive
         self._received_bytes = 0
+        # Whoever waits to be told to go on is rather answered than told to.
+        self._is_over = b"expect" in headers or not (self.announced_bytes or b"transfer-encoding" in headers)
 
     async def receive(self) -> Message:
         """Receive the next message of the request (ASGI).
@@ -41,13 +50,26 @@ class IncomingBody:
             BodyOverrun: it is longer than it announced.
         """
         message = await self._receive()
+        self._is_over = not message.get("more_body", False)
         if message["type"] == "http.request":
-            self._received_bytes += len(message.get("body", b""))
-            if self._received_bytes > self.limit_bytes:
-                raise BodyTooLarge(self.limit_bytes)
+            piece: bytes = message.get("body", b"")
+            room = self.limit_bytes - self._received_bytes
+            self._received_bytes += len(piece)
+            if len(piece) > room:
+                raise BodyTooLarge(self.limit_bytes, last_part=piece[: max(0, room)])
             if self._is_overrun():
                 raise BodyOverrun
         return message
+
+    async def drain(self) -> None:
+        """Read the rest and throw it away, within reason: a sender that is cut off while sending gets no answer."""
+        drained_bytes = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                while not self._is_over and drained_bytes < _DRAIN_BYTES:
+                    message = await self._receive()
+                    self._is_over = not message.get("more_body", False)
+                    drained_bytes += len(message.get("body", b""))
 
     def _is_overrun(self) -> bool:
         """Whether more came than was announced: counted here, or seen by the server, which keeps the rest back."""
@@ -70,15 +92,15 @@ class RequestFrame:
         began = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
-        body = IncomingBody(scope, receive, _announced_bytes(headers.get(b"content-length")))
+        body = IncomingBody(scope, receive, headers)
         scope[REQUEST_ID], scope[BODY] = request_id, body
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, body)
         try:
             await self._app(scope, body.receive, answer.send)
         except ClientDisconnect:
-            _log.info("sender_gone")
+            answer.status = _SENDER_GONE
         except Exception as error:
             _log.exception("request_failed")
             if answer.status is not None:
@@ -97,15 +119,18 @@ class RequestFrame:
 
 
 class _Answer:
-    """Passes an answer on and remembers its status."""
+    """Passes an answer on and remembers its status; a refusal waits until the request is all there."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, body: IncomingBody) -> None:
+        self._body = body
         self.status: int | None = None
         self._send = send
         self._request_id = request_id
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if message["status"] >= 400:
+                await self._body.drain()
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id.encode())]
         await self._send(message)

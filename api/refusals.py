@@ -139,12 +139,14 @@ class BodyTooLarge(HTTPException):
 
     Attributes:
         limit_bytes: Most bytes accepted.
+        last_part: What was still within the limit, of the piece that went beyond.
         field: The field that makes it so large, where that is known.
     """
 
-    def __init__(self, limit_bytes: int, *, field: str | None = None) -> None:
+    def __init__(self, limit_bytes: int, *, last_part: bytes = b"", field: str | None = None) -> None:
         super().__init__(413)
         self.limit_bytes = limit_bytes
+        self.last_part = last_part
         self.field = field
 
 

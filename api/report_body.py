@@ -91,9 +91,9 @@ async def _read_json(request: Request) -> ReportIn:
         async for chunk in request.stream():
             received += chunk
     except BodyTooLarge as error:
-        raise BodyTooLarge(error.limit_bytes, field=_field_at_end(bytes(received))) from error
+        raise BodyTooLarge(error.limit_bytes, field=_field_at_end(received + error.last_part)) from error
     try:
-        return ReportIn.model_validate_json(bytes(received))
+        return ReportIn.model_validate_json(received)
     except ValidationError as error:
         raise _refusal(error) from error
 
@@ -103,7 +103,7 @@ def _refusal(error: ValidationError) -> Exception:
     return MalformedBody() if is_unreadable(found) else InvalidFields(field_errors(found))
 
 
-def _field_at_end(received: bytes) -> str | None:
+def _field_at_end(received: bytearray) -> str | None:
     """Name the field in the middle of which a JSON object was cut off; None where it is none."""
     try:
         found = from_json(received, allow_partial="trailing-strings")

@@ -14,6 +14,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "extra_forbidden": msgid("There is no such field."),
     "control_character": msgid("Control characters are not accepted."),
     "date_out_of_range": msgid("This has to lie between the years 1900 and 2200."),
+    "answer": msgid("An answer is a finite number, true or false, or texts without control characters."),
     "push_address": msgid("A push address has either a fid or a token."),
     "finite_number": msgid("This has to be a finite number."),
     "greater_than_equal": msgid("This has to be {ge} or more."),

@@ -15,6 +15,7 @@ from issues.languages import LOCALES, Languages, load_languages, msgid
 
 _TITLE: Final = msgid("Unreadable request")
 _DETAIL: Final = msgid("This is not HTTP, or the body is longer than the request announced.")
+_LINGER_S: Final = 2.0
 _HEAD: Final = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: %s\r\ncontent-language: %s\r\n"
     b"content-length: %d\r\nconnection: close\r\n\r\n"
@@ -28,18 +29,34 @@ class ProblemHttpProtocol(HttpToolsProtocol):
     is confused about what they sent, so nothing of the request before may be kept if it can still be helped.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # uvicorn lets bytes after the end of a request pass where it is the last of its connection.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
+        self._is_refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; those after a refusal are thrown away."""
+        if not self._is_refused:
+            super().data_received(data)
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text, in English only
         """Answer, close, and tell the request that is being answered."""
         headers: Iterable[tuple[bytes, bytes]] = self.headers or []
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             cast(dict[str, Any], cycle.scope)[OVERRUN] = True
+            cycle.disconnected = True  # its own answer would be a second one
+            cycle.message_event.set()
             headers = cycle.scope["headers"]
         accepted = next((value for name, value in headers if name == b"accept-language"), None)
         language = _languages().choose(None, accepted.decode("latin-1") if accepted else None, FALLBACK)
         body = _document(language)
+        self._is_refused = True
         self.transport.write(_HEAD % (PROBLEM.encode(), language.encode(), len(body)) + body)
-        self.transport.close()
+        self.transport.write_eof()
+        # Closed at once, with bytes still coming, the connection would be reset before the answer was read.
+        self.loop.call_later(_LINGER_S, self.transport.close)
 
 
 @cache

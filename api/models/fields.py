@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 # Control characters (except tab, line feed, carriage return) have no place in words: PostgreSQL cannot keep NUL, and
 # terminals and logs obey others. The explicit directions of Unicode (embeddings, overrides, isolates) let a text look
 # like another one to whoever reads it at the desk; the plain marks U+200E and U+200F, which keyboards type, stay.
-_REFUSED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Surrogates are halves of a character, which no database keeps.
+_REFUSED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 # What both Python and the driver can hold in every time zone. Phones' clocks are wrong by decades, not by centuries.
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from api.cities import NamedCity
 from api.models.fields import Accuracy, Code, Incoming, Latitude, Line, Longitude, Moment, Outgoing, Secret, Text, Words
@@ -15,8 +16,19 @@ MOST_PHOTOS = 6
 
 Channel = Literal["app", "web", "phone", "counter", "email", "open311", "import"]
 LocationSource = Literal["gps", "photo", "address", "map"]
-Answer = Annotated[Text, Field(max_length=2000)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _one_error(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Say once that an answer is not accepted, instead of once for each kind of answer that it is not."""
+    try:
+        return validate(value)
+    except ValidationError as error:
+        raise PydanticCustomError("answer", "a text, a number, true or false, or a list of texts") from error
+
+
+_Answer = Annotated[Text, Field(max_length=2000)]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+Answer = Annotated[_Answer | _Number | bool | list[_Answer] | None, WrapValidator(_one_error)]
 
 EXAMPLE: dict[str, Any] = {
     "id": "01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f",
@@ -60,7 +72,7 @@ class ReportIn(Incoming):
     )
     address_string: Line | None = None
     description: Words | None = None
-    attributes: dict[Code, Answer | Number | bool | list[Answer] | None] = Field(
+    attributes: dict[Code, Answer] = Field(
         default_factory=dict, max_length=50, description="Answers to the service's questions."
     )
     photo_ids: list[UUID] = Field(default_factory=list, max_length=MOST_PHOTOS)

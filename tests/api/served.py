@@ -192,10 +192,7 @@ def stored(owner: Database) -> Callable[[], Any]:
     async def stored() -> dict[str, int]:
         tables = ("report_home", "report", "issue", "event", "photo", "photo_claim", "work_order", "device", "follow")
         async with owner.transaction() as session:
-            return {
-                table: (await session.scalars(text(f"SELECT count(*) FROM {table}"))).one()
-                for table in tables
-            }
+            return {table: (await session.scalars(text(f"SELECT count(*) FROM {table}"))).one() for table in tables}
 
     return stored
 
