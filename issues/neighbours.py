@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow
@@ -15,10 +16,10 @@ _MOST_PER_SERVICE = 20
 
 # It reads the view, for only there may the partial index be used under row-level security. One search per service,
 # because an index condition of equality keeps the search inside that service's part of the tree. Parameters are
-# cast to the columns' types, or the index loses its first columns. With ST_DWithin the distance is exact.
-_NEIGHBOURS = f"""
+# cast to the columns' types, or the index loses its first columns.
+_SEARCH = f"""
 SELECT near.id, near.service_code, near.distance_m, near.accuracy_m, near.last_report_at
-FROM unnest(%(service_codes)s::text[]) AS service(code)
+FROM unnest(ARRAY[{{service_codes}}]) AS service(code)
 CROSS JOIN LATERAL (
     SELECT id, service_code, accuracy_m, last_report_at,
            ST_Distance(place, ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography) AS distance_m
@@ -30,6 +31,16 @@ CROSS JOIN LATERAL (
     LIMIT {_MOST_PER_SERVICE}
 ) AS near
 """  # noqa: S608 - made of constants
+
+
+@cache
+def _search(services: int) -> str:
+    """The search for so many services.
+
+    Each has a parameter of its own: of one array the planner would not know how long it is, think a plan without
+    the values dear, and make a new one for every report, which takes longer than the search.
+    """
+    return _SEARCH.format(service_codes=", ".join(f"%(service_{n})s::text" for n in range(services)))
 
 
 async def ask_neighbours(
@@ -45,18 +56,15 @@ async def ask_neighbours(
 
     Two steps, so that the question can travel in a pipeline with others.
     """
-    return await connection.execute(
-        _NEIGHBOURS,
-        {
-            "service_codes": service_codes,
-            "lon": at.lon,
-            "lat": at.lat,
-            "city_id": city_id,
-            "radius_m": policy.radius_m,
-            "since": now - timedelta(days=policy.window_days),
-        },
-        prepare=True,
-    )
+    values = {
+        "lon": at.lon,
+        "lat": at.lat,
+        "city_id": city_id,
+        "radius_m": policy.radius_m,
+        "since": now - timedelta(days=policy.window_days),
+    }
+    codes = {f"service_{n}": code for n, code in enumerate(service_codes)}
+    return await connection.execute(_search(len(codes)), values | codes, prepare=True)
 
 
 async def read_candidates(cursor: AsyncCursor[TupleRow]) -> list[Candidate]:

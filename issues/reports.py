@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.tenancy import driver_connection, enter_city
 from geo.points import LonLat
-from issues.city import Cities
+from issues.city import Cities, CityBook
 from issues.issue import IssueView, read_issue
 from issues.match import Match, Reason
 from media.photos import Photo
@@ -279,6 +279,11 @@ async def photo_release(session: AsyncSession, photo: Photo, *, cities: Cities) 
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - EXISTS always answers
     return Release(public=not row[0], city_id=city_id)
+
+
+def texts_public(city: CityBook, *, private: bool) -> bool:
+    """Whether anybody may read what residents wrote about an issue of the city."""
+    return city.settings.texts_public and not private
 
 
 def _view_of(city_id: int, report_id: UUID, row: dict[str, Any]) -> ReportView:

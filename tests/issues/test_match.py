@@ -1,0 +1,158 @@
+"""Scores: what speaks for two reports being about one thing, and what may join."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issues.match import (
+    LARGEST_RADIUS_M,
+    Candidate,
+    Joins,
+    MatchPolicy,
+    assumed_accuracy_m,
+    joinable,
+    rank_candidates,
+    score_candidate,
+)
+from tests.issues.towns import NOON
+
+POTHOLES = MatchPolicy(radius_m=25.0, window_days=60, join_threshold=0.6, joins=Joins.AUTOMATIC)
+FIRST, SECOND, THIRD = (UUID(int=n) for n in (1, 2, 3))
+
+
+def candidate(distance_m=6.0, *, id_=FIRST, service="pothole", accuracy_m=8.0, days_old=0.0):
+    return Candidate(id_, service, distance_m, accuracy_m, NOON - timedelta(days=days_old))
+
+
+def match(of, *, accuracy_m=8.0, policy=POTHOLES):
+    return score_candidate(of, service_code="pothole", accuracy_m=accuracy_m, policy=policy, now=NOON)
+
+
+@pytest.mark.parametrize(
+    ("of", "joins"),
+    [
+        (candidate(0.0), True),
+        (candidate(6.0), True),
+        (candidate(6.0, days_old=59.9), True),
+        (candidate(6.0, service="sibling"), True),
+        (candidate(15.0), True),
+        # Two holes that precise phones place so far apart are two holes.
+        (candidate(25.0), False),
+        (candidate(21.0, service="sibling", days_old=59.0), False),
+        # A phone between high houses says so, and is believed.
+        (candidate(24.0, accuracy_m=30.0), True),
+        # Who knows the place only to a kilometre says nothing about which hole it is.
+        (candidate(6.0, accuracy_m=1000.0), False),
+    ],
+)
+def test_what_joins_at_ordinary_thresholds(of, joins):
+    assert bool(joinable([match(of)], POTHOLES)) is joins
+
+
+@pytest.mark.parametrize(
+    "of", [candidate(25.1), candidate(400.0), candidate(days_old=60.1)], ids=["outside the radius", "far", "too old"]
+)
+def test_what_lies_outside_the_policy_is_no_match_at_all(of):
+    assert match(of) is None
+
+
+@pytest.mark.parametrize("of", [candidate(25.0, accuracy_m=25.0), candidate(days_old=60.0)])
+def test_the_limits_themselves_are_inside(of):
+    assert match(of) is not None
+
+
+def test_a_report_received_before_the_issues_last_one_counts_as_fresh():
+    assert match(candidate(days_old=-0.001)).score == match(candidate(days_old=0.0)).score
+
+
+def test_reasons_name_what_was_measured_and_share_out_the_evidence():
+    distance, age, service = match(candidate(4.1, days_old=2.5)).reasons
+
+    assert (distance.factor, distance.value, distance.unit) == ("distance", 4.1, "m")
+    assert (age.factor, age.value, age.unit) == ("age", 2.5, "d")
+    assert (service.factor, service.value, service.unit) == ("service", 1.0, "1")
+    assert distance.weight > age.weight > 0 < service.weight
+    assert abs(distance.weight) + abs(age.weight) + abs(service.weight) == pytest.approx(1.0, abs=0.002)
+
+
+def test_a_sibling_service_speaks_against():
+    *_, service = match(candidate(service="sibling")).reasons
+
+    assert (service.value, service.weight < 0) == (0.5, True)
+
+
+def test_the_best_comes_first_then_the_nearer_then_the_lower_id():
+    ranked = rank_candidates(
+        [
+            candidate(9.0, id_=THIRD, days_old=30),
+            candidate(6.0, id_=SECOND),
+            candidate(6.0, id_=FIRST),
+            candidate(99.0, id_=UUID(int=9)),
+        ],
+        service_code="pothole",
+        accuracy_m=8.0,
+        policy=POTHOLES,
+        now=NOON,
+    )
+
+    assert [found.candidate.issue_id for found in ranked] == [FIRST, SECOND, THIRD]
+
+
+@pytest.mark.parametrize("joins", [Joins.ASK, Joins.NEVER])
+def test_only_an_automatic_policy_joins(joins):
+    policy = MatchPolicy(25.0, 60, 0.0, joins)
+
+    assert joinable([match(candidate(0.0), policy=policy)], policy) == []
+
+
+def test_a_window_of_no_days_joins_only_what_is_of_this_moment():
+    policy = MatchPolicy(25.0, 0, 0.6, Joins.AUTOMATIC)
+
+    assert match(candidate(days_old=0.0), policy=policy) is not None
+    assert match(candidate(days_old=0.01), policy=policy) is None
+
+
+def test_suggestions_reach_farther_and_never_less_far():
+    assert POTHOLES.for_suggestions() == MatchPolicy(50.0, 60, 0.6, Joins.AUTOMATIC)
+    wide = MatchPolicy(LARGEST_RADIUS_M, 7, 0.9, Joins.ASK)
+    assert wide.for_suggestions() == MatchPolicy(LARGEST_RADIUS_M, 30, 0.9, Joins.ASK)
+
+
+@pytest.mark.parametrize("source", ["gps", "photo", "map", "address", "some other"])
+def test_a_position_without_accuracy_gets_one(source):
+    assert 5.0 <= assumed_accuracy_m(source) <= 50.0
+
+
+distances = st.floats(0.0, 25.0)
+accuracies = st.floats(0.0, 500.0)
+days = st.floats(0.0, 60.0)
+
+
+@given(distances, distances, accuracies, accuracies, days)
+def test_nearer_is_never_less_likely(near, far, accuracy_m, own_accuracy_m, days_old):
+    near, far = sorted((near, far))
+    scores = [
+        match(candidate(d, accuracy_m=accuracy_m, days_old=days_old), accuracy_m=own_accuracy_m).score
+        for d in (near, far)
+    ]
+
+    assert 0.0 <= scores[1] <= scores[0] <= 1.0
+
+
+@given(distances, accuracies, days, days)
+def test_fresher_is_never_less_likely(distance_m, accuracy_m, fresh, stale):
+    fresh, stale = sorted((fresh, stale))
+    scores = [match(candidate(distance_m, accuracy_m=accuracy_m, days_old=d)).score for d in (fresh, stale)]
+
+    assert scores[0] >= scores[1]
+
+
+@given(distances, accuracies, days)
+def test_the_same_service_is_always_more_likely_than_a_sibling(distance_m, accuracy_m, days_old):
+    same = match(candidate(distance_m, accuracy_m=accuracy_m, days_old=days_old))
+    sibling = match(candidate(distance_m, accuracy_m=accuracy_m, days_old=days_old, service="sibling"))
+
+    assert same.score >= sibling.score
