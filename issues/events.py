@@ -184,8 +184,9 @@ async def list_feed(
 ) -> Page[EventView]:
     """List what happened in a city, in an order in which nothing is ever skipped.
 
-    Transactions commit out of order, so the list stops before the oldest one that still runs; what it wrote comes
-    when it has ended. The cursor of the last page is given too: asked again later, it goes on from there.
+    Transactions commit out of order, so the list stops before the oldest writer that still runs, in whatever database
+    of the server; what it wrote comes when it has ended. The cursor of the last page is given too: asked again
+    later, it goes on from there.
 
     Raises:
         InvalidCursor: the cursor is not from here.

@@ -1,5 +1,6 @@
 """Events: an issue's history, and a city's feed in which nothing is skipped."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -29,9 +30,21 @@ async def history(database, issue, *, staff, limit=100, cursor=None):
         return await list_history(session, issue.city_id, issue.id, staff=staff, limit=limit, cursor=cursor)
 
 
-async def feed(database, city_id, *, limit=100, cursor=None, staff=True):
+async def feed(database, city_id, *, limit=100, cursor=None, staff=True, settled=True):
+    if settled:
+        await others_ended(database)
     async with database.transaction(city_id) as session:
         return await list_feed(session, city_id, staff=staff, limit=limit, cursor=cursor)
+
+
+async def others_ended(database):
+    """Wait for the transactions that run now, also those of tests in other databases: a feed stops before them."""
+    end, oldest = "pg_snapshot_xmax(pg_current_snapshot())::text", "pg_snapshot_xmin(pg_current_snapshot())::text"
+    async with database.transaction() as session:
+        target = int(await session.scalar(text(f"SELECT {end}")))
+        async with asyncio.timeout(60):
+            while int(await session.scalar(text(f"SELECT {oldest} FROM pg_sleep(0.01)"))) < target:
+                pass
 
 
 def an_event(issue, **changes):
@@ -141,9 +154,10 @@ async def test_a_feed_never_skips_what_commits_late(database, city, issue):
         async with database.transaction(issue.city_id) as early:
             await append_event(early, issue.city_id, an_event(other, kind="early"))
 
-        meanwhile = await feed(database, issue.city_id, cursor=start)
+        meanwhile = await feed(database, issue.city_id, cursor=start, settled=False)
     after = await feed(database, issue.city_id, cursor=meanwhile.next_cursor)
 
+    assert meanwhile.items == ()
     assert [event.kind for event in (*meanwhile.items, *after.items)] == ["late", "early"]
 
 
