@@ -12,6 +12,7 @@ import random
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,11 +25,11 @@ from rich.table import Table
 
 from api.settings import default_data_dir
 from bench.bare import Box, bare_variables, measure_bare, prepare_bare
-from bench.load import Measured, Target, send_all
+from bench.load import Exchange, Measured, Target, send_all
 from bench.phones import Phone
 from bench.photos import draw_photo
 from bench.processes import cpu_s, pss_mb, tree
-from bench.requests import Senders
+from bench.requests import Senders, registration_request
 from bench.servers import Child, Server, jalon_environment, running
 from bench.stage import CITY, SEED, Stage, filled_stage
 from db.postgres import running_pid
@@ -174,7 +175,8 @@ def running_bench(data_dir: Path, issues: int, say: Callable[[str], None]) -> It
     ):
         bench = _prepare(stage, Path(folder))
         with running([*bench.servers, bench.worker]):
-            _refuse_refusals(send_all(bench.target, bench.senders.registrations(), clients=8))
+            registrations: deque[Exchange] = deque([registration_request(phone)] for phone in bench.senders.phones)
+            _refuse_refusals(send_all(bench.target, registrations, clients=8))
             say("warming up")
             bench.measure_bare(8, _WARM_UP_S)
             bench.measure(8, _WARM_UP_S, with_photo=False, bare_per_s=1)

@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import uvloop
 
@@ -108,8 +108,7 @@ class _Person(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # TCP gives nothing else
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # TCP gives nothing else
 
     def begin(self, *, until: float) -> None:
         """Send the first exchange, and further ones until the clock says `until`."""

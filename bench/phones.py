@@ -91,11 +91,14 @@ class Phone:
         """Where pushes reach it (a Firebase installation id)."""
         return f"drill-{self.id}"
 
+    @property
+    def registration(self) -> dict[str, Any]:
+        """What it says to make itself known."""
+        return {"platform": "android", "push": {"kind": "fcm", "fid": self.address}, "locale": "fr-CA"}
+
     async def register(self, line: Line) -> None:
         """Make the phone known."""
-        push = {"kind": "fcm", "fid": self.address}
-        body = {"platform": "android", "push": push, "locale": "fr-CA"}
-        await line.send("PUT", f"/v1/devices/{self.id}", self.secret, json=body)
+        await line.send("PUT", f"/v1/devices/{self.id}", self.secret, json=self.registration)
 
     async def send_photo(self, line: Line, jpeg: bytes) -> UUID:
         """Send a picture as a photo that is like no other; get its id."""

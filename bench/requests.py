@@ -42,20 +42,6 @@ class Senders:
         """Write reports each with a photo like no other, sent first; the bytes of the picture are shared."""
         return deque(self._photo_and_report(self.rng.choice(self.phones), jpeg) for _ in range(count))
 
-    def registrations(self) -> deque[Exchange]:
-        """Write the registration of each phone."""
-        return deque(
-            [
-                _request(
-                    "PUT",
-                    f"/v1/devices/{phone.id}",
-                    phone.secret,
-                    {"platform": "android", "push": {"kind": "fcm", "fid": phone.address}, "locale": "fr-CA"},
-                )
-            ]
-            for phone in self.phones
-        )
-
     def _photo_and_report(self, phone: Phone, jpeg: bytes) -> Exchange:
         photo_id = new_id()
         parts = stamp_photo(jpeg, photo_id.bytes)
@@ -67,8 +53,19 @@ class Senders:
             round(self.rng.uniform(self.box.west, self.box.east), _PLACES),
             round(self.rng.uniform(self.box.south, self.box.north), _PLACES),
         )
-        body = report_body(new_id(), self.rng.choice(self.services), at, photo_ids)
-        return _request("POST", "/v1/reports", phone.secret, body)
+        return report_request(phone, new_id(), self.rng.choice(self.services), at, photo_ids)
+
+
+def registration_request(phone: Phone) -> Sequence[bytes]:
+    """Write the registration of a phone."""
+    return _request("PUT", f"/v1/devices/{phone.id}", phone.secret, phone.registration)
+
+
+def report_request(
+    phone: Phone, report_id: UUID, service_code: str, at: LonLat, photo_ids: Sequence[UUID] = ()
+) -> Sequence[bytes]:
+    """Write a report of a phone."""
+    return _request("POST", "/v1/reports", phone.secret, report_body(report_id, service_code, at, photo_ids))
 
 
 def _request(method: str, path: str, secret: str, body: Mapping[str, Any]) -> Sequence[bytes]:

@@ -1,17 +1,16 @@
 """Many people see one hole at the same moment, and two server processes must open one issue for it."""
 
-import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-import pytest_asyncio
-from sqlalchemy import text
+import pytest
 
-from bench.crash_check import Receipt
-from bench.phones import Line, Phone
+from bench.load import Exchange, Target, send_all
+from bench.phones import Phone
+from bench.requests import registration_request, report_request
 from bench.servers import Server, jalon_environment, running
+from db.base import new_id
 from geo.cells import cells_touched
 from geo.points import LonLat, offset
 from issues.match import LARGEST_RADIUS_M
@@ -22,15 +21,13 @@ PARK = LonLat(-73.5690, 45.5270)  # parc La Fontaine
 MARKET = LonLat(-73.6148, 45.5362)  # marché Jean-Talon
 
 
-@pytest_asyncio.fixture
-async def lines(cities, app_url: str, tmp_path: Path) -> AsyncIterator[list[Line]]:
-    """A way to each of two server processes."""
+@pytest.fixture
+def two_servers(cities, app_url: str, tmp_path: Path) -> Iterator[Target]:
+    """Two server processes; connections go to one and the other in turn."""
     environment = jalon_environment(app_url, tmp_path / "data")
     servers = [Server(environment, tmp_path / f"serve-{number}.log") for number in (1, 2)]
-    limits = httpx.Limits(max_connections=2 * PEOPLE)
     with running(servers):
-        async with httpx.AsyncClient(timeout=60, limits=limits) as client:
-            yield [Line([server.url], client) for server in servers]
+        yield Target("127.0.0.1", [server.port for server in servers])
 
 
 def cell_of(at: LonLat) -> list[int]:
@@ -46,34 +43,24 @@ def either_side_of_a_border(start: LonLat) -> tuple[LonLat, LonLat]:
     return next(pair for pair in pairs if cell_of(pair[0]) != cell_of(pair[1]))
 
 
-async def registered(lines: Sequence[Line], count: int) -> list[Phone]:
-    phones = [Phone() for _ in range(count)]
-    await asyncio.gather(*(phone.register(lines[0]) for phone in phones))
-    return phones
+def test_two_simultaneous_floods_open_one_issue_each(two_servers, cluster, database_name):
+    phones = [Phone() for _ in range(2 * PEOPLE)]
+    west, east = either_side_of_a_border(MARKET)
+    # Of each place, every second report goes through the other server.
+    places = [PARK, PARK, west, west, PARK, PARK, east, east] * (2 * PEOPLE // 8)
+    reports = {new_id(): (phone, at) for phone, at in zip(phones, places, strict=True)}
+    registrations: deque[Exchange] = deque([registration_request(phone)] for phone in phones)
+    send_all(two_servers, registrations, clients=8)
 
+    flood: deque[Exchange] = deque([report_request(phone, id_, SERVICE, at)] for id_, (phone, at) in reports.items())
+    answered = send_all(two_servers, flood, clients=len(reports))
 
-async def flood(lines: Sequence[Line], phones: Sequence[Phone], places: Sequence[LonLat]) -> list[Receipt]:
-    """Everybody reports at once: at each place half through one server, half through the other."""
-    return await asyncio.gather(
-        *(
-            phone.report(lines[number % 2], SERVICE, places[number // 2 % len(places)])
-            for number, phone in enumerate(phones)
-        )
-    )
-
-
-async def test_two_simultaneous_floods_open_one_issue_each(lines, owner):
-    phones = await registered(lines, 2 * PEOPLE)
-
-    in_park, at_border = await asyncio.gather(
-        flood(lines, phones[:PEOPLE], [PARK]),
-        flood(lines, phones[PEOPLE:], either_side_of_a_border(MARKET)),
-    )
-
-    told = [Counter(receipt.issue_id for receipt in receipts) for receipts in (in_park, at_border)]
-    assert [list(issues.values()) for issues in told] == [[PEOPLE], [PEOPLE]]
-    async with owner.transaction() as session:
-        reports = await session.execute(text("SELECT issue_id, count(*) FROM report GROUP BY issue_id"))
-        counted = await session.execute(text("SELECT id, report_count FROM issue"))
-        assert dict(reports.all()) == told[0] | told[1] == dict(counted.all())
-    assert len({receipt.number for receipt in in_park + at_border}) == 2 * PEOPLE
+    assert answered.statuses == {201: 2 * PEOPLE}
+    with cluster.connect(database_name) as connection:
+        issue_of = dict(connection.execute("SELECT id, issue_id FROM report").fetchall())
+        counts = dict(connection.execute("SELECT id, report_count FROM issue").fetchall())
+    assert issue_of.keys() == reports.keys()
+    in_park = {issue_of[id_] for id_, (_, at) in reports.items() if at is PARK}
+    at_border = {issue_of[id_] for id_, (_, at) in reports.items() if at is not PARK}
+    assert (len(in_park), len(at_border)) == (1, 1)
+    assert counts == dict.fromkeys(in_park | at_border, PEOPLE)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from bench.plans import plans_of, tell_plans
 from bench.rows import fill_issues
 from bench.searches import look_at_plans
-from bench.stage import CITY, SEED, load_city
+from bench.stage import CITY, SEED
 from db.cluster import WEB
 from db.sessions import Database
 
@@ -16,11 +16,10 @@ ISSUES = 30_000
 
 
 @pytest.fixture(scope="module")
-def filled_url(cluster):
+def filled_url(cluster, cities_template):
     """URL of a database with a city's history, whose plans are told."""
     name = "test_plans"
-    cluster.create_database(name)
-    load_city(cluster.url("jalon_owner", name))
+    cluster.create_database(name, template=cities_template)
     with cluster.connect(name) as connection:
         fill_issues(connection, CITY, ISSUES, seed=SEED, now=datetime.now(UTC), progress=lambda *_: None)
         tell_plans(connection, name)
