@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
+from db.pipeline import one_message
 from db.tenancy import driver_connection, enter_city
 from geo.cells import cells_touched, lock_key
 from geo.points import LonLat
@@ -197,7 +198,7 @@ async def _claim_and_look(
     """
     looks = service.policy.joins is Joins.AUTOMATIC and bool(service.neighbours)
     connection = await driver_connection(session)
-    async with connection.pipeline():
+    async with one_message(connection):
         await enter_city(session, city.id)
         home = await claim_id(
             connection,
@@ -287,7 +288,6 @@ def _report_rows(submission: Submission, placed: _Placed, *, city: CityBook, now
         "phone": submission.contact.phone,
         "event_id": new_id(),
         "actor": submission.actor,
-        "event_data": json.dumps({"report_id": str(submission.id)}),
         "photo_ids": list(submission.photo_ids),
         "claimant": submission.photo_uploader,
     }
