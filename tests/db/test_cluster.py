@@ -95,7 +95,7 @@ def test_a_signal_to_a_commands_whole_group_does_not_reach_the_server(data_dir):
     with running_cluster(data_dir, durable=False) as cluster, another_command(data_dir) as other:
         server = running_pid(cluster.folder)
         os.killpg(other.pid, signal.SIGINT)
-        other.wait()
+        other.wait(timeout=30)
 
         assert running_pid(cluster.folder) == server
         assert _answer(cluster.owner_url, "SELECT 1") == 1
@@ -160,14 +160,14 @@ def test_a_folder_that_the_servers_account_cannot_enter_is_named():
         data_dir.mkdir(mode=0o755)
 
         with pytest.raises(DataDirUnreachable, match="JALON_DATA_DIR") as refusal:
-            open_the_way(data_dir, pwd.getpwnam("nobody"))
+            open_the_way(data_dir, pwd.getpwnam("daemon"))
 
         assert refusal.value.blocked_by == Path(closed)
 
 
 def test_a_closed_data_folder_is_opened_for_passing_but_not_for_reading():
     with tempfile.TemporaryDirectory() as data_dir:
-        open_the_way(Path(data_dir), pwd.getpwnam("nobody"))
+        open_the_way(Path(data_dir), pwd.getpwnam("daemon"))
 
         assert stat.S_IMODE(Path(data_dir).stat().st_mode) == 0o711
 

@@ -1,0 +1,343 @@
+"""The command line does what it says, and ends in one line where it cannot."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from api.cli import main
+from api.cli.reach import Reached, check_fit_to_serve
+from api.cli.refusals import CommandRefused
+from api.settings import unknown_variables
+from db.cluster import OWNER, SUPERUSER, WEB
+from db.credentials import hash_secret
+from db.dumps import libpq_url
+from db.tenancy import PrivilegedRole
+
+_ROOT = Path(__file__).parents[2]
+_CITY = """
+INSERT INTO city (jurisdiction_id, names, timezone, locale, outline, settings, pack_sha256, version, loaded_at)
+VALUES ('essai.ca', '{"fr": "Essai"}', 'America/Toronto', 'fr-CA',
+        ST_GeomFromText('MULTIPOLYGON(((-73 45, -72 45, -72 46, -73 45)))', 4326), '{}', '', 1, now())
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Runs `jalon` in this process, as the entry point does."""
+    for variable in ("JALON_DATABASE_URL", "JALON_OWNER_DATABASE_URL", "DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["jalon", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capfd.readouterr()
+        return Outcome(int(end.value.code or 0), said.out, said.err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def jalon(command, monkeypatch, app_url, owner_url, tmp_path):
+    """Runs `jalon` on the test's database."""
+    for stray in unknown_variables(os.environ):
+        monkeypatch.delenv(stray)
+    monkeypatch.setenv("JALON_DATABASE_URL", app_url)
+    monkeypatch.setenv("JALON_OWNER_DATABASE_URL", owner_url)
+    monkeypatch.setenv("JALON_DATA_DIR", str(tmp_path))
+    return command
+
+
+@pytest.fixture
+def city(owner_url):
+    """A city of the test's database, without anything in it."""
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        connection.execute(_CITY)
+    return "essai.ca"
+
+
+@pytest.fixture
+def bare_database(cluster, database_name):
+    """Name of a database without a table."""
+    name = f"{database_name}_bare"
+    cluster.create_database(name)
+    yield name
+    cluster.drop_database(name)
+
+
+def test_help_does_not_wait_for_what_only_commands_need():
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import api.cli, sys; print(*sys.modules)"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert "typer" in loaded
+    assert not {"sqlalchemy", "fastapi", "pydantic", "shapely", "uvicorn", "rich.table"} & set(loaded)
+
+
+def test_migrations_run_once(command, monkeypatch, cluster, bare_database):
+    monkeypatch.setenv("JALON_DATABASE_URL", cluster.url(OWNER, bare_database))
+
+    first, second = command("db", "migrate"), command("db", "migrate")
+
+    assert first == Outcome(0, "The database is now at the newest migration\n", "Migrating ...\n")
+    assert second == Outcome(0, "Nothing to do\n", "")
+
+
+def test_a_database_of_ones_own_is_not_migrated_unasked(command, monkeypatch, cluster, bare_database):
+    monkeypatch.setenv("JALON_DATABASE_URL", cluster.url(WEB, bare_database))
+
+    refused = command("serve")
+
+    assert refused.code == 1
+    assert "stands at migration none" in refused.err
+    assert "jalon db migrate" in refused.err
+
+
+@pytest.mark.parametrize(("role", "why"), [(SUPERUSER, "superuser"), (OWNER, "owner")])
+async def test_neither_server_nor_worker_starts_with_a_role_that_sees_all_cities(cluster, database_name, role, why):
+    reached = Reached(cluster.url(role, database_name), "", None)
+
+    with pytest.raises(PrivilegedRole) as refusal:
+        await check_fit_to_serve(reached)
+
+    assert (refusal.value.role, refusal.value.why) == (role, why)
+
+
+@pytest.mark.parametrize("process", ["serve", "work"])
+def test_the_refusal_of_a_role_is_one_line_that_says_what_to_do(command, monkeypatch, owner_url, process):
+    monkeypatch.setenv("JALON_DATABASE_URL", owner_url)
+
+    refused = command(process)
+
+    assert refused.code == 1
+    assert refused.err.count("\n") == 1
+    assert "jalon_owner owns the tables" in refused.err
+    assert "JALON_DATABASE_URL" in refused.err
+
+
+async def test_a_login_that_may_not_take_the_servers_role_is_told_how(cluster, database_name):
+    with cluster.connect() as connection:
+        connection.execute("DROP ROLE IF EXISTS stranger")
+        connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
+        connection.execute(f"GRANT CONNECT ON DATABASE {database_name} TO stranger")
+    there = cluster.url(WEB, database_name).replace(f"{WEB}:{cluster.passwords[WEB]}", "stranger:stranger")
+
+    with pytest.raises(CommandRefused, match="GRANT jalon_app TO stranger"):
+        await check_fit_to_serve(Reached(there, "", None))
+
+
+async def test_a_database_that_is_behind_is_refused(owner, app_url):
+    async with owner.transaction() as session:
+        connection = await session.connection()
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+
+    with pytest.raises(CommandRefused, match="0000"):
+        await check_fit_to_serve(Reached(app_url, "", None))
+
+
+def test_a_database_that_is_not_there_is_one_line(command, monkeypatch):
+    monkeypatch.setenv("JALON_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+
+    refused = command("staff", "list")
+
+    assert refused.code == 1
+    assert refused.err.startswith("jalon: the database does not answer (")
+    assert refused.err.count("\n") == 1
+
+
+def test_a_setting_that_cannot_be_is_one_line(command, monkeypatch):
+    monkeypatch.setenv("JALON_WORKERS", "many")
+
+    assert command("config", "show").err.startswith("jalon: JALON_WORKERS: ")
+
+
+def test_settings_are_shown_with_their_source_and_without_secrets(command, monkeypatch):
+    monkeypatch.setenv("JALON_DATABASE_URL", "postgresql://web:hush@db/jalon")
+    monkeypatch.setenv("JALON_PROT", "1")
+
+    shown = command("config", "show")
+
+    assert "JALON_DATABASE_URL\tpostgresql://web:***@db/jalon\tJALON_DATABASE_URL\t" in shown.out
+    assert "hush" not in shown.out
+    assert "JALON_PROT" in shown.err
+
+
+def test_the_url_and_psql_reach_the_database(jalon, app_url, owner_url):
+    assert jalon("db", "url").out == libpq_url(owner_url) + "\n"
+    assert jalon("db", "url", "--as", "web").out == libpq_url(app_url) + "\n"
+
+    asked = jalon("db", "psql", "--as", "web", "--", "-qtAc", "SELECT session_user")
+    assert asked == Outcome(0, "jalon_web\n", "")
+    assert jalon("db", "psql", "--", "-c", "SELECT nothing").code == 1
+
+
+def test_a_backup_is_restored_only_where_nothing_is_or_by_force(jalon, city, owner_url, tmp_path):
+    backup = str(tmp_path / "backup")
+    assert jalon("db", "backup", backup).code == 0
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        connection.execute("DELETE FROM city")
+
+    refused = jalon("db", "restore", backup)
+    assert (refused.code, "--force" in refused.err) == (1, True)
+    assert jalon("city", "list").out == ""
+
+    assert jalon("db", "restore", backup, "--force").code == 0
+    assert jalon("city", "list").out.startswith(f"{city}\tEssai\t")
+
+
+def test_staff_are_known_by_a_token_that_is_shown_once(jalon, city, owner_url):
+    added = json.loads(jalon("staff", "add", "Ana", "--role", "agent", "--json").out)
+
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        subject = connection.execute("SELECT subject FROM credential WHERE hash = %s", [hash_secret(added["token"])])
+        assert [str(row[0]) for row in subject] == [added["id"]]
+    assert added["token"] not in jalon("staff", "list", "--json").out
+    assert jalon("staff", "list").out == f"{added['id']}\tAna\tagent\t-\t-\n"
+
+
+def test_without_json_the_answer_is_the_token_alone(jalon, city):
+    added = jalon("staff", "add", "Ana", "--role", "agent", "--city", city)
+
+    assert len(added.out.split()) == 1
+    assert added.out.strip() not in added.err
+
+
+def test_staff_who_left_are_listed_and_no_longer_known(jalon, city, owner_url):
+    added = json.loads(jalon("staff", "add", "Ana", "--role", "admin", "--json").out)
+
+    assert jalon("staff", "revoke", added["id"]).code == 0
+
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        assert connection.execute("SELECT count(*) FROM credential").fetchone() == (0,)
+    assert jalon("staff", "list").out.startswith(f"{added['id']}\tAna\tadmin\t-\t20")
+    assert "works for this city" in jalon("staff", "revoke", added["id"]).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["add", "Ana", "--role", "crew"], "needs --crew"),
+        (["add", "Ana", "--role", "crew", "--crew", "none-1"], "no crew none-1"),
+        (["add", "Ana", "--role", "agent", "--crew", "none-1"], "takes no --crew"),
+        (["list", "--city", "ailleurs.ca"], "essai.ca"),
+    ],
+)
+def test_what_cannot_be_about_staff_is_told(jalon, city, arguments, told):
+    refused = jalon("staff", *arguments)
+
+    assert refused.code == 1
+    assert told in refused.err
+    assert refused.err.count("\n") == 1
+
+
+def test_the_queue_is_shown_and_dead_jobs_are_given_another_try(jalon, owner_url):
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        connection.execute(
+            "INSERT INTO pgqueuer (priority, status, entrypoint, payload, attempts) VALUES"
+            " (0, 'queued', 'push.tell', '{}', 0), (0, 'failed', 'media.make_safe', '{}', 7)"
+        )
+        connection.execute(
+            "INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint, traceback) SELECT id, status, 0, '', "
+            """'{"exception_type": "OSError", "exception_message": "no space"}' FROM pgqueuer WHERE status = 'failed'"""
+        )
+
+    counts = jalon("jobs").out.splitlines()
+    assert [line.split("\t")[:3] for line in counts[:2]] == [
+        ["media.make_safe", "dead", "1"],
+        ["push.tell", "waiting", "1"],
+    ]
+    assert counts[2].endswith("\tOSError: no space")
+    [dead] = json.loads(jalon("jobs", "--json").out)["dead"]
+    assert (dead["kind"], dead["tries"]) == ("media.make_safe", 8)
+
+    assert "or say --all" in jalon("jobs", "retry").err
+    assert jalon("jobs", "retry", "--all").out == "1 jobs wait again\n"
+    assert json.loads(jalon("jobs", "--json").out)["dead"] == []
+
+
+def test_the_doctor_is_content_with_a_database_in_order(jalon, city):
+    found = jalon("doctor", "--json")
+
+    states = {finding["what"]: finding["state"] for finding in json.loads(found.out)}
+    assert found.code == 0
+    assert states == {
+        "settings": "ok",
+        "disk": "ok",
+        "push": "look",
+        "database": "ok",
+        "roles": "ok",
+        "clock": "ok",
+        "migrations": "ok",
+        "cities": "ok",
+        "jobs": "ok",
+        "storage": "ok",
+    }
+
+
+def test_the_doctor_tells_all_that_is_wrong_at_once(command, monkeypatch, cluster, bare_database, tmp_path):
+    (tmp_path / "fcm.json").write_text("{}")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JALON_DATABASE_URL", cluster.url(WEB, bare_database))
+    monkeypatch.setenv("JALON_FCM_CREDENTIALS", str(tmp_path / "fcm.json"))
+    monkeypatch.setenv("JALON_STORAGE_URL", f"file://{tmp_path}/file/photos")
+    monkeypatch.setenv("JALON_TYPO", "1")
+
+    found = command("doctor", "--json")
+
+    states = {finding["what"]: finding["state"] for finding in json.loads(found.out)}
+    assert found.code == 1
+    assert states["settings"] == "look"
+    assert {what for what, state in states.items() if state == "wrong"} == {"push", "migrations", "storage"}
+
+
+def test_the_doctor_says_that_a_database_does_not_answer(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("JALON_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("JALON_STORAGE_URL", f"file://{tmp_path}")
+
+    found = command("doctor")
+
+    assert found.code == 1
+    assert "wrong\tdatabase\tthe database does not answer" in found.out
+    assert "ok\tstorage\t" in found.out
+
+
+def test_a_pack_that_cannot_be_loaded_shows_all_its_problems_and_changes_nothing(jalon, tmp_path):
+    (tmp_path / "city.yml").write_text("jurisdiction_id: 7")
+
+    checked, loaded = jalon("city", "check", str(tmp_path)), jalon("city", "load", str(tmp_path))
+
+    assert checked.code == loaded.code == 1
+    assert checked.out.count("error\t") > 2
+    assert checked.out.endswith("cannot be loaded\n")
+    assert jalon("city", "list").out == ""
+
+
+def test_a_pack_is_loaded_once(jalon):
+    laval = str(_ROOT / "cities" / "laval")
+
+    first, second = jalon("city", "load", laval), jalon("city", "load", laval)
+
+    assert (first.code, first.out) == (0, "laval.ca: loaded\n")
+    assert (second.code, second.out) == (0, "laval.ca: nothing new\n")
+    assert jalon("city", "list").out.startswith("laval.ca\tLaval\t")
