@@ -40,7 +40,8 @@ filed AS (
     FROM drawn
 ), told AS (
     INSERT INTO event (city_id, id, issue_id, kind, actor, at, public, data)
-    SELECT %(city_id)s, %(event_id)s, %(issue_id)s, %(event_kind)s, %(actor)s, %(now)s, true, jsonb_build_object('report_id', %(report_id)s)
+    SELECT %(city_id)s, %(event_id)s, %(issue_id)s, %(event_kind)s, %(actor)s, %(now)s, true,
+           jsonb_build_object('report_id', %(report_id)s)
     FROM drawn
 )"""
 
