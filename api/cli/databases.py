@@ -60,13 +60,16 @@ def psql(
 
     with reached_database(Settings()) as reached:
         # Ctrl-C is psql's: it ends a query there, not this command.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        done = subprocess.run(
-            [find_client_dir() / "psql", *(arguments or [])],
-            env=client_environment(_url(reached, login)),
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            check=False,
-        )
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            done = subprocess.run(
+                [find_client_dir() / "psql", *(arguments or [])],
+                env=client_environment(_url(reached, login)),
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                check=False,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
     raise typer.Exit(done.returncode)
 
 
