@@ -37,6 +37,7 @@ class Xid8(UserDefinedType[int]):
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
+        """Name the type in DDL."""
         return "xid8"
 
 

@@ -44,7 +44,7 @@ class Access(StrEnum):
 
 
 @dataclass(eq=False)
-class PrivilegedRole(Exception):  # noqa: N818 - reads as the situation
+class PrivilegedRole(Exception):
     """The server would work as a role that row-level security does not hold."""
 
     role: str

@@ -5,9 +5,13 @@ from typing import Any
 from alembic import context
 from geoalchemy2 import alembic_helpers
 from sqlalchemy import create_engine
+from sqlalchemy.dialects.postgresql.base import ischema_names
 
+from db.base import Xid8
 from db.sessions import driver_url
 from db.tenancy import UNGUARDED_PREFIX
+
+ischema_names["xid8"] = Xid8  # a type that SQLAlchemy does not know by itself
 
 
 def include_object(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -119,7 +119,7 @@ def a_report(**changes: Any) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def served_database(cluster: Cluster, cities_template: str) -> Iterator[str]:
     """One database with the packs for all tests of the API: cloning one for each would take longer than they do."""
-    name = f"served_{os.getpid()}"
+    name = f"served_{os.getpid()}_{uuid4().hex[:8]}"  # each folder of tests that imports this makes its own
     cluster.create_database(name, template=cities_template)
     yield name
     cluster.drop_database(name)

@@ -32,16 +32,17 @@ async def test_every_table_is_guarded_or_on_the_short_list_with_its_reason(sessi
 
 async def test_the_application_owns_nothing_and_may_not_write_through_a_view(session):
     owned = await session.scalar(
-        text("SELECT count(*) FROM pg_class WHERE pg_has_role('jalon_app', relowner, 'USAGE') AND relnamespace ="
-             " 'public'::regnamespace")
+        text(
+            "SELECT count(*) FROM pg_class WHERE pg_has_role('jalon_app', relowner, 'USAGE') AND relnamespace ="
+            " 'public'::regnamespace"
+        )
     )
     writable = await session.execute(
         text(
             """
-            SELECT c.relname FROM pg_class c
+            SELECT c.relname FROM pg_class c, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS change
             WHERE c.relkind IN ('v', 'm') AND c.relnamespace = 'public'::regnamespace
-              AND (has_table_privilege('jalon_app', c.oid, 'INSERT') OR has_table_privilege('jalon_app', c.oid, 'UPDATE')
-                   OR has_table_privilege('jalon_app', c.oid, 'DELETE'))
+              AND has_table_privilege('jalon_app', c.oid, change)
             """
         )
     )
@@ -52,7 +53,7 @@ async def test_the_application_owns_nothing_and_may_not_write_through_a_view(ses
 
 async def test_no_city_named_means_no_rows_and_no_error(session):
     for table in ("issue", "report", "event", "issue_map"):
-        assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 0  # noqa: S608
+        assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 0
 
 
 async def test_a_reused_connection_forgets_the_city_of_the_transaction_before(database):
