@@ -34,7 +34,7 @@ bench-plans: .venv/.dev ## Plans of the searches on a million rows
 	$(BIN)/python -m bench.plans
 
 drill-crash: .venv/.dev ## Kill API and worker 30 times under load
-	$(BIN)/python -m bench.crash
+	$(BIN)/python -m bench.drill
 
 lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \
