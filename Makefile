@@ -31,7 +31,7 @@ bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
 	$(BIN)/python -m bench.where
 
 bench-plans: .venv/.dev ## Plans of the searches on a million rows
-	$(BIN)/python -m bench.plans
+	$(BIN)/python -m bench.searches
 
 drill-crash: .venv/.dev ## Kill API and worker 30 times under load
 	$(BIN)/python -m bench.drill
