@@ -59,6 +59,12 @@ class Delivery(Base):
         ),
         UniqueConstraint("city_id", "notification_id", "device_id"),
         CheckConstraint("state IN ('queued', 'sent', 'forgotten', 'dead', 'expired')", name="state"),
+        Index(
+            "ix_delivery_in_flight",
+            "city_id",
+            "device_id",
+            postgresql_where=text("state = 'queued' AND lease IS NOT NULL"),
+        ),
         Index("ix_delivery_due", "city_id", "due_at", "id", postgresql_where=text("state = 'queued'")),
     )
 
@@ -185,7 +191,9 @@ async def queue_notifications(
 async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime, limit: int, lease_s: float) -> Lease:
     """Take the deliveries that are due longest, past those that another sender is taking.
 
-    Commit before sending: the lease, not a lock, keeps others away. Expired ones, and those whose device is gone, are
+    One for each device, the oldest, and none for a device that another lease is sending to: a phone hears of things in
+    the order they happened, but for those that have to be tried again. Commit before sending: the lease, not a lock,
+    keeps others away. Expired ones, and those whose device is gone, are
     marked so on the way.
 
     Args:
@@ -201,15 +209,22 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
     await cursor.execute(
         """
         WITH due AS (
-            SELECT id, notification_id, device_id FROM delivery
-            WHERE city_id = %(city)s AND state = 'queued' AND due_at <= %(now)s
+            SELECT id, notification_id, device_id, due_at FROM delivery
+            WHERE city_id = %(city)s AND state = 'queued' AND due_at <= %(now)s AND NOT EXISTS (
+                SELECT FROM delivery AS in_flight
+                WHERE in_flight.city_id = %(city)s AND in_flight.device_id = delivery.device_id
+                  AND in_flight.state = 'queued' AND in_flight.lease IS NOT NULL AND in_flight.due_at > %(now)s
+            )
             ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        ), next_of_device AS (
+            SELECT DISTINCT ON (device_id) id, notification_id, device_id FROM due ORDER BY device_id, due_at, id
         ), turn AS (
             SELECT due.id, event_id, kind, params, expires_at, platform, locale, push_kind AS address_kind,
                    push_address AS address,
                    CASE WHEN expires_at <= %(now)s THEN 'expired' WHEN push_address IS NULL THEN 'forgotten'
                         ELSE 'queued' END AS state
-            FROM due JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
+            FROM next_of_device AS due
+            JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
             LEFT JOIN device ON device.id = due.device_id
         )
         UPDATE delivery SET

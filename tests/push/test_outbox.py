@@ -102,6 +102,31 @@ async def test_what_is_leased_is_nobody_elses_until_the_lease_ends(city):
     assert {delivery.attempts for delivery in late.deliveries} == {2}
 
 
+async def test_a_device_hears_of_things_in_the_order_they_happened_and_one_at_a_time(city):
+    device = await a_device(city, "phone-1")
+    happened = [new_id() for _ in range(3)]
+    for seconds, event_id in reversed(list(enumerate(happened))):
+        await tell(city, device.person_id, event_id=event_id, now=after(seconds))
+
+    heard = []
+    for _ in happened:
+        taken = await lease(city, now=after(5))
+        assert (await lease(city, now=after(5))).deliveries == []  # while the first is on its way
+        heard += [delivery.event_id for delivery in taken.deliveries]
+        await record_results(city, CITY, taken, [SENT], now=after(5))
+
+    assert heard == happened
+
+
+async def test_what_has_to_be_tried_again_holds_nothing_up(city):
+    device = await a_device(city, "phone-1")
+    await tell(city, device.person_id)
+    await record_results(city, CITY, await lease(city), [RETRY], now=NOON)
+    await tell(city, device.person_id)
+
+    assert len((await lease(city)).deliveries) == 1
+
+
 async def test_a_lease_waits_for_no_other_sender(database):
     async with database.transaction(CITY) as session:
         for n in range(2):

@@ -233,6 +233,13 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "ix_delivery_in_flight",
+        "delivery",
+        ["city_id", "device_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued' AND lease IS NOT NULL"),
+    )
+    op.create_index(
         "ix_delivery_due",
         "delivery",
         ["city_id", "due_at", "id"],
@@ -760,6 +767,11 @@ def downgrade() -> None:
     op.drop_geospatial_table("neighbour")
     op.drop_table("layer")
     op.drop_table("department")
+    op.drop_index(
+        "ix_delivery_in_flight",
+        table_name="delivery",
+        postgresql_where=sa.text("state = 'queued' AND lease IS NOT NULL"),
+    )
     op.drop_index("ix_delivery_due", table_name="delivery", postgresql_where=sa.text("state = 'queued'"))
     op.drop_table("delivery")
     op.drop_index("ix_address_city_id_place", table_name="address", postgresql_using="gist")
