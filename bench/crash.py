@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,10 @@ _LOOK_AGAIN_S = 0.2
 _OWN_SENDS_END_S = 1.0
 
 
+class StillWaiting(Exception):
+    """Jobs, pushes or photos were left over; says which. Dead jobs count: nobody would do them any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Where the drill plays: an empty database with Montréal loaded, and a provider's stand-in.
@@ -50,6 +54,7 @@ class Stage:
         fcm_url: Where the provider's stand-in listens.
         fcm_credentials: The key file that signs in at it.
         agent_secret: Of an agent of Montréal.
+        say: Told of each step.
     """
 
     app_url: str
@@ -58,6 +63,7 @@ class Stage:
     fcm_url: str
     fcm_credentials: Path
     agent_secret: str
+    say: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +90,20 @@ async def run_drill(stage: Stage, plan: Plan) -> Evidence:
 
     Raises:
         ExceptionGroup: somebody got a final answer that does not belong in the story (`Refused`).
-        TimeoutError: work was still waiting long after the last kill.
+        StillWaiting: work was left over long after the last kill.
     """
     environment = _environment(stage)
     servers = [Server(environment, stage.folder / f"serve-{number}.log") for number in (1, 2)]
     workers = [Child(["work"], environment, stage.folder / f"work-{number}.log") for number in (1, 2)]
     with running([*servers, *workers]):
         async with httpx.AsyncClient(timeout=20) as client, Database(stage.owner_url, role=None) as judge:
-            killer = _Killer(judge, random.Random(plan.seed))
+            killer = _Killer(judge, random.Random(plan.seed), stage.say)
             line = Line([server.url for server in servers], client)
+            stage.say("reporting begins")
             promises = await _load(stage, line, killer, [*servers, *workers], plan)
+            stage.say("reporting is over; waiting for what is still to do")
             await _settle(judge, killer.dead_leases, hurry=plan.hurry)
+            stage.say("looking at what is there")
             return await _gather_evidence(stage, line, promises, killer.kills)
 
 
@@ -163,28 +172,29 @@ class _Storyteller:
 class _Killer:
     """Kills one process after another and starts it again at once; notes what it was sending."""
 
-    def __init__(self, judge: Database, rng: random.Random) -> None:
+    def __init__(self, judge: Database, rng: random.Random, say: Callable[[str], None]) -> None:
         self.kills: list[Kill] = []
         self.dead_leases: set[UUID] = set()
         self._judge = judge
+        self._say = say
         self._rng = rng
 
     async def kill_in_turn(self, children: Sequence[Child], *, kills: int, pause_s: float) -> None:
         began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
-            while len(turns := self._turns(children)) < kills:
-                turns += self._turns(children)
-            for child in turns[:kills]:
+            for child in itertools.islice(self._turns(children), kills):
                 await asyncio.sleep(self._rng.uniform(0.2, 1.8) * pause_s)
                 child.check_alive()
                 child.kill()
                 after_s = time.monotonic() - began
                 leased = {} if isinstance(child, Server) else await _leased_sends(self._judge)
                 child.start()
+                self._say(f"killed {child.log.stem} after {after_s:.1f} s")
                 tasks.create_task(self._note(child, after_s, leased))
 
-    def _turns(self, children: Sequence[Child]) -> list[Child]:
-        return self._rng.sample(children, len(children))
+    def _turns(self, children: Sequence[Child]) -> Iterator[Child]:
+        while True:
+            yield from self._rng.sample(children, len(children))
 
     async def _note(self, child: Child, after_s: float, leased: "dict[_Leased, _Send]") -> None:
         """Leave out what the other worker was sending: it has recorded that by now."""
@@ -217,24 +227,26 @@ async def _leased_sends(judge: Database) -> dict[_Leased, _Send]:
 
 async def _settle(judge: Database, dead_leases: set[UUID], *, hurry: bool) -> None:
     """Wait until no job, push or photo is waiting any more."""
-    async with asyncio.timeout(_SETTLE_S):
+    deadline = time.monotonic() + _SETTLE_S
+    async with judge.transaction() as session:
+        since = await session.scalar(text("SELECT now()"))
+    while True:
         async with judge.transaction() as session:
-            since = await session.scalar(text("SELECT now()"))
-        while True:
-            async with judge.transaction() as session:
-                if hurry:
-                    await _let_time_pass(session, dead_leases, since)
-                waiting = await session.scalar(text(_WAITING))
-            if not waiting:
-                return
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            if hurry:
+                await _let_time_pass(session, dead_leases, since)
+            waiting = (await session.execute(text(_WAITING))).all()
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise StillWaiting(", ".join(f"{count} {what}" for what, count in waiting))
+        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 _WAITING = """
-SELECT (SELECT count(*) FROM pgqueuer WHERE status IN ('queued', 'picked'))
-     + (SELECT count(*) FROM delivery WHERE state = 'queued')
-     + (SELECT count(*) FROM notice WHERE told_at IS NULL)
-     + (SELECT count(*) FROM photo WHERE state = 'pending')
+SELECT concat_ws(' ', 'job', entrypoint, status), count(*) FROM pgqueuer GROUP BY 1
+UNION ALL SELECT 'delivery', count(*) FROM delivery WHERE state = 'queued' HAVING count(*) > 0
+UNION ALL SELECT 'notice', count(*) FROM notice WHERE told_at IS NULL HAVING count(*) > 0
+UNION ALL SELECT 'photo', count(*) FROM photo WHERE state = 'pending' HAVING count(*) > 0
 """
 
 
@@ -269,6 +281,7 @@ async def _gather_evidence(stage: Stage, line: Line, promises: _Promises, kills:
             Push(message["address"], UUID(message["data"]["event_id"]), message["collapse_key"]) for message in messages
         ],
         kills=kills,
+        requests_sent_again=line.retries,
     )
 
 

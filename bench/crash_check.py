@@ -69,6 +69,7 @@ class Evidence:
         owed: Address and event of every push that somebody is owed.
         pushes: All that came, in order.
         kills: All kills.
+        requests_sent_again: How many requests went unanswered, or met a passing error, and were repeated.
     """
 
     receipts: Sequence[Receipt]
@@ -77,6 +78,7 @@ class Evidence:
     owed: AbstractSet[tuple[str, UUID]]
     pushes: Sequence[Push]
     kills: Sequence[Kill]
+    requests_sent_again: int = 0
 
     @property
     def second_sends(self) -> int:

@@ -30,7 +30,7 @@ from bench.phones import Phone
 from bench.photos import draw_photo
 from bench.processes import cpu_s, pss_mb, tree
 from bench.requests import Senders, registration_request
-from bench.servers import Child, Server, jalon_environment, running
+from bench.servers import Child, Server, jalon_environment, leave_on_sigterm, running
 from bench.stage import CITY, SEED, Stage, filled_stage
 from db.postgres import running_pid
 
@@ -279,6 +279,7 @@ def main() -> None:
     issues, rounds = (100_000, 1) if options.quick else (options.issues, options.rounds)
     default = default_data_dir(os.environ, is_root=os.geteuid() == 0) / "bench"
     console = Console()
+    leave_on_sigterm()
     with running_bench(options.data_dir or default, issues, console.print) as bench:
         measured = list(run_rounds(bench, rounds=rounds, seconds=options.seconds, say=console.print))
         summary = summarise(measured, bench.memory_mb(), issues=issues)

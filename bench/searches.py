@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.settings import default_data_dir
 from bench.plans import Plan, Search, plans_of, tell_plans
+from bench.servers import leave_on_sigterm
 from bench.stage import CITY, filled_stage
 from db.base import new_id
 from db.credentials import hash_secret, new_secret
@@ -184,6 +185,7 @@ def main() -> None:
     options = parser.parse_args()
     default = default_data_dir(os.environ, is_root=os.geteuid() == 0) / "bench"
     console = Console()
+    leave_on_sigterm()
 
     def say(step: str, done: int, of: int) -> None:
         console.print(f"{step} {done} of {of}")

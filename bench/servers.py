@@ -121,6 +121,15 @@ def jalon_environment(database_url: str, data_dir: Path, **settings: str) -> dic
     return inherited | own | {"PYTHONPATH": root}
 
 
+def leave_on_sigterm() -> None:
+    """Have this process leave by its blocks when it is told to end, so that no child outlives it."""
+
+    def leave(_number: int, _frame: object) -> None:
+        sys.exit(1)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
 @contextmanager
 def running(children: Sequence[Child]) -> Iterator[None]:
     """Start children, wait for those that serve, and stop them all at the end."""
