@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from api.particulars import Listener, Problem
 from api.problems import problem_document
@@ -17,10 +17,14 @@ JSON: Final = "application/json; charset=utf-8"
 PROBLEM: Final = "application/problem+json"
 
 
-class GeoJson(Response):
-    """An answer in GeoJSON."""
+class GeoJson(JSONResponse):
+    """An answer in GeoJSON; FastAPI describes the models of no answers but those of JSON."""
 
     media_type = "application/geo+json"
+
+    def render(self, content: bytes) -> bytes:
+        """Take bytes that are JSON already."""
+        return content
 
     @classmethod
     def of(cls, body: BaseModel) -> Self:

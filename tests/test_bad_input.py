@@ -24,6 +24,7 @@ from tests.api.served import (
     database_name,
     fields_of,
     hire,
+    plain_logs,
     problem_of,
     register,
     served_database,
@@ -32,7 +33,18 @@ from tests.api.served import (
 )
 from tests.media.pictures import encoded, png_claiming, scene
 
-__all__ = ["api", "app", "cities", "database_name", "hire", "register", "served_database", "settings", "stored"]
+__all__ = [
+    "api",
+    "app",
+    "cities",
+    "database_name",
+    "hire",
+    "plain_logs",
+    "register",
+    "served_database",
+    "settings",
+    "stored",
+]
 
 NOWHERE = {"lat": 46.5, "long": -72.0}
 NEAR_LAVAL = {"lat": 45.6200, "long": -73.8600}

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
 from api.models.fields import Flag, Incoming, Note, Outgoing
@@ -13,6 +13,8 @@ from issues.issue import IssueView
 from issues.lifecycle import Status
 from issues.match import Reason
 from issues.near import NearIssue
+
+EXAMPLE: dict[str, Any] = {"status": "acknowledged", "note": "Une équipe passera cette semaine.", "public": True}
 
 
 class DistrictOut(Outgoing):
@@ -162,6 +164,8 @@ class EventOut(Outgoing):
 
 class StatusIn(Incoming):
     """A change of an issue's status, or a note about it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: UUID | None = Field(default=None, description="The command's own id: sent again, it is done once.")
     status: Status
