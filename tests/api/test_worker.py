@@ -1,0 +1,79 @@
+"""The worker: from a notice to the phones, from bytes to a safe photo."""
+
+import asyncio
+import os
+import signal
+from uuid import UUID
+
+import pytest_asyncio
+
+from api.demo.fcm_standin import Push, running_standin
+from api.settings import Settings
+from api.worker import photo_jobs, run_until, run_worker_process
+from db.base import new_id
+from db.jobs import Job
+from media.photos import MAKE_SAFE
+from tests.api.served import PICTURE, a_report
+
+
+@pytest_asyncio.fixture
+async def pushes(tmp_path, monkeypatch):
+    """What a stand-in for FCM, named by the settings, is sent."""
+    arrived: asyncio.Queue[Push] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    credentials = tmp_path / "fcm.json"
+
+    def note(push: Push) -> None:
+        loop.call_soon_threadsafe(arrived.put_nowait, push)
+
+    with running_standin(credentials, on_push=note) as url:
+        monkeypatch.setenv("JALON_FCM_CREDENTIALS", str(credentials))
+        monkeypatch.setenv("JALON_FCM_URL", url)
+        yield arrived
+
+
+async def test_a_change_rings_once_on_each_phone_in_its_own_language(pushes, register, hire, app, app_url):
+    phones = {"fid-fr": await register("fr-CA", "fid-fr"), "fid-en": await register("en-CA", "fid-en")}
+    for phone in phones.values():
+        filed = await phone.api.post("/v1/reports", json=a_report())
+    agent, path = await hire(), f"/v1/issues/{filed.json()['issue']['id']}/status"
+    stop = asyncio.Event()
+    worker = asyncio.create_task(run_until(stop, Settings(), database_url=app_url))
+
+    changed = await agent.post(path, json={"status": "acknowledged", "note": "Vu.", "public": True})
+    async with asyncio.timeout(30):
+        first = [await pushes.get(), await pushes.get()]
+        await agent.post(path, json={"status": "resolved"})
+        second = [await pushes.get(), await pushes.get()]
+    stop.set()
+    await worker
+
+    assert sorted(push.message["fid"] for push in first) == ["fid-en", "fid-fr"]
+    assert {push.message["fid"] for push in second} == {"fid-en", "fid-fr"}
+    assert pushes.empty()
+    titles = {push.message["fid"]: push.notification["title"] for push in first}
+    assert (titles["fid-fr"][:12], titles["fid-en"][:7]) == ("Nid-de-poule", "Pothole")
+    assert {push.data["event_id"] for push in first} == {changed.json()["event_id"]}
+    assert {push.data["status"] for push in second} == {"resolved"}
+    assert all("Vu." not in str(push.message) for push in first)
+
+
+async def test_a_photo_is_made_safe_by_its_job(api, register, app):
+    device, photo_id = await register(), str(new_id())
+    await device.api.put(f"/v1/photos/{photo_id}", content=PICTURE)
+    serving = app.state.serving
+    make_safe, _ = photo_jobs(serving.database, serving.store).handlers[MAKE_SAFE]
+
+    await make_safe(Job(id=1, kind=MAKE_SAFE, payload={"photo_id": photo_id}, attempt=1))
+
+    assert (await device.api.get(f"/v1/photos/{UUID(photo_id)}")).json()["state"] == "ready"
+
+
+async def test_a_worker_told_to_stop_ends_by_itself(settings, app_url):
+    worker = asyncio.create_task(run_worker_process(settings, database_url=app_url))
+    await asyncio.sleep(0)  # up to its first wait, after which it listens for signals
+
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    async with asyncio.timeout(20):
+        await worker
