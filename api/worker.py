@@ -34,7 +34,8 @@ DELIVER: Final = "push.deliver"
 DELIVER_ALL: Final = "push.deliver_all"
 
 # Retries and expired leases come due without anybody asking for a job.
-_EVERY_FIVE_SECONDS: Final = "*/5 * * * * *"
+# Seconds come last here.
+_EVERY_FIVE_SECONDS: Final = "* * * * * */5"
 
 
 async def run_worker_process(settings: Settings, *, database_url: str) -> None:
