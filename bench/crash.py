@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -85,8 +85,15 @@ class Plan:
     hurry: bool = False
 
 
-async def run_drill(stage: Stage, plan: Plan) -> Evidence:
+async def run_drill(
+    stage: Stage, plan: Plan, *, before_judging: Callable[[Database], Awaitable[None]] | None = None
+) -> Evidence:
     """Kill processes under load, let everything settle, and gather the evidence.
+
+    Args:
+        stage: Where it plays.
+        plan: How hard it is.
+        before_judging: May damage what is there (as the owner of the tables), to see whether the judge sees it.
 
     Raises:
         ExceptionGroup: somebody got a final answer that does not belong in the story (`Refused`).
@@ -103,6 +110,8 @@ async def run_drill(stage: Stage, plan: Plan) -> Evidence:
             promises = await _load(stage, line, killer, [*servers, *workers], plan)
             stage.say("reporting is over; waiting for what is still to do")
             await _settle(judge, killer.dead_leases, hurry=plan.hurry)
+            if before_judging is not None:
+                await before_judging(judge)
             stage.say("looking at what is there")
             return await _gather_evidence(stage, line, promises, killer.kills)
 
@@ -150,6 +159,8 @@ class _Storyteller:
         self._photo = draw_photo(800, 600, at_most_bytes=120_000, seed=1)
 
     async def tell_stories(self) -> None:
+        """Tell stories until it is enough; at least one."""
+        await self._tell_story(next(self._places))
         while not self.enough:
             await self._tell_story(next(self._places))
 

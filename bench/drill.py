@@ -24,7 +24,7 @@ from issues.city import load_cities
 from issues.staff import add_staff
 
 # A provider takes a moment to answer, in which a kill can fall.
-_ANSWER_AFTER_S = 0.5
+_ANSWER_AFTER_S = 1.0
 
 
 async def hire_agent(app_url: str, jurisdiction_id: str) -> str:
