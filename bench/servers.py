@@ -117,8 +117,11 @@ def jalon_environment(database_url: str, data_dir: Path, **settings: str) -> dic
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JALON_", "DATABASE_URL"))}
     own = {"JALON_DATABASE_URL": database_url, "JALON_DATA_DIR": str(data_dir)}
     own |= {f"JALON_{name.upper()}": value for name, value in settings.items()}
-    root = str(Path(__file__).parent.parent)
-    return inherited | own | {"PYTHONPATH": root}
+    own["PYTHONPATH"] = str(Path(__file__).parent.parent)
+    if inherited.pop("PYTHONDONTWRITEBYTECODE", None):
+        # Where compiled modules may not lie beside their sources, processes that start again and again read them here.
+        own["PYTHONPYCACHEPREFIX"] = str(data_dir / "bytecode")
+    return inherited | own
 
 
 def leave_on_sigterm() -> None:
