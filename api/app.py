@@ -13,8 +13,9 @@ from api.cities import CitiesInForce
 from api.handlers import install_handlers
 from api.metrics import Metrics
 from api.middleware import RequestFrame
-from api.openapi import describe, problems
-from api.routers import devices, issues, photos, places, reports, work_orders
+from api.openapi import describe
+from api.openapi import problems as problem_responses
+from api.routers import devices, issues, photos, places, problems, reports, work_orders
 from api.serving import Serving
 from api.settings import Settings
 from db.sessions import Database
@@ -49,13 +50,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="1",
         description=_DESCRIPTION,
         lifespan=lifespan,
-        responses=problems(401, 403, 404, 422, 500, 503),
+        responses=problem_responses(401, 403, 404, 422, 500, 503),
         redirect_slashes=False,
     )
     app.add_middleware(RequestFrame)
     install_handlers(app)
     # The first match answers, so what is called most comes first.
-    for part in (reports, photos, issues, work_orders, places, devices, health):
+    for part in (reports, photos, issues, work_orders, places, devices, health, problems):
         app.include_router(part.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign] # the way FastAPI documents
     return app

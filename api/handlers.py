@@ -72,7 +72,7 @@ def unexpected_answer(request: HTTPConnection, error: Exception) -> Response:
 
 
 async def _answer_situation(request: Request, error: Exception) -> Response:
-    if CALLER not in request.scope:
+    if CALLER not in request.scope and not isinstance(error, DatabaseUnavailable):
         await _find_language(request)
     problem = _problem_of(error)
     if problem.status >= 500:

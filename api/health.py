@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.metrics import CONTENT_TYPE
 from api.serving import Serving, serving_of
+from db.jobs import JobStats, job_stats
 from db.migrate import newest_revision
 from db.sessions import DatabaseUnavailable
 from media.store import StorageUnavailable
@@ -51,7 +53,12 @@ async def tell_ready(request: Request) -> Response:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def tell_numbers(request: Request) -> Response:
     """Tell the numbers, in Prometheus' text format."""
-    return Response(serving_of(request).metrics.render(), media_type=CONTENT_TYPE)
+    serving = serving_of(request)
+    jobs: JobStats | None = None
+    with suppress(DatabaseUnavailable):
+        async with serving.database.transaction() as session:
+            jobs = await job_stats(session)
+    return Response(serving.metrics.render(jobs), media_type=CONTENT_TYPE)
 
 
 async def _works(name: str, check: Awaitable[None]) -> bool:

@@ -1,10 +1,15 @@
 """What a process counts for its operators, under names that Prometheus scrapes."""
 
 import os
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from db.jobs import JobStats
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 # Set by `jalon serve` before it starts several processes; each then writes its numbers to files there.
@@ -39,10 +44,36 @@ class Metrics:
         """Count a report by what became of it: `opened`, `joined` or `repeated`."""
         self._reports.labels(result).inc()
 
-    def render(self) -> bytes:
-        """Write down all numbers in Prometheus' text format, those of sibling processes included."""
+    def render(self, jobs: JobStats | None) -> bytes:
+        """Write down all numbers in Prometheus' text format, those of sibling processes included.
+
+        Args:
+            jobs: The state of the queue, which all processes share; None where it cannot be read.
+        """
         registry = self._registry
         if _SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library has no types for it
-        return generate_latest(registry)
+        numbers = generate_latest(registry)
+        if jobs is None:
+            return numbers
+        queue = CollectorRegistry()
+        queue.register(_Queue(jobs))
+        return numbers + generate_latest(queue)
+
+
+class _Queue(Collector):
+    """The state of the queue at one moment."""
+
+    def __init__(self, jobs: JobStats) -> None:
+        self._jobs = jobs
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the numbers."""
+        counts = GaugeMetricFamily("jalon_jobs", "Jobs in the queue.", labels=["kind", "state"])
+        ages = GaugeMetricFamily("jalon_jobs_oldest_seconds", "Age of the oldest such job.", labels=["kind", "state"])
+        for count in self._jobs.counts:
+            counts.add_metric([count.kind, count.state], count.count)
+            ages.add_metric([count.kind, count.state], count.oldest_s)
+        yield counts
+        yield ages

@@ -94,7 +94,6 @@ class RequestFrame:
         request_id = _request_id(headers.get(b"x-request-id"))
         body = IncomingBody(scope, receive, headers)
         scope[REQUEST_ID], scope[BODY] = request_id, body
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         answer = _Answer(send, request_id, body)
         try:

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from api.middleware import IncomingBody
+from api.middleware import JSON_LIMIT_BYTES, IncomingBody
 from api.models.reports import MOST_PHOTOS, ContactIn, ReportIn
 from api.refusals import BodyTooLarge, FieldError, InvalidFields, MalformedBody, MediaTypeNotSupported
 from api.scope import BODY
@@ -73,10 +75,46 @@ async def read_report(request: Request) -> AsyncIterator[Filed]:
     elif media_type == _FORM_TYPE:
         body: IncomingBody = request.scope[BODY]
         body.limit_bytes = _FORM_LIMIT_BYTES
-        async with request.form(max_files=2 * MOST_PHOTOS, max_fields=_MOST_FIELDS) as form:
+        form = await _parse_form(request)
+        try:
             yield _read_form(form)
+        finally:
+            await form.close()
     else:
         raise MediaTypeNotSupported([_JSON_TYPE, _FORM_TYPE])
+
+
+class _FormParser(MultiPartParser):
+    """Starlette's parser, which names the field that is too long."""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Take in a piece of a field."""
+        try:
+            super().on_part_data(data, start, end)
+        except MultiPartException as error:
+            raise BodyTooLarge(self.max_part_size, field=self._current_part.field_name) from error
+
+    def discard(self) -> None:
+        """Give up the files that came so far; Starlette does so after errors of its own only."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
+
+async def _parse_form(request: Request) -> FormData:
+    parser = _FormParser(
+        request.headers,
+        request.stream(),
+        max_files=2 * MOST_PHOTOS,
+        max_fields=_MOST_FIELDS,
+        max_part_size=JSON_LIMIT_BYTES,
+    )
+    try:
+        return await parser.parse()
+    except BaseException as error:
+        parser.discard()
+        if isinstance(error, MultiPartException | FormParserError):
+            raise MalformedBody from error
+        raise
 
 
 async def chunks_of(upload: UploadFile) -> AsyncIterator[bytes]:

@@ -237,14 +237,37 @@ async def test_a_form_outside_every_city_stores_no_photo(api, settings):
     assert [path for path in (settings.data_dir / "photos").rglob("*") if path.is_file()] == []
 
 
-async def test_a_form_that_is_cut_off_is_malformed(api, stored):
-    answer = await api.post(
-        "/v1/reports",
-        content=b'--x\r\nContent-Disposition: form-data; name="lat"\r\n\r\n45',
-        headers={"Content-Type": "multipart/form-data; boundary=x"},
-    )
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"{}",
+        b"--x\r\nno header\r\n\r\n45\r\n--x--\r\n",
+        b"--x\r\nContent-Disposition: form-data\r\n\r\n45\r\n--x--\r\n",
+        b'--y\r\nContent-Disposition: form-data; name="lat"\r\n\r\n45\r\n--y--\r\n',
+    ],
+)
+async def test_a_form_that_is_none_is_malformed(api, stored, form):
+    answer = await api.post("/v1/reports", content=form, headers={"Content-Type": "multipart/form-data; boundary=x"})
 
-    assert answer.status_code in (400, 422)
+    assert fields_of(problem_of(answer, 400, "malformed-body")) == {"body"}
+    assert sum((await stored()).values()) == 0
+
+
+async def test_a_form_that_is_cut_off_leaves_nothing(api, stored):
+    form = b'--x\r\nContent-Disposition: form-data; name="service_code"\r\n\r\nnid-de-poule\r\n--x\r\n'
+
+    answer = await api.post("/v1/reports", content=form, headers={"Content-Type": "multipart/form-data; boundary=x"})
+
+    assert fields_of(problem_of(answer, 422, "position-needed")) == {"lat", "long"}
+    assert sum((await stored()).values()) == 0
+
+
+async def test_too_long_a_field_of_a_form_is_named(api, stored):
+    fields = {name: str(value) for name, value in a_report(description="a" * 5_000_000).items()}
+
+    answer = await api.post("/v1/reports", data=fields, files={"photos": ("a.jpg", PICTURE)})
+
+    assert fields_of(problem_of(answer, 413, "body-too-large")) == {"description"}
     assert sum((await stored()).values()) == 0
 
 
@@ -326,6 +349,15 @@ async def test_a_made_up_parameter_is_named(api, path, params, field):
 
     assert answer.status_code == 422, answer.text
     assert fields_of(problem_of(answer, 422, answer.json()["type"].removeprefix("/problems/"))) == {field}
+
+
+async def test_a_problems_type_leads_to_what_it_means(api):
+    document = problem_of(await api.get("/v1/nothing"), 404, "not-found")
+
+    explained = (await api.get(document["type"])).json()
+
+    assert (explained["type"], explained["title"]) == (document["type"], document["title"])
+    problem_of(await api.get("/problems/unheard-of"), 404, "not-found")
 
 
 async def test_addresses_and_methods_that_are_none_are_problems_too(api):

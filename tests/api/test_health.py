@@ -1,15 +1,19 @@
 """What operators ask."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from sqlalchemy import text
 
 from api.app import create_app
 from api.settings import Settings
+from db.base import new_id
 from db.cluster import SUPERUSER
 from db.tenancy import PrivilegedRole
-from tests.api.served import PLATEAU, a_report
+from tests.api.served import PICTURE, PLATEAU, a_report
 
 
 async def test_a_ready_process_says_so(api):
@@ -54,6 +58,15 @@ async def test_numbers_have_names_that_prometheus_reads(api):
     assert "jalon_http_request_duration_seconds_bucket" in numbers
 
 
+async def test_the_queue_is_counted_by_kind_and_state(api, register):
+    device = await register()
+    await device.api.put(f"/v1/photos/{new_id()}", content=PICTURE)
+
+    numbers = (await api.get("/metrics")).text
+
+    assert 'jalon_jobs{kind="media.make_safe",state="waiting"} 1.0' in numbers
+
+
 async def test_every_answer_has_an_id_and_a_harmless_one_is_kept(api):
     given = await api.get("/healthz", headers={"X-Request-ID": "proxy-0123456789"})
     harmful = await api.get("/healthz", headers={"X-Request-ID": "a b;c" * 50})
@@ -85,3 +98,16 @@ async def test_a_pack_that_changed_is_served_without_a_restart(app, api, owner):
 
     assert codes
     assert "nid-de-poule" not in codes
+
+
+def test_the_numbers_of_sibling_processes_are_added_up(tmp_path):
+    count_one = "from api.metrics import Metrics; m = Metrics(); m.count_report(result='opened'); print(m.render(None))"
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+
+    first, second = (
+        subprocess.run([sys.executable, "-c", count_one], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+
+    assert 'jalon_reports_total{result="opened"} 1.0' in first.stdout
+    assert 'jalon_reports_total{result="opened"} 2.0' in second.stdout
