@@ -56,10 +56,13 @@ class Child:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def stop(self) -> None:
-        """Ask it to end (SIGTERM), and kill it if it does not."""
+    def ask_to_stop(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        self._running().terminate()
+
+    def wait_until_stopped(self) -> None:
+        """Wait until it has ended, and kill it if that takes half a minute."""
         process = self._running()
-        process.terminate()
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
@@ -120,7 +123,8 @@ def jalon_environment(database_url: str, data_dir: Path, **settings: str) -> dic
     own["PYTHONPATH"] = str(Path(__file__).parent.parent)
     if inherited.pop("PYTHONDONTWRITEBYTECODE", None):
         # Where compiled modules may not lie beside their sources, processes that start again and again read them here.
-        own["PYTHONPYCACHEPREFIX"] = str(data_dir / "bytecode")
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        own["PYTHONPYCACHEPREFIX"] = str(Path(cache) / "jalon" / "bytecode")
     return inherited | own
 
 
@@ -147,7 +151,9 @@ def running(children: Sequence[Child]) -> Iterator[None]:
         yield
     finally:
         for child in started:
-            child.stop()
+            child.ask_to_stop()
+        for child in started:
+            child.wait_until_stopped()
 
 
 def _free_port() -> int:
