@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         responses=problem_responses(401, 403, 404, 422, 500, 503),
         redirect_slashes=False,
+        redoc_url=None,
     )
     app.add_middleware(RequestFrame)
     install_handlers(app)

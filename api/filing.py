@@ -57,7 +57,7 @@ class Position:
     sent: bool
 
 
-def name_filing(report: ReportIn, caller: Caller, *, idempotency_key: str | None) -> Filing:
+def settle_filing(report: ReportIn, caller: Caller, *, idempotency_key: str | None) -> Filing:
     """Settle the id, the sender and the tracking secret of a report.
 
     The id is the body's, else the `Idempotency-Key` (or, where that is no UUID, one made of sender and key), else new.

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
 from api.deps import Now, Served, Transaction
-from api.filing import Filing, city_of, make_submission, name_filing, photo_position, sent_position
+from api.filing import Filing, city_of, make_submission, photo_position, sent_position, settle_filing
 from api.handlers import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import model_body, problems, request_body
@@ -66,7 +66,7 @@ async def create_report(
             filing, receipt = await _file_with_photos(request, served, filed, idempotency_key, now)
         else:
             async with served.database.transaction() as session:
-                filing = await _name(request, session, filed.report, idempotency_key, now)
+                filing = await _settle(request, session, filed.report, idempotency_key, now)
                 receipt = await _submit(request, served, session, filing, photos=_NO_PHOTOS, now=now)
     city = served.cities.named(served.cities.by_id(receipt.report.city_id), language_of(request))
     served.metrics.count_report(result=_result(receipt))
@@ -97,12 +97,12 @@ async def read_report_back(
     return answer(ReportWithIssue.of(receipt, served.cities.named(city, language_of(request, city))))
 
 
-async def _name(
+async def _settle(
     request: Request, session: AsyncSession, report: ReportIn, idempotency_key: str | None, now: datetime
 ) -> Filing:
     caller = await authenticate(session, request, now=now)
     request.scope[CALLER] = caller
-    return name_filing(report, caller, idempotency_key=idempotency_key)
+    return settle_filing(report, caller, idempotency_key=idempotency_key)
 
 
 async def _submit(
@@ -125,7 +125,7 @@ async def _file_with_photos(
             for photo in filed.photos
         ]
         async with served.database.transaction() as session:
-            filing = await _name(request, session, filed.report, idempotency_key, now)
+            filing = await _settle(request, session, filed.report, idempotency_key, now)
         # The same files again have the same ids, hence the report the same content.
         photos = {uuid5(filing.id, photo.sha256): photo for photo in incoming}
         position = sent_position(filing.report)

@@ -1,5 +1,6 @@
 """Filing reports over HTTP, and reading them back."""
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -79,6 +80,16 @@ async def test_the_same_report_again_gets_the_same_answer(api):
     told = first.json()
     assert told["report"].pop("tracking")
     assert again.json() == told
+
+
+async def test_copies_that_come_at_once_are_one_report(register, stored):
+    device, report = await register(), a_report()
+
+    answers = await asyncio.gather(*(device.api.post("/v1/reports", json=report) for _ in range(5)))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
+    assert len({answer.json()["report"]["number"] for answer in answers}) == 1
+    assert (await stored())["report"] == 1
 
 
 async def test_the_same_id_with_other_content_shows_its_sender_what_is_stored(register):
