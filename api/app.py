@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from api import health
 from api.cities import CitiesInForce
@@ -45,7 +46,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with _open_serving(settings) as app.state.serving:
             yield
 
-    app = FastAPI(
+    # As FastAPI itself, but its page for trying out the API needs nothing from elsewhere.
+    app = FastAPIOffline(
         title="Jalon",
         version="1",
         description=_DESCRIPTION,
