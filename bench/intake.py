@@ -10,6 +10,7 @@ import json
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections import deque
@@ -43,6 +44,7 @@ _MOST_PER_SECOND = 4000  # requests prepared: reports, and (a tenth of it) repor
 _WARM_UP_S = 3
 _DRAIN_S = 600.0
 _AIM = 0.35
+_WIDTH = 120  # of the table, where nobody says how wide the terminal is
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Figures:
         p99_ms: The same.
         server_ms: Processor time of the server processes for a report.
         database_ms: Processor time of PostgreSQL for a report.
-        client_share: Processors that the measuring client kept busy.
+        client_ms: Processor time of the measuring client for a report; it shares the processors.
     """
 
     per_second: float
@@ -67,7 +69,15 @@ class Figures:
     p99_ms: float
     server_ms: float
     database_ms: float
-    client_share: float
+    client_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class BareFigures:
+    """What pgbench showed: transactions a second, and PostgreSQL's processor time for one in milliseconds."""
+
+    per_second: float
+    database_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +117,14 @@ class Bench:
             p99_ms=measured.percentile_ms(0.99),
             server_ms=(self._server_cpu_s() - server_s) / reports * 1000,
             database_ms=(self._database_cpu_s() - database_s) / reports * 1000,
-            client_share=measured.client_cpu_s / measured.seconds,
+            client_ms=measured.client_cpu_s / reports * 1000,
         )
 
-    def measure_bare(self, clients: int, seconds: int) -> float:
-        """Have pgbench write the same rows for a while; get reports a second."""
-        return measure_bare(self.stage, self.variables, clients=clients, seconds=seconds)
+    def measure_bare(self, clients: int, seconds: int) -> BareFigures:
+        """Have pgbench write the same rows for a while."""
+        database_s = self._database_cpu_s()
+        per_second = measure_bare(self.stage, self.variables, clients=clients, seconds=seconds)
+        return BareFigures(per_second, (self._database_cpu_s() - database_s) / (per_second * seconds) * 1000)
 
     def drain(self) -> float:
         """Wait until the worker has made all photos safe; get how many it made a second, 0 where none waited."""
@@ -145,7 +157,7 @@ class Round:
     """One round with one number of clients."""
 
     clients: int
-    bare_per_s: float
+    bare: BareFigures
     plain: Figures
     with_photo: Figures
     photos_per_s: float  # made safe after the photos had come
@@ -155,15 +167,15 @@ def run_rounds(bench: Bench, *, rounds: int, seconds: int, say: Callable[[str], 
     """Measure, turn by turn, so that what changes on the machine meanwhile meets all alike."""
     for number in range(1, rounds + 1):
         for clients in CLIENTS:
-            bare_per_s = bench.measure_bare(clients, seconds)
-            plain = bench.measure(clients, seconds, with_photo=False, bare_per_s=bare_per_s)
-            with_photo = bench.measure(clients, seconds, with_photo=True, bare_per_s=bare_per_s)
+            bare = bench.measure_bare(clients, seconds)
+            plain = bench.measure(clients, seconds, with_photo=False, bare_per_s=bare.per_second)
+            with_photo = bench.measure(clients, seconds, with_photo=True, bare_per_s=bare.per_second)
             photos_per_s = bench.drain()
             say(
-                f"round {number} of {rounds}, {clients} clients: bare {bare_per_s:.0f}/s,"
+                f"round {number} of {rounds}, {clients} clients: bare {bare.per_second:.0f}/s,"
                 f" reports {plain.per_second:.0f}/s ({plain.ratio:.2f}), with a photo {with_photo.per_second:.0f}/s"
             )
-            yield Round(clients, bare_per_s, plain, with_photo, photos_per_s)
+            yield Round(clients, bare, plain, with_photo, photos_per_s)
 
 
 @contextmanager
@@ -229,7 +241,7 @@ def summarise(rounds: Sequence[Round], memory_mb: Mapping[str, float], *, issues
         "processors": os.cpu_count(),
         "clients": {
             clients: {
-                "bare_per_second": round(statistics.median(one.bare_per_s for one in same), 1),
+                "bare": _median([one.bare for one in same]),
                 "plain": _median([one.plain for one in same]),
                 "with_photo": _median([one.with_photo for one in same]),
                 "photos_made_safe_per_second": round(statistics.median(one.photos_per_s for one in same), 2),
@@ -242,7 +254,7 @@ def summarise(rounds: Sequence[Round], memory_mb: Mapping[str, float], *, issues
     }
 
 
-def _median(figures: Sequence[Figures]) -> dict[str, float]:
+def _median(figures: Sequence[Figures | BareFigures]) -> dict[str, float]:
     columns = [asdict(one) for one in figures]
     return {name: round(statistics.median(column[name] for column in columns), 3) for name in columns[0]}
 
@@ -250,20 +262,31 @@ def _median(figures: Sequence[Figures]) -> dict[str, float]:
 def show(summary: Mapping[str, Any], console: Console) -> None:
     """Print the summary as a table."""
     table = Table(title=f"Reports taken in, {summary['issues']:,} issues, median of {summary['rounds']} rounds")
-    for heading in ("clients", "what", "per s", "of bare", "p50 ms", "p95 ms", "p99 ms"):
-        table.add_column(heading, justify="right")
-    for heading in ("server CPU ms", "database CPU ms", "client CPU"):
+    for heading in (
+        "clients",
+        "what",
+        "per s",
+        "of bare",
+        "p50 ms",
+        "p95",
+        "p99",
+        "CPU ms: server",
+        "database",
+        "client",
+    ):
         table.add_column(heading, justify="right")
     for clients, row in summary["clients"].items():
-        table.add_row(str(clients), "bare limit (pgbench)", f"{row['bare_per_second']:.0f}", "1")
-        for name, words in (("plain", "report"), ("with_photo", "3 MB photo and report")):
+        bare = row["bare"]
+        rate, cost = f"{bare['per_second']:.0f}", f"{bare['database_ms']:.2f}"
+        table.add_row(str(clients), "bare (pgbench)", rate, "1", "", "", "", "", cost, "")
+        for name, words in (("plain", "report"), ("with_photo", "photo and report")):
             one = row[name]
             latencies = (f"{one[latency]:.1f}" for latency in ("p50_ms", "p95_ms", "p99_ms"))
-            costs = (f"{one['server_ms']:.2f}", f"{one['database_ms']:.2f}", f"{one['client_share']:.0%}")
+            costs = (f"{one[cost]:.2f}" for cost in ("server_ms", "database_ms", "client_ms"))
             table.add_row("", words, f"{one['per_second']:.0f}", f"{one['ratio']:.2f}", *latencies, *costs)
         table.add_row("", "photos made safe", f"{row['photos_made_safe_per_second']:.1f}", end_section=True)
     console.print(table)
-    console.print("memory: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in summary["memory_mb"].items()))
+    console.print("memory (PSS): " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in summary["memory_mb"].items()))
     console.print(f"at 8 clients {summary['ratio_at_8']:.2f} of the bare limit (aim: {summary['aim_at_8']})")
 
 
@@ -278,7 +301,7 @@ def main() -> None:
     options = parser.parse_args()
     issues, rounds = (100_000, 1) if options.quick else (options.issues, options.rounds)
     default = default_data_dir(os.environ, is_root=os.geteuid() == 0) / "bench"
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     leave_on_sigterm()
     with running_bench(options.data_dir or default, issues, console.print) as bench:
         measured = list(run_rounds(bench, rounds=rounds, seconds=options.seconds, say=console.print))

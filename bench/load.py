@@ -75,21 +75,25 @@ def send_all(target: Target, exchanges: deque[Exchange], *, clients: int, second
 async def _send_all(target: Target, exchanges: deque[Exchange], *, clients: int, seconds: float) -> Measured:
     loop = asyncio.get_running_loop()
     people: list[_Person] = []
-    for number in range(clients):
-        port = target.ports[number % len(target.ports)]
-        _, person = await loop.create_connection(lambda: _Person(exchanges), target.host, port)
-        people.append(person)
-    started, cpu = time.perf_counter(), time.process_time()
-    for person in people:
-        person.begin(until=started + seconds)
-    await asyncio.gather(*(person.finished for person in people))
-    ended = max(person.last_answer for person in people)
-    client_cpu_s = time.process_time() - cpu
-    for person in people:
-        person.close()
-    statuses = sum((person.statuses for person in people), Counter[int]())
-    latencies = sorted(latency for person in people for latency in person.latencies_s)
-    return Measured(ended - started, latencies, statuses, client_cpu_s)
+    try:
+        for number in range(clients):
+            port = target.ports[number % len(target.ports)]
+            _, person = await loop.create_connection(lambda: _Person(exchanges), target.host, port)
+            people.append(person)
+        started, cpu = time.perf_counter(), time.process_time()
+        for person in people:
+            person.begin(until=started + seconds)
+        await asyncio.gather(*(person.finished for person in people))
+        client_cpu_s = time.process_time() - cpu
+    finally:
+        for person in people:
+            person.close()
+    return Measured(
+        seconds=max(person.last_answer for person in people) - started,
+        latencies_s=sorted(latency for person in people for latency in person.latencies_s),
+        statuses=sum((person.statuses for person in people), Counter[int]()),
+        client_cpu_s=client_cpu_s,
+    )
 
 
 class _Person(asyncio.Protocol):

@@ -1,5 +1,6 @@
 """The plans of searches by place, on fewer issues than `make bench-plans` has, but as the same role."""
 
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -18,7 +19,7 @@ ISSUES = 30_000
 @pytest.fixture(scope="module")
 def filled_url(cluster, cities_template):
     """URL of a database with a city's history, whose plans are told."""
-    name = "test_plans"
+    name = f"test_plans_{os.getpid()}"
     cluster.create_database(name, template=cities_template)
     with cluster.connect(name) as connection:
         fill_issues(connection, CITY, ISSUES, seed=SEED, now=datetime.now(UTC), progress=lambda *_: None)
