@@ -228,12 +228,15 @@ async def test_a_form_with_wrong_fields_stores_no_photo(api, stored, settings):
     assert [path for path in (settings.data_dir / "photos").rglob("*") if path.is_file()] == []
 
 
-async def test_a_form_outside_every_city_stores_no_photo(api, settings):
-    fields = {name: str(value) for name, value in a_report(**NOWHERE).items()}
+@pytest.mark.parametrize(
+    ("changes", "slug"), [(NOWHERE, "outside-service-area"), ({"service_code": "dragons"}, "service-not-offered")]
+)
+async def test_a_form_that_cannot_be_filed_stores_no_photo(api, settings, changes, slug):
+    fields = {name: str(value) for name, value in a_report(**changes).items()}
 
     answer = await api.post("/v1/reports", data=fields, files={"photos": ("a.jpg", PICTURE)})
 
-    problem_of(answer, 422, "outside-service-area")
+    problem_of(answer, 422, slug)
     assert [path for path in (settings.data_dir / "photos").rglob("*") if path.is_file()] == []
 
 

@@ -126,12 +126,13 @@ async def _file_with_photos(
         ]
         async with served.database.transaction() as session:
             filing = await _settle(request, session, filed.report, idempotency_key, now)
+            position = sent_position(filing.report)
+            if position is not None and await find_report_home(session, filing.id) is None:
+                # What cannot be filed is refused before its photos are kept.
+                city_of(served.cities, filing.caller, position.at).catalogue.offered(filing.report.service_code)
         # The same files again have the same ids, hence the report the same content.
         photos = {uuid5(filing.id, photo.sha256): photo for photo in incoming}
-        position = sent_position(filing.report)
-        if position is not None:
-            city_of(served.cities, filing.caller, position.at)
-        elif not filing.id_given:
+        if position is None and not filing.id_given:
             raise PositionNeeded(photo_has_none=False)  # nothing would connect these photos with the next attempt
         for photo in photos.values():
             await served.store.keep(photo)
