@@ -1,6 +1,8 @@
 """Streets and addresses of a city, and the way from a position to words for it."""
 
 from geoalchemy2 import Geography, WKBElement
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import TupleRow
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -70,8 +72,15 @@ async def nearest_address(session: AsyncSession, city_id: int, at: LonLat) -> st
     Returns:
         Such as `1234, rue Saint-Denis` or `Rue Rachel Est`; None where nothing is near enough.
     """
-    connection = await driver_connection(session)
-    cursor = await connection.execute(
+    return await read_address(await ask_address(await driver_connection(session), city_id, at))
+
+
+async def ask_address(connection: AsyncConnection, city_id: int, at: LonLat) -> AsyncCursor[TupleRow]:
+    """Ask for what `nearest_address` answers; `read_address` takes it.
+
+    Two steps, so that the question can travel in a pipeline with others.
+    """
+    return await connection.execute(
         NEAREST_SQL,
         {
             "city_id": city_id,
@@ -80,7 +89,12 @@ async def nearest_address(session: AsyncSession, city_id: int, at: LonLat) -> st
             "address_m": _ADDRESS_WITHIN_M,
             "street_m": _STREET_WITHIN_M,
         },
+        prepare=True,
     )
+
+
+async def read_address(cursor: AsyncCursor[TupleRow]) -> str | None:
+    """Read what `ask_address` found, in words; None where nothing is near enough."""
     row = await cursor.fetchone()
     if row is None or row[0] is None:
         return None

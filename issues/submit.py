@@ -18,7 +18,7 @@ from db.pipeline import one_message
 from db.tenancy import driver_connection, enter_city
 from geo.cells import cells_touched, lock_key
 from geo.points import LonLat
-from geo.streets import nearest_address
+from geo.streets import ask_address, read_address
 from issues.catalogue import ServiceEntry, ServiceNotOffered
 from issues.city import CityBook
 from issues.deadlines import expected_at
@@ -156,17 +156,16 @@ async def submit_report(session: AsyncSession, submission: Submission, *, city: 
         if await find_report_home(session, submission.id) is None:
             raise
         return await _repeat(session, submission)
-    candidates = await _claim_and_look(session, submission, placed.service, city=city, now=now)
-    if candidates is None:
+    seen = await _claim_and_look(session, submission, placed.service, city=city, now=now)
+    if seen is None:
         return await _repeat(session, submission)
     connection = await driver_connection(session)
     rows = _report_rows(submission, placed, city=city, now=now)
-    for match in _joinable(submission, placed.service, candidates, now=now):
+    for match in _joinable(submission, placed.service, seen.candidates, now=now):
         filed = await file_joining(connection, rows | _joining_rows(match))
         if filed is not None:  # else somebody closed the issue since it was read
             return _receipt(submission, placed, *filed, MatchView.of(match), now=now)
-    address = await nearest_address(session, city.id, submission.at)
-    rows |= _opening_rows(submission, placed, address, city=city, now=now)
+    rows |= _opening_rows(submission, placed, seen.address, city=city, now=now)
     number = await file_opening(connection, rows)
     issue = _opened_issue(submission, placed, number, rows)
     return _receipt(submission, placed, number, issue, None, now=now)
@@ -188,13 +187,25 @@ def _place(submission: Submission, *, city: CityBook, now: datetime) -> _Placed:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is at a submission's place: open issues, and the address in words.
+
+    The address is looked up also where the report will join and not need it: that costs less than a round trip.
+    """
+
+    candidates: list[Candidate]
+    address: str | None
+
+
 async def _claim_and_look(
     session: AsyncSession, submission: Submission, service: ServiceEntry, *, city: CityBook, now: datetime
-) -> list[Candidate] | None:
-    """Enter the city, claim the id, lock the place, and read the open issues there, in one round trip.
+) -> _Seen | None:
+    """Enter the city, claim the id, lock the place, and look what is there, in one round trip.
 
     Returns:
-        None where the id is taken. Empty also where reports of the service join nothing: nothing is locked then.
+        None where the id is taken. Without candidates also where reports of the service join nothing: nothing is
+        locked then.
     """
     looks = service.policy.joins is Joins.AUTOMATIC and bool(service.neighbours)
     connection = await driver_connection(session)
@@ -209,6 +220,7 @@ async def _claim_and_look(
             tracking_hash=submission.tracking_hash,
             lock_keys=_lock_keys(city.id, submission.at) if looks else [],
         )
+        address = await ask_address(connection, city.id, submission.at)
         if looks:
             neighbours = await ask_neighbours(
                 connection,
@@ -220,7 +232,7 @@ async def _claim_and_look(
             )
     if home.rowcount == 0:
         return None
-    return await read_candidates(neighbours) if looks else []
+    return _Seen(await read_candidates(neighbours) if looks else [], await read_address(address))
 
 
 def _lock_keys(city_id: int, at: LonLat) -> list[int]:
