@@ -9,7 +9,7 @@ import structlog
 
 from api.language import in_language
 from api.refusals import JurisdictionNeeded, JurisdictionUnknown, OutsideServiceArea
-from db.sessions import Database, DatabaseUnavailable
+from db.sessions import Database
 from geo.points import InvalidPosition, LonLat
 from issues.city import Cities, CityBook, load_cities
 
@@ -85,13 +85,13 @@ class CitiesInForce:
             _log.info("cities_loaded", jurisdiction_ids=sorted(self._by_jurisdiction))
 
     async def keep_fresh(self, database: Database) -> None:
-        """Refresh until cancelled; a database that is away is tried again."""
+        """Refresh until cancelled; what goes wrong is logged and tried again."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
                 await self.refresh(database)
-            except DatabaseUnavailable:
-                _log.warning("cities_not_refreshed")
+            except Exception:  # noqa: BLE001 - a pack that cannot be read must not end the looking for the next
+                _log.warning("cities_not_refreshed", exc_info=True)
 
     def named(self, book: CityBook, language: str) -> NamedCity:
         """Get a city's words in a language."""

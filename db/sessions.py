@@ -1,5 +1,6 @@
 """Connections and transactions."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,6 +48,7 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=timeout_s,
             connect_args=connect_args,
+            hide_parameters=True,  # errors are logged and kept with dead jobs; values may be personal
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost)
@@ -74,6 +76,10 @@ class Database:
                     raise
                 await session.invalidate()
                 raise DatabaseUnavailable from error
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                # Left in the middle of a statement, whose answer nobody read: no other transaction may get this one.
+                await session.invalidate()
+                raise
 
     async def close(self) -> None:
         """Close all connections."""

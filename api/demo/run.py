@@ -5,9 +5,11 @@ Only Firebase itself is stood in for, unless credentials for it are given.
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -68,14 +70,35 @@ def run_demo(settings: Settings, console: Console) -> None:
         DemoFailed: a process did not start, or something ended that should not have.
         StoryBroke: the story did not go as told.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything started is stopped
+    # SIGTERM is as Ctrl-C: asyncio then cancels what it does, instead of being torn out of the middle of a statement.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     handed_out = settings.data_dir / "demo.json"
-    handed_out.unlink(missing_ok=True)
     try:
         with ExitStack() as stack:
+            _be_the_only_one(settings, stack)
+            handed_out.unlink(missing_ok=True)
             _run(settings, console, handed_out, stack)
     except KeyboardInterrupt:
         console.print("Stopped; the data is kept.")
+
+
+def _be_the_only_one(settings: Settings, stack: ExitStack) -> None:
+    """Hold the data folder, and see that the port is free.
+
+    Raises:
+        DemoFailed: another demo has the one, or some program the other.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = stack.enter_context((settings.data_dir / "demo.lock").open("a"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DemoFailed(f"a demo is running in {settings.data_dir}; set JALON_DATA_DIR to another folder") from error
+    try:
+        socket.create_server((settings.host, settings.port)).close()
+    except OSError as error:
+        raise DemoFailed(f"port {settings.port} is taken; set JALON_PORT to another") from error
 
 
 def _run(settings: Settings, console: Console, handed_out: Path, stack: ExitStack) -> None:

@@ -112,7 +112,7 @@ async def _report_the_hole(client: httpx.AsyncClient, stage: Stage, anna: _Phone
     match = second["match"]
     if match is None or second["issue"]["id"] != issue["id"]:
         raise StoryBroke("the report from 6 m away did not join the first one's issue")
-    reasons = ", ".join(f"{r['factor']} {r['value']:g} {r['unit']}" for r in match["reasons"])
+    reasons = ", ".join(reason["factor"] for reason in match["reasons"])
     say(f"Ben reported it from 6 m away: joined, score {match['score']:.2f} ({reasons})")
     return str(issue["id"])
 
