@@ -85,7 +85,13 @@ async def read_report(request: Request) -> AsyncIterator[Filed]:
 
 
 class _FormParser(MultiPartParser):
-    """Starlette's parser, which names the field that is too long."""
+    """Starlette's parser, which names the field that is too long and sees a form that was cut off."""
+
+    complete = False
+
+    def on_end(self) -> None:
+        """Note that the last boundary came: a body without it lost its end on the way."""
+        self.complete = True
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Take in a piece of a field."""
@@ -109,12 +115,16 @@ async def _parse_form(request: Request) -> FormData:
         max_part_size=JSON_LIMIT_BYTES,
     )
     try:
-        return await parser.parse()
+        form = await parser.parse()
     except BaseException as error:
         parser.discard()
         if isinstance(error, MultiPartException | FormParserError):
             raise MalformedBody from error
         raise
+    if not parser.complete:
+        parser.discard()
+        raise MalformedBody
+    return form
 
 
 async def chunks_of(upload: UploadFile) -> AsyncIterator[bytes]:

@@ -256,13 +256,21 @@ async def test_a_form_that_is_none_is_malformed(api, stored, form):
     assert sum((await stored()).values()) == 0
 
 
-async def test_a_form_that_is_cut_off_leaves_nothing(api, stored):
-    form = b'--x\r\nContent-Disposition: form-data; name="service_code"\r\n\r\nnid-de-poule\r\n--x\r\n'
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.99], ids=["in a field", "in the photo", "at the end"])
+async def test_a_form_that_is_cut_off_is_refused_whole(api, stored, settings, kept):
+    fields = {name: (None, str(value)) for name, value in a_report().items()}
+    request = api.client.build_request("POST", "/v1/reports", files={**fields, "photos": ("a.jpg", PICTURE)})
+    form = request.read()
 
-    answer = await api.post("/v1/reports", content=form, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    answer = await api.post("/v1/reports", content=form[: int(len(form) * kept)], headers=_content_type(request))
 
-    assert fields_of(problem_of(answer, 422, "position-needed")) == {"lat", "long"}
+    assert fields_of(problem_of(answer, 400, "malformed-body")) == {"body"}
     assert sum((await stored()).values()) == 0
+    assert [path for path in (settings.data_dir / "photos").rglob("*") if path.is_file()] == []
+
+
+def _content_type(request):
+    return {"Content-Type": request.headers["Content-Type"]}
 
 
 async def test_too_long_a_field_of_a_form_is_named(api, stored):

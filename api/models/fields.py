@@ -37,11 +37,13 @@ def _refuse_far_days(value: date) -> date:
     return value
 
 
-Text = Annotated[str, AfterValidator(refuse_control_characters)]
-Code = Annotated[Text, Field(min_length=1, max_length=100)]
-Line = Annotated[Text, Field(max_length=500)]
-Words = Annotated[Text, Field(max_length=5000)]
-Note = Annotated[Text, Field(max_length=2000)]
+# Limits stand before it, or they are no longer those of a text to Pydantic, and neither are its words for them.
+_CLEAN: Final = AfterValidator(refuse_control_characters)
+Text = Annotated[str, _CLEAN]
+Code = Annotated[str, Field(min_length=1, max_length=100), _CLEAN]
+Line = Annotated[str, Field(max_length=500), _CLEAN]
+Words = Annotated[str, Field(max_length=5000), _CLEAN]
+Note = Annotated[str, Field(max_length=2000), _CLEAN]
 # 32 random bytes, base64url, with or without padding.
 SECRET_PATTERN: Final = r"^[A-Za-z0-9_-]{43}=?$"  # noqa: S105 - the form of a secret, not one
 Secret = Annotated[str, Field(pattern=SECRET_PATTERN)]
