@@ -1,5 +1,5 @@
 -- Once, as a superuser of your own PostgreSQL 15 or newer with PostGIS 3.3 or newer:
---   psql -v owner_password=... -v web_password=... -f deploy/postgresql.sql
+--   runuser -u postgres -- psql -v ON_ERROR_STOP=1 -v owner_password=... -v web_password=... < deploy/postgresql.sql
 -- jalon_owner owns the tables and migrates; jalon_web serves, owns nothing, and is held by row-level security.
 CREATE ROLE jalon_app NOLOGIN;
 CREATE ROLE jalon_owner LOGIN PASSWORD :'owner_password';

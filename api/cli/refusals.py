@@ -27,7 +27,18 @@ _PRIVILEGES = {
     "owner": "owns the tables",
 }
 
-_EXPLANATIONS: dict[type[Exception], Callable[[Any], str]] = {
+
+def _explain_statement(error: psycopg.Error | sqlalchemy.exc.ProgrammingError) -> str | None:
+    original = error.orig if isinstance(error, sqlalchemy.exc.ProgrammingError) else error
+    match original:
+        case psycopg.errors.UndefinedTable():
+            return "the database lacks tables. Run: jalon db migrate"
+        case psycopg.errors.InsufficientPrivilege():
+            return f"this login may not do that ({_first_line(original)}). JALON_OWNER_DATABASE_URL names the owner."
+    return None
+
+
+_EXPLANATIONS: dict[type[Exception], Callable[[Any], str | None]] = {
     CommandRefused: str,
     ClusterError: str,
     DumpFailed: str,
@@ -37,6 +48,8 @@ _EXPLANATIONS: dict[type[Exception], Callable[[Any], str]] = {
     DatabaseUnavailable: lambda error: f"the database does not answer ({_first_line(error.__cause__ or error)}).",
     psycopg.OperationalError: lambda error: f"the database does not answer ({_first_line(error)}).",
     sqlalchemy.exc.OperationalError: lambda error: f"the database does not answer ({_first_line(error.orig)}).",
+    psycopg.ProgrammingError: _explain_statement,
+    sqlalchemy.exc.ProgrammingError: _explain_statement,
     PrivilegedRole: lambda error: (
         f"the role {error.role} {_PRIVILEGES.get(error.why, error.why)}, so it would see the rows of every city. "
         "Give JALON_DATABASE_URL a role that is only a member of jalon_app."
