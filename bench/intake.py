@@ -204,7 +204,7 @@ def _prepare(stage: Stage, folder: Path) -> Bench:
         services = connection.execute(
             "SELECT code FROM service WHERE city_id = %s AND offered ORDER BY position", (variables["city"],)
         ).fetchall()
-    environment = jalon_environment(stage.app_url, folder, log_level="warning")
+    environment = jalon_environment(stage.app_url, folder)
     return Bench(
         stage=stage,
         servers=[Server(environment, folder / f"serve-{number}.log") for number in (1, 2)],
