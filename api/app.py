@@ -11,11 +11,11 @@ from fastapi_offline import FastAPIOffline
 
 from api import health
 from api.cities import CitiesInForce
-from api.handlers import install_handlers
 from api.metrics import Metrics
 from api.middleware import RequestFrame
 from api.openapi import describe
 from api.openapi import problems as problem_responses
+from api.problems.handlers import install_handlers
 from api.routers import devices, issues, photos, places, problems, reports, work_orders
 from api.serving import Serving
 from api.settings import Settings

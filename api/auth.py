@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
-from api.refusals import SecretUnknown
+from api.problems.refusals import SecretUnknown
 from db.credentials import CredentialKind, hash_secret
 from db.tenancy import driver_connection, enter_city
 from issues.actors import ANONYMOUS, Actor, Role

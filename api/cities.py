@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from api.language import in_language
-from api.refusals import JurisdictionNeeded, JurisdictionUnknown, OutsideServiceArea
+from api.problems.refusals import JurisdictionNeeded, JurisdictionUnknown, OutsideServiceArea
 from db.sessions import Database
 from geo.points import InvalidPosition, LonLat
 from issues.city import Cities, CityBook, load_cities

@@ -13,9 +13,9 @@ from starlette.requests import Request
 
 from api.auth import Caller, authenticate
 from api.cities import CitiesInForce, NamedCity
-from api.handlers import language_of
+from api.listener import language_of
 from api.models.fields import Code
-from api.refusals import RoleNeeded, SignInNeeded, TokenOfAnotherCity
+from api.problems.refusals import RoleNeeded, SignInNeeded, TokenOfAnotherCity
 from api.scope import CALLER, CITY
 from api.serving import Serving, serving_of
 from db.tenancy import enter_city

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import Caller
 from api.cities import CitiesInForce
 from api.models.reports import ReportIn
-from api.refusals import FieldError, InvalidFields, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
+from api.problems.refusals import FieldError, InvalidFields, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
 from db.base import new_id
 from db.credentials import hash_secret, new_secret
 from geo.points import LonLat

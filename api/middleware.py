@@ -12,8 +12,8 @@ import structlog
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.handlers import unexpected_answer
-from api.refusals import BodyOverrun, BodyTooLarge
+from api.problems.handlers import unexpected_answer
+from api.problems.refusals import BodyOverrun, BodyTooLarge
 from api.scope import BODY, OVERRUN, REQUEST_ID
 from api.serving import Serving
 

@@ -6,7 +6,7 @@ from fastapi import Query
 from pydantic import BeforeValidator
 
 from api.models.fields import Code, Moment
-from api.refusals import FieldError, InvalidFields
+from api.problems.refusals import FieldError, InvalidFields
 from issues.browse import BoundingBox
 from issues.languages import msgid
 from issues.lifecycle import Status

@@ -15,9 +15,9 @@ from starlette.requests import Request
 
 from api.middleware import JSON_LIMIT_BYTES, IncomingBody
 from api.models.reports import MOST_PHOTOS, ContactIn, ReportIn
-from api.refusals import BodyTooLarge, FieldError, InvalidFields, MalformedBody, MediaTypeNotSupported
+from api.problems.refusals import BodyTooLarge, FieldError, InvalidFields, MalformedBody, MediaTypeNotSupported
+from api.problems.validation import field_errors, is_unreadable
 from api.scope import BODY
-from api.validation import field_errors, is_unreadable
 from issues.languages import msgid
 from media.store import MAX_BYTES
 

@@ -9,8 +9,9 @@ from pydantic_core import to_json
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
-from api.particulars import Listener, Problem
-from api.problems import problem_document
+from api.listener import Listener
+from api.problems.particulars import Problem
+from api.problems.table import problem_document
 from api.scope import REQUEST_ID
 
 JSON: Final = "application/json; charset=utf-8"

@@ -12,7 +12,7 @@ from api.auth import bearer_secret, find_caller
 from api.deps import Now, Served, Transaction
 from api.models.devices import DeviceIn, DeviceOut
 from api.models.fields import SECRET_PATTERN
-from api.refusals import FieldError, InvalidFields, SecretUnknown, SignInNeeded
+from api.problems.refusals import FieldError, InvalidFields, SecretUnknown, SignInNeeded
 from api.responses import answer
 from db.tenancy import enter_city
 from issues.follows import forget_follows

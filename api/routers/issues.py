@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, Served, Transaction, identify
-from api.handlers import language_of
+from api.listener import language_of
 from api.models.fields import Accuracy, Code, Latitude, Longitude
 from api.models.issues import EventOut, FollowOut, IssueOut, IssueProperties, NearIssueProperties, StatusIn, StatusOut
 from api.models.lists import Feature, FeatureCollection, ItemList, Point, next_links

@@ -13,11 +13,11 @@ from starlette.responses import Response, StreamingResponse
 
 from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
 from api.deps import Now, Served
-from api.handlers import listener_of
+from api.listener import listener_of
 from api.middleware import IncomingBody
 from api.models.photos import PhotoOut
 from api.openapi import binary, problems, request_body
-from api.refusals import NothingHere, RoleNeeded, SecretUnknown, SignInNeeded
+from api.problems.refusals import NothingHere, RoleNeeded, SecretUnknown, SignInNeeded
 from api.responses import answer
 from api.scope import BODY, CALLER
 from api.serving import Serving

@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.deps import Anyone, JurisdictionId, Now, Served, Transaction, city_asked_for, identify
-from api.handlers import language_of
+from api.listener import language_of
 from api.models.fields import Accuracy, Latitude, Longitude
 from api.models.lists import ItemList
 from api.models.places import CityOut, PlacedDistrict, ServiceOut, WhereOut
-from api.refusals import FieldError, InvalidFields
+from api.problems.refusals import FieldError, InvalidFields
 from api.responses import answer
 from geo.points import LonLat
 from geo.streets import nearest_address

@@ -4,10 +4,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api.handlers import listener_of
+from api.listener import listener_of
 from api.models.fields import Code
-from api.problems import PROBLEMS, UNEXPECTED
-from api.refusals import NothingHere
+from api.problems.refusals import NothingHere
+from api.problems.table import PROBLEMS, UNEXPECTED
 
 router = APIRouter(prefix="/problems", include_in_schema=False)
 

@@ -14,10 +14,10 @@ from starlette.responses import Response
 from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
 from api.deps import Now, Served, Transaction
 from api.filing import Filing, city_of, make_submission, photo_position, sent_position, settle_filing
-from api.handlers import language_of
+from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import model_body, problems, request_body
-from api.refusals import PositionNeeded, SecretUnknown, SignInNeeded
+from api.problems.refusals import PositionNeeded, SecretUnknown, SignInNeeded
 from api.report_body import FORM_SCHEMA, Filed, chunks_of, read_report
 from api.responses import answer
 from api.scope import CALLER, CITY

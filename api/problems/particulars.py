@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from api import refusals
-from api.cities import CitiesInForce
-from api.language import Say, in_language
+from api.language import in_language
+from api.listener import Listener
 from api.models.reports import ReportReceipt
 from api.models.work_orders import WorkOrderOut
-from api.refusals import FieldError
+from api.problems import refusals
+from api.problems.refusals import FieldError
 from api.words import ROLE_WORDS, STATUS_WORDS
 from issues.dispatch import StaleWorkOrder
 from issues.languages import msgid
@@ -24,15 +24,6 @@ _OUTSIDE: Final = {
     (True, False): msgid("This place lies in {neighbour}, which takes no reports here."),
     (True, True): msgid("This place lies in {neighbour}, which takes no reports here; {nearest} is {metres} m away."),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Who is told: the language of the answer, and the cities whose words it may need."""
-
-    say: Say
-    language: str
-    cities: CitiesInForce
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Where errors arrive that nothing below has answered."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 import structlog
@@ -12,17 +11,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from api import refusals
 from api.auth import bearer_secret, find_caller
-from api.language import FALLBACK
-from api.particulars import Listener, Problem
-from api.problems import PROBLEMS, UNEXPECTED
+from api.listener import listener_of
+from api.problems import refusals
+from api.problems.particulars import Problem
+from api.problems.table import PROBLEMS, UNEXPECTED
+from api.problems.validation import field_errors, is_other_media_type, is_unreadable
 from api.responses import problem_answer
-from api.scope import CALLER, CITY
+from api.scope import CALLER
 from api.serving import serving_of
-from api.validation import field_errors, is_other_media_type, is_unreadable
 from db.sessions import DatabaseUnavailable
-from issues.city import CityBook
 
 _log = structlog.get_logger(__name__)
 
@@ -40,30 +38,6 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(ValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
-
-
-def language_of(request: HTTPConnection, city: CityBook | None = None) -> str:
-    """Choose the language of an answer: the device's, then the one asked for, then the city's.
-
-    Args:
-        request: The request, with its caller as far as known.
-        city: The city it is about; None: the one it was found to be about, or the only one there is.
-    """
-    serving = serving_of(request)
-    caller = request.scope.get(CALLER)
-    about = city or request.scope.get(CITY) or serving.cities.current.only()
-    return serving.languages.choose(
-        None if caller is None else caller.locale,
-        request.headers.get("accept-language"),
-        FALLBACK if about is None else about.locale,
-    )
-
-
-def listener_of(request: HTTPConnection) -> Listener:
-    """Get whom an answer is for."""
-    serving = serving_of(request)
-    language = language_of(request)
-    return Listener(partial(serving.languages.translate, language), language, serving.cities)
 
 
 def unexpected_answer(request: HTTPConnection, error: Exception) -> Response:

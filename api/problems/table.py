@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from api import refusals
-from api.particulars import (
-    Listener,
+from api.listener import Listener
+from api.problems import refusals
+from api.problems.particulars import (
     Particulars,
     Problem,
     id_used_particulars,
@@ -17,7 +17,7 @@ from api.particulars import (
     too_large_particulars,
     transition_particulars,
 )
-from api.refusals import FieldError
+from api.problems.refusals import FieldError
 from db.sessions import DatabaseUnavailable
 from issues.browse import InvalidBoundingBox
 from issues.catalogue import ServiceNotOffered

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
-from api.refusals import FieldError
+from api.problems.refusals import FieldError
 from issues.languages import msgid
 
 # By the type of Pydantic's error; placeholders are the names in its context.
