@@ -16,19 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.base import new_id
 from db.pipeline import one_message
 from db.tenancy import driver_connection, enter_city
-from geo.cells import cells_touched, lock_key
 from geo.points import LonLat
 from geo.streets import ask_address, read_address
 from issues.catalogue import ServiceEntry, ServiceNotOffered
 from issues.city import CityBook
-from issues.deadlines import expected_at
 from issues.filing import claim_id, file_joining, file_opening
 from issues.issue import IssueView
 from issues.lifecycle import Status
-from issues.match import LARGEST_RADIUS_M, Candidate, Joins, Match, assumed_accuracy_m, joinable, rank_candidates
+from issues.match import Candidate, Joins, Match, assumed_accuracy_m, joinable, rank_candidates
 from issues.neighbours import ask_neighbours, read_candidates
+from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.reports import MatchView, Receipt, ReportView, find_report_home, read_receipt
-from issues.routing import Responsible, district_key
 
 # Kinds of event written here.
 OPENED = "report.opened"
@@ -118,18 +116,6 @@ class Submission:
         return self.sender if self.sender.startswith(_KNOWN_SENDERS) else f"report:{self.id}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """What a submission's position says, worked out in process."""
-
-    service: ServiceEntry
-    layer: str | None
-    district_code: str | None
-    districts: tuple[str, ...]
-    near_boundary: bool
-    responsible: Responsible
-
-
 async def submit_report(session: AsyncSession, submission: Submission, *, city: CityBook, now: datetime) -> Receipt:
     """Store a submission and join it to the open issue it is about, or open a new one.
 
@@ -150,7 +136,9 @@ async def submit_report(session: AsyncSession, submission: Submission, *, city: 
         IdAlreadyUsed: the id is another report's.
     """
     try:
-        placed = _place(submission, city=city, now=now)
+        placed = place_report(
+            submission.service_code, submission.at, accuracy_m=submission.likely_accuracy_m, city=city, received_at=now
+        )
     except ServiceNotOffered:
         # It may have been offered when the same report was received.
         if await find_report_home(session, submission.id) is None:
@@ -169,22 +157,6 @@ async def submit_report(session: AsyncSession, submission: Submission, *, city: 
     number = await file_opening(connection, rows)
     issue = _opened_issue(submission, placed, number, rows)
     return _receipt(submission, placed, number, issue, None, now=now)
-
-
-def _place(submission: Submission, *, city: CityBook, now: datetime) -> _Placed:
-    """Find the service, the districts and who is responsible, all from memory."""
-    service = city.catalogue.offered(submission.service_code)
-    answers = city.map.districts_at(submission.at, accuracy_m=submission.likely_accuracy_m, on=city.local_date(now))
-    districts = tuple(district_key(answer.layer, answer.code) for answer in answers)
-    own = next((answer for answer in answers if answer.layer == city.map.responsible_layer), None)
-    return _Placed(
-        service=service,
-        layer=None if own is None else own.layer,
-        district_code=None if own is None else own.code,
-        districts=districts,
-        near_boundary=own is not None and own.near_boundary,
-        responsible=city.catalogue.responsible(service, districts),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +190,7 @@ async def _claim_and_look(
             sender=submission.sender,
             fingerprint=submission.fingerprint(),
             tracking_hash=submission.tracking_hash,
-            lock_keys=_lock_keys(city.id, submission.at) if looks else [],
+            lock_keys=lock_keys(city.id, submission.at) if looks else [],
         )
         address = await ask_address(connection, city.id, submission.at)
         if looks:
@@ -233,12 +205,6 @@ async def _claim_and_look(
     if home.rowcount == 0:
         return None
     return _Seen(await read_candidates(neighbours) if looks else [], await read_address(address))
-
-
-def _lock_keys(city_id: int, at: LonLat) -> list[int]:
-    """The keys of the cells around a position, in the order in which everybody locks them."""
-    cells = cells_touched(at, radius_m=LARGEST_RADIUS_M, width_m=LARGEST_RADIUS_M)
-    return [lock_key(city_id, cell) for cell in cells]
 
 
 def _joinable(
@@ -274,7 +240,7 @@ async def _repeat(session: AsyncSession, submission: Submission) -> Receipt:
     return receipt
 
 
-def _report_rows(submission: Submission, placed: _Placed, *, city: CityBook, now: datetime) -> dict[str, Any]:
+def _report_rows(submission: Submission, placed: Placed, *, city: CityBook, now: datetime) -> dict[str, Any]:
     """The values that a report writes, whether it joins or opens."""
     return {
         "city_id": city.id,
@@ -315,30 +281,20 @@ def _joining_rows(match: Match) -> dict[str, Any]:
 
 
 def _opening_rows(
-    submission: Submission, placed: _Placed, address: str | None, *, city: CityBook, now: datetime
+    submission: Submission, placed: Placed, address: str | None, *, city: CityBook, now: datetime
 ) -> dict[str, Any]:
     """The values of the issue opened."""
     return {
         "issue_id": new_id(),
         "event_kind": OPENED,
         "issue_accuracy_m": submission.likely_accuracy_m,
-        "address": address,
-        "layer": placed.layer,
-        "district_code": placed.district_code,
-        "districts": list(placed.districts),
-        "department_code": placed.responsible.department_code,
-        "crew_code": placed.responsible.crew_code,
+        **placed.issue_values(address),
         "private": placed.service.private,
-        "expected_at": expected_at(
-            now,
-            working_days=placed.service.deadline_days,
-            timezone=city.timezone,
-            holidays=city.settings.holidays,
-        ),
+        "expected_at": deadline_of(placed.service, city=city, received_at=now),
     }
 
 
-def _opened_issue(submission: Submission, placed: _Placed, number: str, rows: Mapping[str, Any]) -> IssueView:
+def _opened_issue(submission: Submission, placed: Placed, number: str, rows: Mapping[str, Any]) -> IssueView:
     """The issue as it was just written, without reading it again."""
     now = rows["now"]
     return IssueView(
@@ -367,7 +323,7 @@ def _opened_issue(submission: Submission, placed: _Placed, number: str, rows: Ma
 
 
 def _receipt(
-    submission: Submission, placed: _Placed, number: str, issue: IssueView, match: MatchView | None, *, now: datetime
+    submission: Submission, placed: Placed, number: str, issue: IssueView, match: MatchView | None, *, now: datetime
 ) -> Receipt:
     report = ReportView(
         id=submission.id,
