@@ -1,17 +1,18 @@
 """Planning work orders for crews, and changing them as the work goes on."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import astuple, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, select, text, update
+from sqlalchemy import and_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
 from issues.actors import Actor, Role
+from issues.commands import CommandIdUsed, claim_command
 from issues.events import ORDER_PLANNED, ORDER_RESCHEDULED, NewEvent, append_event
 from issues.issue import IssueMerged, IssueNotFound, IssueView, lock_issues
 from issues.lifecycle import (
@@ -24,8 +25,15 @@ from issues.lifecycle import (
     issue_status_after,
 )
 from issues.staff import require_crew
-from issues.status import CommandIdUsed, move_issue
-from issues.work_orders import WorkOrder, WorkOrderIssue, WorkOrderPhoto, WorkOrderView, find_work_order
+from issues.status import move_issue
+from issues.work_orders import (
+    WorkOrder,
+    WorkOrderIssue,
+    WorkOrderPhoto,
+    WorkOrderView,
+    find_work_order,
+    read_work_order,
+)
 from media.photos import PhotoClaim
 
 
@@ -127,21 +135,23 @@ async def create_work_order(
         IssueMerged: the reports of one are in another issue.
         IssueNotOpen: one is closed.
         CrewNotFound: the city lacks the crew.
-        CommandIdUsed: another order has this id.
+        CommandIdUsed: another order or command has this id.
     """
     if not actor.at_least(Role.AGENT):
         raise NotAllowed(actor.role, "plan")
+    content = ("order.plan", *astuple(draft))
+    if not await claim_command(session, city_id, draft.id, content, actor=actor, now=now):
+        assert draft.id is not None  # noqa: S101 - what has no id is never a repeat
+        return PlannedOrder(await read_work_order(session, city_id, draft.id), created=False)
     issues = await lock_issues(session, city_id, draft.issue_ids)
-    if draft.id is not None and (planned := await _planned_before(session, city_id, draft, actor)) is not None:
-        return PlannedOrder(planned, created=False)
     for issue_id in draft.issue_ids:
         _check_issue(issue_id, issues.get(issue_id))
     await require_crew(session, city_id, draft.crew_code)
     order_id = await _insert(session, city_id, draft, actor=actor, now=now)
-    order = await find_work_order(session, city_id, order_id, actor=actor)
+    order = await read_work_order(session, city_id, order_id)
     await _record(session, issues.values(), ORDER_PLANNED, order, actor=actor, now=now)
     await _move_issues(session, issues.values(), order_id, OrderStatus.PLANNED, actor=actor, now=now)
-    return PlannedOrder(await find_work_order(session, city_id, order_id, actor=actor), created=True)
+    return PlannedOrder(await read_work_order(session, city_id, order_id), created=True)
 
 
 async def change_work_order(
@@ -152,6 +162,7 @@ async def change_work_order(
     *,
     version: int,
     actor: Actor,
+    command_id: UUID | None = None,
     now: datetime,
 ) -> WorkOrderView:
     """Change a work order, and the status of its issues with it: in progress, resolved, or acknowledged again.
@@ -167,9 +178,12 @@ async def change_work_order(
         change: What shall be different.
         version: Of the order that the caller saw.
         actor: Who asks: an agent or above, or its crew, which may not call it off nor move it to another crew or day.
+        command_id: The client's id, which makes the change safe to repeat also after others have changed the order; a
+            repeat gets the order as it stands.
         now: Time of the change.
 
     Raises:
+        CommandIdUsed: another command has the id.
         WorkOrderNotFound: there is none for this actor.
         StaleWorkOrder: it was changed since that version.
         NotAllowed: the actor may not change this.
@@ -177,13 +191,10 @@ async def change_work_order(
         CrewNotFound: the city lacks the crew.
         PhotoTaken: a photo is part of another report or order.
     """
-    seen = await find_work_order(session, city_id, order_id, actor=actor)
-    # Issues are locked before orders, here as everywhere.
-    issues = await lock_issues(session, city_id, seen.issue_ids) if change.concerns_issues else {}
-    await session.execute(
-        select(WorkOrder.id).where(WorkOrder.city_id == city_id, WorkOrder.id == order_id).with_for_update()
-    )
-    order = await find_work_order(session, city_id, order_id, actor=actor)
+    content = ("order.change", order_id, version, *astuple(change))
+    if not await claim_command(session, city_id, command_id, content, actor=actor, now=now):
+        return await read_work_order(session, city_id, order_id)
+    order, issues = await _lock(session, city_id, order_id, actor, with_issues=change.concerns_issues)
     values = _new_values(order, change)
     photo_ids = [photo_id for photo_id in dict.fromkeys(change.photo_ids) if photo_id not in order.photo_ids]
     if not values and not photo_ids:
@@ -193,30 +204,38 @@ async def change_work_order(
     await _check_change(session, order, values, actor)
     await _add_photos(session, order, photo_ids, actor)
     await _update(session, order, values, now=now)
-    changed = await find_work_order(session, city_id, order_id, actor=actor)
+    await _take_issues_along(session, order, values, issues, actor=actor, now=now)
+    return await read_work_order(session, city_id, order_id)
+
+
+async def _lock(
+    session: AsyncSession, city_id: int, order_id: UUID, actor: Actor, *, with_issues: bool
+) -> tuple[WorkOrderView, Collection[IssueView]]:
+    """Lock an order that the actor may see, and its issues where they are wanted."""
+    seen = await find_work_order(session, city_id, order_id, actor=actor)
+    # Issues are locked before orders, here as everywhere. An order's issues never change.
+    issues = await lock_issues(session, city_id, seen.issue_ids) if with_issues else {}
+    key = (WorkOrder.city_id == city_id, WorkOrder.id == order_id)
+    await session.execute(select(WorkOrder.id).where(*key).with_for_update())
+    return await find_work_order(session, city_id, order_id, actor=actor), issues.values()
+
+
+async def _take_issues_along(
+    session: AsyncSession,
+    order: WorkOrderView,
+    values: Mapping[str, Any],
+    issues: Collection[IssueView],
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Write into the history of an order's issues what changed in it, and bring them where its new status leads."""
+    changed = replace(order, **values)
     if values.keys() & _PLAN:
-        await _record(session, issues.values(), ORDER_RESCHEDULED, changed, actor=actor, now=now)
-    if "status" not in values:
-        return changed
-    free = await _without_those_in_other_orders(session, order, issues.values(), changed.status)
-    await _move_issues(session, free, order_id, changed.status, actor=actor, now=now)
-    return await find_work_order(session, city_id, order_id, actor=actor)
-
-
-async def _planned_before(
-    session: AsyncSession, city_id: int, draft: WorkOrderDraft, actor: Actor
-) -> WorkOrderView | None:
-    key = (WorkOrder.city_id == city_id, WorkOrder.id == draft.id)
-    if draft.id is None or not await session.scalar(select(exists().where(*key))):
-        return None
-    order = await find_work_order(session, city_id, draft.id, actor=actor)
-    same = order.created_by == actor.sender and set(order.issue_ids) == set(draft.issue_ids)
-    # Crew and day may have been changed since it was planned; until then they tell two drafts apart.
-    if order.version == 1:
-        same = same and (order.crew_code, order.planned_on) == (draft.crew_code, draft.planned_on)
-    if not same:
-        raise CommandIdUsed(draft.id)
-    return order
+        await _record(session, issues, ORDER_RESCHEDULED, changed, actor=actor, now=now)
+    if "status" in values:
+        free = await _without_those_in_other_orders(session, order, issues, changed.status)
+        await _move_issues(session, free, order.id, changed.status, actor=actor, now=now)
 
 
 def _check_issue(issue_id: UUID, issue: IssueView | None) -> None:

@@ -13,8 +13,9 @@ from geo.cities import City
 from issues.actors import Actor, Role
 from issues.audience import Notice
 from issues.catalogue import Service
-from issues.events import NOTE, STATUS, EventView, NewEvent, append_event, append_note, find_event
-from issues.issue import Issue, IssueMerged, IssueNotFound, IssueView, lock_issues
+from issues.commands import CommandIdUsed, claim_command
+from issues.events import NOTE, STATUS, NewEvent, append_event, append_note, find_event
+from issues.issue import Issue, IssueMerged, IssueNotFound, IssueView, lock_issues, read_issue
 from issues.lifecycle import NotAllowed, NoticeKind, Status, check_transition, notice_of
 from issues.work_orders import crew_has_issue
 
@@ -34,13 +35,6 @@ class StatusChange:
     event_id: UUID | None
     status: Status
     repeated: bool
-
-
-@dataclass(eq=False)
-class CommandIdUsed(Exception):
-    """The id of a command belongs to something else that was done."""
-
-    command_id: UUID
 
 
 async def change_status(
@@ -69,7 +63,7 @@ async def change_status(
         actor: Who asks: an agent or above, or the crew of one of its work orders.
         note: What there is to say; None or blank for nothing.
         public: Whether the note is for everybody. The status always is; a note that is not is for staff only.
-        command_id: The client's id, which makes the command safe to repeat.
+        command_id: The client's id, which makes the command safe to repeat; its event has it too.
         cause: The event or work order that brings it about.
         now: Time of the change.
 
@@ -80,19 +74,15 @@ async def change_status(
         TransitionNotAllowed: the issue's status does not lead there.
         CommandIdUsed: another command had this id.
     """
-    issue = (await lock_issues(session, city_id, [issue_id])).get(issue_id)
-    if issue is None:
-        raise IssueNotFound(issue_id)
-    await _check_actor(session, issue, actor)
     said = (note or "").strip() or None
-    if command_id is not None and (earlier := await find_event(session, city_id, command_id)) is not None:
-        return _first_result(earlier, issue, status, actor=actor, note=said)
-    if issue.merged_into is not None:
-        raise IssueMerged(issue_id, issue.merged_into)
+    content = ("issue.status", issue_id, status, said, public)
+    if not await claim_command(session, city_id, command_id, content, actor=actor, now=now):
+        return await _first_result(session, city_id, issue_id, status, command_id)
+    issue = await _lock_for(session, city_id, issue_id, actor)
     if issue.status is not status:
         check_transition(issue.status, status, actor)
     return await move_issue(
-        session, issue, status, actor=actor, note=said, public=public, command_id=command_id, cause=cause, now=now
+        session, issue, status, actor=actor, note=said, public=public, event_id=command_id, cause=cause, now=now
     )
 
 
@@ -104,13 +94,16 @@ async def move_issue(
     actor: Actor,
     note: str | None = None,
     public: bool = False,
-    command_id: UUID | None = None,
+    event_id: UUID | None = None,
     cause: UUID | None = None,
     now: datetime,
 ) -> StatusChange:
     """Write a change of status, or a note alone, for an issue that the caller has locked and may change so.
 
-    Arguments as for `change_status`, which is the way in for people.
+    Arguments as for `change_status`, which is the way in for people. The event has the id given, else one of ours.
+
+    Raises:
+        CommandIdUsed: an event has that id.
     """
     before = issue.status
     changed = before is not status
@@ -124,7 +117,7 @@ async def move_issue(
         at=now,
         public=changed or public_note,
         data={"from": before, "to": status},
-        id=command_id or new_id(),
+        id=event_id or new_id(),
         cause=cause,
     )
     if not await append_event(session, issue.city_id, event):
@@ -139,21 +132,33 @@ async def move_issue(
     return StatusChange(issue, event.id, status, repeated=False)
 
 
-async def _check_actor(session: AsyncSession, issue: IssueView, actor: Actor) -> None:
-    """Let only agents and above, and crews with a work order for the issue, go on."""
-    if actor.at_least(Role.AGENT):
-        return
-    if actor.crew_code is None or not await crew_has_issue(session, issue.city_id, actor.crew_code, issue.id):
-        raise NotAllowed(actor.role, "status")
-
-
-def _first_result(
-    earlier: EventView, issue: IssueView, status: Status, *, actor: Actor, note: str | None
+async def _first_result(
+    session: AsyncSession, city_id: int, issue_id: UUID, status: Status, command_id: UUID | None
 ) -> StatusChange:
-    same = (earlier.issue_id, earlier.actor, earlier.data.get("to"), earlier.note)
-    if earlier.kind not in {STATUS, NOTE} or same != (issue.id, actor.sender, status, note):
-        raise CommandIdUsed(earlier.id)
-    return StatusChange(issue, earlier.id, status, repeated=True)
+    """Say what came of a command that was carried out before."""
+    assert command_id is not None  # noqa: S101 - what has no id is never a repeat
+    issue = await read_issue(session, city_id, issue_id)
+    assert issue is not None  # noqa: S101 - it was there when the command was carried out
+    event = await find_event(session, city_id, command_id)
+    return StatusChange(issue, None if event is None else event.id, status, repeated=True)
+
+
+async def _lock_for(session: AsyncSession, city_id: int, issue_id: UUID, actor: Actor) -> IssueView:
+    """Lock an issue whose status the actor may change: an agent or above, or a crew with a work order for it."""
+    issue = (await lock_issues(session, city_id, [issue_id])).get(issue_id)
+    if issue is None:
+        raise IssueNotFound(issue_id)
+    if not await _may_change(session, issue, actor):
+        raise NotAllowed(actor.role, "status")
+    if issue.merged_into is not None:
+        raise IssueMerged(issue_id, issue.merged_into)
+    return issue
+
+
+async def _may_change(session: AsyncSession, issue: IssueView, actor: Actor) -> bool:
+    if actor.at_least(Role.AGENT):
+        return True
+    return actor.crew_code is not None and await crew_has_issue(session, issue.city_id, actor.crew_code, issue.id)
 
 
 async def _update(session: AsyncSession, issue: IssueView, status: Status, *, now: datetime) -> IssueView:

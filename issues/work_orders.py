@@ -170,10 +170,20 @@ async def find_work_order(session: AsyncSession, city_id: int, order_id: UUID, *
         NotAllowed: the actor does not work for the city.
         WorkOrderNotFound: the city has no such order, or it is another crew's.
     """
-    query = _orders(city_id).where(WorkOrder.id == order_id)
-    if (crew_code := _crew_of(actor)) is not None:
-        query = query.where(WorkOrder.crew_code == crew_code)
-    rows = (await session.execute(query)).all()
+    own = _crew_of(actor)
+    order = await read_work_order(session, city_id, order_id)
+    if own not in {None, order.crew_code}:
+        raise WorkOrderNotFound(order_id)
+    return order
+
+
+async def read_work_order(session: AsyncSession, city_id: int, order_id: UUID) -> WorkOrderView:
+    """Read a work order by its key, for whoever may see it.
+
+    Raises:
+        WorkOrderNotFound: the city has no such order.
+    """
+    rows = (await session.execute(_orders(city_id).where(WorkOrder.id == order_id))).all()
     if not rows:
         raise WorkOrderNotFound(order_id)
     (order,) = await _views(session, city_id, rows)

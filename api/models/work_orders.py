@@ -40,6 +40,7 @@ class WorkOrderChange(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [CHANGE_EXAMPLE]})
 
+    id: UUID | None = Field(default=None, description="The command's own id: sent again, it is done once.")
     version: StrictInt = Field(description="The version that the caller has seen.")
     status: OrderStatus | None = None
     crew: Code | None = None

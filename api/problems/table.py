@@ -21,6 +21,7 @@ from api.problems.refusals import FieldError
 from db.sessions import DatabaseUnavailable
 from issues.browse import InvalidBoundingBox
 from issues.catalogue import ServiceNotOffered
+from issues.commands import CommandIdUsed
 from issues.dispatch import IssueNotOpen, PhotoTaken, StaleWorkOrder
 from issues.issue import IssueMerged, IssueNotFound
 from issues.languages import msgid
@@ -28,7 +29,6 @@ from issues.lifecycle import NotAllowed, TransitionNotAllowed
 from issues.pages import InvalidCursor
 from issues.reports import ReportNotFound
 from issues.staff import CrewNotFound
-from issues.status import CommandIdUsed
 from issues.submit import IdAlreadyUsed
 from issues.work_orders import WorkOrderNotFound
 from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage

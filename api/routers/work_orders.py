@@ -89,7 +89,10 @@ async def read_work_order(*, caller: CityStaff, session: Transaction, city: City
 async def patch_work_order(
     *, caller: CityStaff, session: Transaction, city: CityWords, now: Now, order_id: UUID, body: WorkOrderChange
 ) -> Response:
-    """Change a work order as it was seen in `version`; its issues follow its status."""
+    """Change a work order as it was seen in `version`; its issues follow its status.
+
+    Sent again with the same `id`, it changes nothing more and gets the order as it stands.
+    """
     change = OrderChange(
         status=body.status,
         crew_code=body.crew,
@@ -99,6 +102,13 @@ async def patch_work_order(
         photo_ids=tuple(body.photo_ids),
     )
     order = await change_work_order(
-        session, city.book.id, order_id, change, version=body.version, actor=caller.actor, now=now
+        session,
+        city.book.id,
+        order_id,
+        change,
+        version=body.version,
+        actor=caller.actor,
+        command_id=body.id,
+        now=now,
     )
     return answer(WorkOrderOut.of(order, city))

@@ -80,6 +80,20 @@ async def test_an_old_version_is_answered_with_the_order_as_it_is(plan):
     assert (await agent.get(path)).json() == current
 
 
+async def test_a_change_repeated_with_its_id_gets_its_answer_and_another_with_that_id_none(plan):
+    agent, order = await plan()
+    path, command = f"/v1/work-orders/{order['id']}", {"id": str(new_id()), "version": 1, "note": "avec la pelle"}
+    first = await agent.patch(path, json=command)
+    current = (await agent.patch(path, json={"version": 2, "tour_position": 9})).json()
+
+    again = await agent.patch(path, json=command)
+    other = await agent.patch(path, json={**command, "note": "sans la pelle"})
+
+    assert (first.status_code, first.json()["version"]) == (200, 2)
+    assert (again.status_code, again.json()) == (200, current)
+    assert fields_of(problem_of(other, 409, "id-already-used")) == {"id"}
+
+
 async def test_a_crew_sees_no_other_crews_orders(plan, hire, crews):
     _, order = await plan()
     other = await hire(role=Role.CREW, crew=crews[1])

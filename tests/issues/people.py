@@ -52,7 +52,9 @@ async def plan(database: Database, *issues, crew_code="equipe-1", planned_on=TUE
     return planned.order
 
 
-async def change(database: Database, order, *, actor=CREW, version=None, status=None, now=NOON, **changes):
+async def change(
+    database: Database, order, *, actor=CREW, version=None, status=None, command_id=None, now=NOON, **changes
+):
     """Change a work order, from the version given or the one at hand."""
     wish = OrderChange(status=None if status is None else OrderStatus(status), **changes)
     async with database.transaction(order.city_id) as session:
@@ -63,6 +65,7 @@ async def change(database: Database, order, *, actor=CREW, version=None, status=
             wish,
             version=version or order.version,
             actor=actor,
+            command_id=command_id,
             now=now,
         )
 

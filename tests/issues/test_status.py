@@ -2,21 +2,24 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from db.base import new_id
+from issues.commands import CommandIdUsed
 from issues.events import list_history
 from issues.issue import IssueMerged, IssueNotFound
 from issues.lifecycle import NotAllowed, Status, TransitionNotAllowed
-from issues.status import CommandIdUsed, StatusChange, change_status
+from issues.status import StatusChange, change_status
 from tests.issues.people import (
     AGENT,
     CREW,
     OTHER_CREW,
     RESIDENT,
     bring,
+    change,
     issue_now,
     jobs,
     notices,
@@ -141,14 +144,49 @@ async def test_a_repeated_command_gives_the_first_result_and_writes_nothing(data
     assert await notices(database, issue.city_id) == ["acknowledged", "declined"]
 
 
-@pytest.mark.parametrize("other", [{"status": "resolved"}, {"note": "Autre"}, {"actor": CREW}])
+async def test_a_command_that_found_nothing_to_change_stays_done_when_the_status_has_moved_on(database, issue):
+    command_id = new_id()
+    first = await bring(database, issue, "received", command_id=command_id)
+    await bring(database, issue, "acknowledged")
+
+    again = await bring(database, issue, "received", command_id=command_id)
+
+    assert (first.event_id, first.repeated) == (None, False)
+    assert (again.event_id, again.status, again.repeated) == (None, Status.RECEIVED, True)
+    assert (await issue_now(database, issue)).status is Status.ACKNOWLEDGED
+    assert await notices(database, issue.city_id) == ["acknowledged"]
+
+
+async def test_a_command_that_was_refused_may_succeed_later(database, issue):
+    command_id = new_id()
+    with pytest.raises(TransitionNotAllowed):
+        await bring(database, issue, "closed", command_id=command_id)
+    await bring(database, issue, "resolved")
+
+    change = await bring(database, issue, "closed", command_id=command_id)
+
+    assert (change.issue.status, change.repeated) == (Status.CLOSED, False)
+
+
+async def test_a_crew_gets_its_first_result_also_after_its_order_was_called_off(database, issue):
+    order, command_id = await plan(database, issue), new_id()
+    await bring(database, issue, "in_progress", actor=CREW, command_id=command_id)
+    await change(database, order, actor=AGENT, status="cancelled")
+
+    again = await bring(database, issue, "in_progress", actor=CREW, command_id=command_id)
+
+    assert (again.status, again.repeated) == (Status.IN_PROGRESS, True)
+
+
+@pytest.mark.parametrize("other", [{"status": "resolved"}, {"note": "Autre"}, {"public": True}, {"actor": CREW}])
 async def test_the_id_of_one_command_does_for_no_other(database, issue, other):
     await plan(database, issue)
     command_id = new_id()
-    await bring(database, issue, "in_progress", command_id=command_id)
+    first: dict[str, Any] = {"status": "in_progress", "note": "Vu"}
+    await bring(database, issue, command_id=command_id, **first)
 
     with pytest.raises(CommandIdUsed):
-        await bring(database, issue, **{"status": "in_progress", "command_id": command_id, **other})
+        await bring(database, issue, command_id=command_id, **{**first, **other})
 
 
 async def test_the_id_of_a_command_does_for_no_other_issue(database, city, issue):
@@ -168,6 +206,7 @@ async def test_simultaneous_copies_of_a_command_tell_residents_once(database, is
     copies = await asyncio.gather(*(bring(database, issue, "acknowledged", command_id=command_id) for _ in range(6)))
 
     assert sorted(copy.repeated for copy in copies) == [False] + [True] * 5
+    assert {(copy.event_id, copy.status) for copy in copies} == {(command_id, Status.ACKNOWLEDGED)}
     assert await notices(database, issue.city_id) == ["acknowledged"]
 
 

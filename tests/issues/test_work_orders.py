@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import text
 
 from db.base import new_id
+from issues.commands import CommandIdUsed
 from issues.dispatch import IssueNotOpen, PhotoTaken, StaleWorkOrder, WorkOrderDraft
 from issues.issue import IssueMerged, IssueNotFound
 from issues.lifecycle import NotAllowed, OrderStatus, Status, TransitionNotAllowed
 from issues.pages import InvalidCursor, write_cursor
 from issues.staff import CrewNotFound
-from issues.status import CommandIdUsed
 from issues.work_orders import OrderPhoto, WorkOrderNotFound, find_work_order, list_work_orders
 from tests.issues.people import (
     AGENT,
@@ -157,7 +157,7 @@ async def test_planning_repeated_with_its_id_plans_once(database, issue):
 
     again = await plan(database, issue, id=order_id)
 
-    assert (again.id, again.status) == (order_id, OrderStatus.DONE)
+    assert (first.id, again.id, again.status) == (order_id, order_id, OrderStatus.DONE)
     assert await notices(database, issue.city_id) == ["scheduled", "resolved"]
 
 
@@ -171,7 +171,9 @@ async def test_simultaneous_copies_of_a_plan_make_one_order(database, city, issu
     assert await notices(database, city.id) == ["scheduled", "scheduled"]
 
 
-@pytest.mark.parametrize("different", [{"crew_code": "equipe-est"}, {"planned_on": WEDNESDAY}, {"actor": "another"}])
+@pytest.mark.parametrize(
+    "different", [{"crew_code": "equipe-est"}, {"planned_on": WEDNESDAY}, {"note": "Autre"}, {"actor": "another"}]
+)
 async def test_the_id_of_one_order_does_for_no_other(database, issue, different):
     if different == {"actor": "another"}:
         different = {"actor": type(AGENT)("staff:another", AGENT.role)}
@@ -335,6 +337,57 @@ async def test_a_change_sent_again_changes_nothing_more(database, issue):
     again = await change(database, order, **wish)
 
     assert (again.version, again.photo_ids) == (first.version, (photo_id,)) == (2, (photo_id,))
+
+
+async def test_a_change_with_an_id_is_made_once_though_others_have_changed_the_order_since(database, issue):
+    order, command_id = await plan(database, issue), new_id()
+    await change(database, order, note="Début", command_id=command_id)
+    await change(database, order, actor=AGENT, version=2, note="Fin")
+
+    again = await change(database, order, note="Début", command_id=command_id)
+
+    assert (again.version, again.note) == (3, "Fin")
+
+
+async def test_simultaneous_copies_of_a_change_are_one(database, issue):
+    order, command_id = await plan(database, issue), new_id()
+
+    copies = await asyncio.gather(
+        *(change(database, order, status="in_progress", command_id=command_id) for _ in range(5))
+    )
+
+    assert [(copy.version, copy.status) for copy in copies] == [(2, OrderStatus.IN_PROGRESS)] * 5
+    assert (await status_of(database, issue)) is Status.IN_PROGRESS
+
+
+async def test_a_crew_gets_the_answer_to_its_change_also_after_the_order_became_anothers(database, issue):
+    order, command_id = await plan(database, issue), new_id()
+    await change(database, order, tour_position=3, command_id=command_id)
+    await change(database, order, actor=AGENT, version=2, crew_code="equipe-est")
+
+    again = await change(database, order, tour_position=3, command_id=command_id)
+
+    assert (again.version, again.crew_code) == (3, "equipe-est")
+
+
+@pytest.mark.parametrize("other", [{"note": "Autre"}, {"tour_position": 2}, {"version": 2}, {"actor": AGENT}])
+async def test_the_id_of_one_change_does_for_no_other(database, issue, other):
+    order, command_id = await plan(database, issue), new_id()
+    first = {"note": "Début", "command_id": command_id}
+    await change(database, order, **first)
+
+    with pytest.raises(CommandIdUsed):
+        await change(database, order, **{**first, **other})
+
+
+async def test_an_id_does_for_one_kind_of_command(database, issue):
+    command_id = new_id()
+    order = await plan(database, issue, id=command_id)
+
+    with pytest.raises(CommandIdUsed):
+        await change(database, order, actor=AGENT, note="Début", command_id=command_id)
+    with pytest.raises(CommandIdUsed):
+        await bring(database, issue, "resolved", command_id=command_id)
 
 
 async def test_a_day_and_a_crew_are_changed_by_those_who_plan(database, city, issue):
