@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from api.settings import Settings
 from db.jobs import Job, JobTable, run_worker
-from db.sessions import Database
+from db.sessions import WORKING, Database
 from db.tenancy import refuse_privileged_role
 from geo.cities import City
 from issues import languages
@@ -63,7 +63,8 @@ async def run_worker_process(settings: Settings, *, database_url: str) -> None:
 async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: str) -> None:
     """Do jobs until `stop` is set; see `run_worker_process`."""
     pool_size = settings.database_connections + 2  # each lane keeps one for the queue
-    async with Database(database_url, pool_size=pool_size) as database, _open_channels(settings) as channels:
+    database = Database(database_url, pool_size=pool_size, patience=WORKING)
+    async with database, _open_channels(settings) as channels:
         async with database.transaction() as session:
             await refuse_privileged_role(session)
         photos = photo_jobs(database, open_store(settings.photos_url))

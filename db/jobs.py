@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
-import psycopg
 from pgqueuer import PgQueuer
 from pgqueuer import models as pgqueuer_models
 from pgqueuer.adapters.persistence import schema_ddl
@@ -27,11 +26,10 @@ from pgqueuer.domain.schema.declaration import target
 from pgqueuer.domain.settings import DBSettings, Durability
 from pgqueuer.domain.types import Channel
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.job_driver import JobDriver
-from db.sessions import Database, DatabaseUnavailable, is_lost
+from db.sessions import Database, DatabaseUnavailable
 from db.tenancy import APP_ROLE, driver_connection
 
 _log = logging.getLogger(__name__)
@@ -173,7 +171,7 @@ async def run_worker(
     """Do jobs until `stop` is set; survives a restart of the database.
 
     Args:
-        database: Its engine gives one connection for the queue; handlers use their own transactions.
+        database: It gives one connection for the queue; handlers use their own transactions.
         table: The handlers and schedules.
         stop: Take no more jobs; those running have `grace_s` to finish, then are interrupted and requeued.
         concurrency: Jobs at the same time in this process, at least 2.
@@ -186,9 +184,7 @@ async def run_worker(
     while not stop.is_set():
         try:
             await _work_on_one_connection(database, jobs, stop, pace)
-        except (psycopg.Error, DBAPIError, DatabaseUnavailable) as error:
-            if not isinstance(error, DatabaseUnavailable) and not is_lost(error):
-                raise
+        except DatabaseUnavailable as error:
             _log.warning("the job queue lost its database; trying again", exc_info=error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _RECONNECT_S)
@@ -303,11 +299,8 @@ class _Executor(DatabaseRetryEntrypointExecutor):
 
 
 async def _work_on_one_connection(database: Database, table: JobTable, stop: asyncio.Event, pace: _Pace) -> None:
-    async with database.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        raw = await connection.get_raw_connection()
-        assert isinstance(raw.driver_connection, psycopg.AsyncConnection)  # noqa: S101 - the only driver
-        driver = JobDriver(raw.driver_connection)
+    async with database.connection() as connection:
+        driver = JobDriver(connection)
         queuer = PgQueuer(driver, Channel(_settings().channel), queries=_queries(driver))
         running: set[asyncio.Task[Any]] = set()
         _register(queuer, table, running)

@@ -92,6 +92,12 @@ async def driver_connection(session: AsyncSession) -> AsyncConnection:
     return connection
 
 
+def known_connection(session: AsyncSession) -> AsyncConnection | None:
+    """Get the connection that `driver_connection` gave last; None where nobody asked it for one."""
+    known = session.info.get(_DRIVER)
+    return None if known is None else known[1]
+
+
 async def enter_city(session: AsyncSession, city_id: int) -> None:
     """Name the city whose rows the rest of this transaction sees.
 
