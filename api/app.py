@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import health
@@ -16,6 +16,7 @@ from api.middleware import RequestFrame
 from api.openapi import describe
 from api.openapi import problems as problem_responses
 from api.problems.handlers import install_handlers
+from api.queries import refuse_unknown_parameters
 from api.routers import devices, issues, photos, places, problems, reports, work_orders
 from api.serving import Serving
 from api.settings import Settings
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="1",
         description=_DESCRIPTION,
         lifespan=lifespan,
+        dependencies=[Depends(refuse_unknown_parameters)],
         responses=problem_responses(401, 403, 404, 422, 500, 503),
         redirect_slashes=False,
         redoc_url=None,

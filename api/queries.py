@@ -1,9 +1,13 @@
-"""Parameters of lists that are more than one value."""
+"""Parameters of queries: those that are more than one value, and those that nobody declared."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Query
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Param, ParamTypes
+from fastapi.routing import APIRoute
 from pydantic import BeforeValidator
+from starlette.requests import Request
 
 from api.models.fields import Code, Moment
 from api.problems.refusals import FieldError, InvalidFields
@@ -12,6 +16,28 @@ from issues.languages import msgid
 from issues.lifecycle import Status
 
 Value = TypeVar("Value")
+
+# Callers may send it with every call, also where a position or an id says already which city is meant.
+_EVERYWHERE: Final = frozenset({"jurisdiction_id"})
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse parameters that the route does not declare: a misspelt filter would quietly be no filter.
+
+    Raises:
+        InvalidFields: naming all of them.
+    """
+    route = request.scope["route"]
+    if not request.query_params or not isinstance(route, APIRoute):
+        return
+    unknown = request.query_params.keys() - _EVERYWHERE - _declared_parameters(route)
+    if unknown:
+        raise InvalidFields([FieldError(name, msgid("There is no such parameter.")) for name in sorted(unknown)])
+
+
+def _declared_parameters(route: APIRoute) -> set[str]:
+    infos = ((parameter.alias, parameter.field_info) for parameter in get_flat_params(route.dependant))
+    return {name for name, info in infos if isinstance(info, Param) and info.in_ is ParamTypes.query}
 
 
 def _split(value: Any) -> Any:
