@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from typing import Any, Final, Self
+from urllib.parse import urlencode
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -36,6 +37,12 @@ class GeoJson(JSONResponse):
 def answer(body: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with a model, which FastAPI's own way would validate a second time."""
     return Response(_json_bytes(body), status, headers=headers, media_type=JSON)
+
+
+def created(body: BaseModel, path: str, *, jurisdiction_id: str) -> Response:
+    """Answer with what was made, and where it is from now on."""
+    location = f"{path}?{urlencode({'jurisdiction_id': jurisdiction_id})}"
+    return answer(body, status=201, headers={"Location": location})
 
 
 def _json_bytes(body: BaseModel) -> bytes:

@@ -57,15 +57,19 @@ class FeatureCollection(Outgoing, Generic[Item]):
     links: list[Link] = Field(default_factory=list)
 
 
-def next_links(path: str, query: Iterable[tuple[str, str]], cursor: str | None) -> list[Link]:
+def next_links(path: str, query: Iterable[tuple[str, str]], cursor: str | None, *, jurisdiction_id: str) -> list[Link]:
     """Build the links of a page: to the page after it, with the same filters; none at the end.
+
+    They have no host: what a caller reached this server by is right for them, whatever stands in between.
 
     Args:
         path: Of the list.
         query: The parameters of this page's request.
+        jurisdiction_id: The city, which every link names.
         cursor: The cursor of the page after it; None at the end.
     """
     if cursor is None:
         return []
-    kept = [(name, value) for name, value in query if name != "cursor"]
-    return [Link(rel="next", href=f"{path}?{urlencode([*kept, ('cursor', cursor)])}")]
+    kept = [(name, value) for name, value in query if name not in ("cursor", "jurisdiction_id")]
+    named = [*kept, ("jurisdiction_id", jurisdiction_id), ("cursor", cursor)]
+    return [Link(rel="next", href=f"{path}?{urlencode(named)}")]

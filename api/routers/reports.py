@@ -17,16 +17,17 @@ from api.filing import Filing, city_of, make_submission, photo_position, sent_po
 from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import model_body, problems, request_body
-from api.problems.refusals import PositionNeeded, SecretUnknown, SignInNeeded
+from api.problems.refusals import OutsideServiceArea, PositionNeeded, SecretUnknown, SignInNeeded, TokenOfAnotherCity
 from api.report_body import FORM_SCHEMA, Filed, chunks_of, read_report
-from api.responses import answer
+from api.responses import answer, created
 from api.scope import CALLER, CITY
 from api.serving import Serving
 from db.credentials import hash_secret
 from db.jobs import enqueue
 from db.tenancy import enter_city
+from issues.questions import read_answers
 from issues.reports import Home, Receipt, ReportNotFound, find_report_home, read_receipt
-from issues.submit import submit_report
+from issues.submit import find_repeat, submit_report
 from media.photos import MAKE_SAFE, record_photo
 from media.store import IncomingPhoto
 
@@ -71,7 +72,10 @@ async def create_report(
     city = served.cities.named(served.cities.by_id(receipt.report.city_id), language_of(request))
     served.metrics.count_report(result=_result(receipt))
     tracking = filing.tracking if receipt.created and filing.tracking_made else None
-    return answer(ReportReceipt.of(receipt, city, tracking=tracking), status=201 if receipt.created else 200)
+    told = ReportReceipt.of(receipt, city, tracking=tracking)
+    if not receipt.created:
+        return answer(told)
+    return created(told, f"{request.url.path}/{receipt.report.id}", jurisdiction_id=city.jurisdiction_id)
 
 
 @router.get("/{report_id}", response_model=ReportWithIssue)
@@ -110,9 +114,16 @@ async def _submit(
 ) -> Receipt:
     photo_ids = (*filing.report.photo_ids, *photos)
     position = sent_position(filing.report) or await photo_position(session, photo_ids, filing.photo_uploader)
-    city = city_of(served.cities, filing.caller, position.at)
+    submission = make_submission(filing, position, photo_ids)
+    try:
+        city = city_of(served.cities, filing.caller, position.at)
+    except (OutsideServiceArea, TokenOfAnotherCity):
+        # The city's border may have been elsewhere when the same report was received.
+        if (repeated := await find_repeat(session, submission)) is None:
+            raise
+        return repeated
     request.scope[CITY] = city
-    return await submit_report(session, make_submission(filing, position, photo_ids), city=city, now=now)
+    return await submit_report(session, submission, city=city, now=now)
 
 
 async def _file_with_photos(
@@ -129,7 +140,9 @@ async def _file_with_photos(
             position = sent_position(filing.report)
             if position is not None and await find_report_home(session, filing.id) is None:
                 # What cannot be filed is refused before its photos are kept.
-                city_of(served.cities, filing.caller, position.at).catalogue.offered(filing.report.service_code)
+                catalogue = city_of(served.cities, filing.caller, position.at).catalogue
+                service = catalogue.offered(filing.report.service_code)
+                read_answers(service.questions, filing.report.attributes)
         # The same files again have the same ids, hence the report the same content.
         photos = {uuid5(filing.id, photo.sha256): photo for photo in incoming}
         if position is None and not filing.id_given:

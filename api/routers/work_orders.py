@@ -12,7 +12,7 @@ from api.models.fields import Code, Day
 from api.models.lists import Feature, FeatureCollection, Point, next_links
 from api.models.work_orders import WorkOrderChange, WorkOrderIn, WorkOrderOut, WorkOrderProperties
 from api.openapi import problems
-from api.responses import GeoJson, answer
+from api.responses import GeoJson, answer, created
 from issues.dispatch import OrderChange, WorkOrderDraft, change_work_order, create_work_order
 from issues.work_orders import find_work_order, list_work_orders
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/work-orders", tags=["work orders"])
     },
 )
 async def plan_work_order(
-    *, caller: CityAgent, session: Transaction, city: CityWords, now: Now, body: WorkOrderIn
+    *, request: Request, caller: CityAgent, session: Transaction, city: CityWords, now: Now, body: WorkOrderIn
 ) -> Response:
     """Plan work on one or more open issues for a crew and a day."""
     draft = WorkOrderDraft(
@@ -41,7 +41,10 @@ async def plan_work_order(
         note=body.note,
     )
     planned = await create_work_order(session, city.book.id, draft, actor=caller.actor, now=now)
-    return answer(WorkOrderOut.of(planned.order, city), status=201 if planned.created else 200)
+    order = WorkOrderOut.of(planned.order, city)
+    if not planned.created:
+        return answer(order)
+    return created(order, f"{request.url.path}/{planned.order.id}", jurisdiction_id=city.jurisdiction_id)
 
 
 @router.get("", response_model=FeatureCollection[WorkOrderProperties], response_class=GeoJson)
@@ -72,7 +75,12 @@ async def browse_work_orders(
         )
         for order in page.items
     ]
-    links = next_links(request.url.path, request.query_params.multi_items(), page.next_cursor)
+    links = next_links(
+        request.url.path,
+        request.query_params.multi_items(),
+        page.next_cursor,
+        jurisdiction_id=city.jurisdiction_id,
+    )
     return GeoJson.of(
         FeatureCollection[WorkOrderProperties](features=features, number_returned=len(features), links=links)
     )
