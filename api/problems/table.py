@@ -18,7 +18,7 @@ from api.problems.particulars import (
     transition_particulars,
 )
 from api.problems.refusals import FieldError
-from db.sessions import DatabaseUnavailable
+from db.sessions import DatabaseBusy, DatabaseFull, DatabaseUnavailable
 from issues.browse import InvalidBoundingBox
 from issues.catalogue import ServiceNotOffered
 from issues.commands import CommandIdUsed
@@ -37,6 +37,7 @@ from media.store import BlobMissing, BodyLengthMismatch, PhotoTooLarge, StorageU
 from push.devices import DeviceSecretMismatch
 
 _RETRY_AFTER_S: Final = 2
+_RETRY_WHEN_FULL_S: Final = 60  # somebody has to make room first
 
 
 PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
@@ -308,6 +309,20 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     refusals.NothingHere: Problem(404, "not-found", msgid("Nothing here"), msgid("There is nothing at this address.")),
     refusals.MethodNotAllowed: Problem(
         405, "method-not-allowed", msgid("Method not allowed"), msgid("This address does not take this method.")
+    ),
+    DatabaseBusy: Problem(
+        503,
+        "unavailable",
+        msgid("Not available now"),
+        msgid("Too much is going on right now. Nothing was stored; try again in a moment."),
+        retry_after_s=_RETRY_AFTER_S,
+    ),
+    DatabaseFull: Problem(
+        503,
+        "unavailable",
+        msgid("Not available now"),
+        msgid("There is no room to store this right now. Nothing was stored; try again in a few minutes."),
+        retry_after_s=_RETRY_WHEN_FULL_S,
     ),
     DatabaseUnavailable: Problem(
         503,

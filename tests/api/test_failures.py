@@ -71,6 +71,28 @@ async def test_a_database_that_takes_no_writes_now_is_worth_another_try(api, at_
     assert (await api.post("/v1/reports", json=report)).status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("sqlstate", "said"),
+    [
+        ("40P01", "Too much is going on"),  # a deadlock
+        ("55P03", "Too much is going on"),  # a lock that did not come free
+        ("57014", "Too much is going on"),  # a statement that took too long
+        ("53100", "no room"),  # disk full
+        ("53200", "no room"),  # out of memory
+        ("53300", "no room"),  # too many connections
+    ],
+)
+async def test_a_database_that_is_busy_or_full_is_worth_another_try(api, stored, at_commit, sqlstate, said):
+    report = a_report()
+    async with at_commit("report_home", f"RAISE SQLSTATE '{sqlstate}'"):
+        answer = await api.post("/v1/reports", json=report, headers={"Accept-Language": "en"})
+
+    assert said in problem_of(answer, 503, "unavailable")["detail"]
+    assert int(answer.headers["retry-after"]) > 0
+    assert (await stored())["report_home"] == 0
+    assert (await api.post("/v1/reports", json=report)).status_code == 201
+
+
 async def test_a_mistake_of_ours_is_a_problem_without_a_word_about_it(app, api):
     def fail():
         raise RuntimeError("a password, say")
