@@ -1,9 +1,10 @@
 """Reading a report off the wire: JSON, or a form with photos."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from api.middleware import JSON_LIMIT_BYTES, IncomingBody
-from api.models.reports import MOST_PHOTOS, ContactIn, ReportIn
+from api.models.reports import MOST_PHOTOS, Answers, ContactIn, ReportIn
 from api.problems.refusals import BodyTooLarge, FieldError, InvalidFields, MalformedBody, MediaTypeNotSupported
 from api.problems.validation import field_errors, is_unreadable
 from api.scope import BODY
@@ -27,10 +28,13 @@ _FORM_LIMIT_BYTES: Final = MOST_PHOTOS * MAX_BYTES + 1_000_000
 _MOST_FIELDS: Final = 200
 _PHOTOS: Final = "photos"
 _PHOTO_IDS: Final = "photo_ids"
+_ANSWER: Final = re.compile(r"attributes\[(.*)\]")
 
 _PIECE_BYTES: Final = 1 << 18
 
 _ids = TypeAdapter(list[UUID])
+
+_answers = TypeAdapter(dict[Literal["attributes"], Answers])
 
 
 def _form_schema() -> dict[str, Any]:
@@ -162,6 +166,7 @@ def _field_at_end(received: bytearray) -> str | None:
 
 def _read_form(form: FormData) -> Filed:
     texts: dict[str, Any] = {}
+    answers: dict[str, list[str]] = {}
     photo_ids: list[str] = []
     photos: list[UploadFile] = []
     wrong: list[FieldError] = []
@@ -172,11 +177,16 @@ def _read_form(form: FormData) -> Filed:
             photos.append(value)
         elif name == _PHOTO_IDS:
             photo_ids.append(value)
-        elif value:  # a form sends what was left empty
+        elif not value:
+            continue  # a form sends what was left empty
+        elif (question := _ANSWER.fullmatch(name)) is not None:
+            answers.setdefault(question[1], []).append(value)
+        else:
             _put(texts, name, value)
     try:
         report = ReportIn.model_validate_strings(texts)
         report = report.model_copy(update={_PHOTO_IDS: _ids.validate_python(photo_ids)})
+        report = report.model_copy(update=_answers.validate_python({"attributes": _one_or_several(answers)}))
     except ValidationError as error:
         wrong += field_errors(error.errors(include_url=False, include_input=False))
     if len(photos) + len(photo_ids) > MOST_PHOTOS:
@@ -186,6 +196,11 @@ def _read_form(form: FormData) -> Filed:
     if wrong:
         raise InvalidFields(wrong)
     return Filed(report, photos)
+
+
+def _one_or_several(answers: dict[str, list[str]]) -> dict[str, str | list[str]]:
+    """Take an answer that came once for a text, and one that came several times for all that was chosen."""
+    return {code: values[0] if len(values) == 1 else values for code, values in answers.items()}
 
 
 def _put(fields: dict[str, Any], name: str, value: str) -> None:

@@ -202,7 +202,9 @@ def _prepare(stage: Stage, folder: Path) -> Bench:
     with stage.cluster.connect(stage.database) as connection:
         variables = bare_variables(connection, CITY, BOX)
         services = connection.execute(
-            "SELECT code FROM service WHERE city_id = %s AND offered ORDER BY position", (variables["city"],)
+            "SELECT code FROM service WHERE city_id = %s AND offered AND NOT attributes @> '[{\"required\": true}]'"
+            " ORDER BY position",
+            (variables["city"],),
         ).fetchall()
     environment = jalon_environment(stage.app_url, folder)
     return Bench(

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from issues.match import Joins, MatchPolicy
+from issues.questions import Question
 from issues.routing import Responsible, RouteRule, find_responsible
 
 
@@ -45,7 +46,7 @@ class Service(Base):
     join_threshold: Mapped[float]
     joins: Mapped[str]
     deadline_days: Mapped[int]  # working days
-    attributes: Mapped[list[Any]] = mapped_column(JSONB)
+    attributes: Mapped[list[Any]] = mapped_column(JSONB)  # the questions that it asks
     offered: Mapped[bool]  # false once a pack no longer lists it; its issues stay
 
 
@@ -108,7 +109,7 @@ class ServiceEntry:
     siblings: tuple[str, ...]
     policy: MatchPolicy
     deadline_days: int
-    attributes: tuple[Mapping[str, Any], ...]
+    questions: tuple[Question, ...]
     offered: bool
     neighbours: tuple[str, ...]
 
@@ -223,7 +224,7 @@ def _service_entries(rows: Sequence[Service]) -> list[ServiceEntry]:
             siblings=tuple(row.siblings),
             policy=MatchPolicy(row.radius_m, row.window_days, row.join_threshold, Joins(row.joins)),
             deadline_days=row.deadline_days,
-            attributes=tuple(row.attributes),
+            questions=tuple(Question.read(stored) for stored in row.attributes),
             offered=row.offered,
             neighbours=_neighbours(row, rows),
         )

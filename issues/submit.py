@@ -5,7 +5,7 @@ Plain SQL on the session's own connection: through the ORM the same work costs t
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -26,6 +26,7 @@ from issues.lifecycle import Status
 from issues.match import Candidate, Joins, Match, assumed_accuracy_m, joinable, rank_candidates
 from issues.neighbours import ask_neighbours, read_candidates
 from issues.placing import Placed, deadline_of, lock_keys, place_report
+from issues.questions import AnswersRefused, read_answers
 from issues.reports import MatchView, Receipt, ReportView, find_report_home, read_receipt
 
 # Kinds of event written here.
@@ -133,20 +134,26 @@ async def submit_report(session: AsyncSession, submission: Submission, *, city: 
 
     Raises:
         ServiceNotOffered: the city has no such service, or not at this place.
+        AnswersRefused: the service asks other questions than were answered, or allows other answers.
         IdAlreadyUsed: the id is another report's.
     """
     try:
         placed = place_report(
             submission.service_code, submission.at, accuracy_m=submission.likely_accuracy_m, city=city, received_at=now
         )
-    except ServiceNotOffered:
-        # It may have been offered when the same report was received.
-        if await find_report_home(session, submission.id) is None:
+        answers = read_answers(placed.service.questions, submission.attributes)
+    except (ServiceNotOffered, AnswersRefused):
+        # The city may have offered and asked something else when the same report was received.
+        if (repeated := await find_repeat(session, submission)) is None:
             raise
-        return await _repeat(session, submission)
+        return repeated
+    if submission.attributes:
+        submission = replace(submission, attributes=answers)
     seen = await _claim_and_look(session, submission, placed.service, city=city, now=now)
     if seen is None:
-        return await _repeat(session, submission)
+        repeated = await find_repeat(session, submission)
+        assert repeated is not None  # noqa: S101 - whoever took the id has committed
+        return repeated
     connection = await driver_connection(session)
     rows = _report_rows(submission, placed, city=city, now=now)
     for match in _joinable(submission, placed.service, seen.candidates, now=now):
@@ -220,15 +227,26 @@ def _joinable(
     return joinable(ranked, service.policy)
 
 
-async def _repeat(session: AsyncSession, submission: Submission) -> Receipt:
-    """Answer a submission whose id is taken: with what was stored, if it is the same.
+async def find_repeat(session: AsyncSession, submission: Submission) -> Receipt | None:
+    """Find what was stored of a submission that was received before, whatever its place and service are today.
+
+    Whoever knows the tracking secret is its sender, also where the phone has registered since.
+
+    Args:
+        session: Open transaction; left in the report's city.
+        submission: What was sent, perhaps again.
+
+    Returns:
+        None where its id is new.
 
     Raises:
-        IdAlreadyUsed: it is another one.
+        IdAlreadyUsed: the id is another report's.
     """
     home = await find_report_home(session, submission.id)
-    assert home is not None  # noqa: S101 - whoever took the id has committed
-    same_sender, same_content = home.sender == submission.sender, home.fingerprint == submission.fingerprint()
+    if home is None:
+        return None
+    same_sender = home.sender == submission.sender or home.tracking_hash == submission.tracking_hash
+    same_content = home.fingerprint == submission.fingerprint()
     # Two people without a name or a secret cannot be told apart: such a receipt goes only to who knows it all.
     if not same_sender or (submission.sender == ANONYMOUS and not same_content):
         raise IdAlreadyUsed(submission.id, None)

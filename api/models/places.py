@@ -1,13 +1,12 @@
 """Places and what is offered there, on the wire."""
 
-from typing import Any
-
 from pydantic import Field
 
 from api.cities import NamedCity
 from api.language import in_language
 from api.models.fields import Outgoing
 from issues.catalogue import ServiceEntry
+from issues.questions import Question, QuestionKind
 
 
 class CityOut(Outgoing):
@@ -44,6 +43,37 @@ class GroupOut(Outgoing):
     name: str
 
 
+class ChoiceOut(Outgoing):
+    """One of the answers to choose from."""
+
+    code: str
+    name: str
+
+
+class QuestionOut(Outgoing):
+    """A question that a service asks."""
+
+    code: str
+    name: str = Field(description="The question, in the language of the answer.")
+    kind: QuestionKind
+    required: bool
+    values: list[ChoiceOut] = Field(description="The answers to choose from, by their codes; for `single`, `multiple`.")
+
+    @classmethod
+    def of(cls, question: Question, city: NamedCity) -> "QuestionOut":
+        """Ask a question in the language of the answer."""
+        return cls(
+            code=question.code,
+            name=in_language(question.names, city.language),
+            kind=question.kind,
+            required=question.required,
+            values=[
+                ChoiceOut(code=choice.code, name=in_language(choice.names, city.language))
+                for choice in question.choices
+            ],
+        )
+
+
 class ServiceOut(Outgoing):
     """A kind of problem that may be reported."""
 
@@ -53,7 +83,7 @@ class ServiceOut(Outgoing):
     group: GroupOut
     keywords: list[str]
     private: bool = Field(description="Whether its issues are shown to nobody but their senders and the city's staff.")
-    attributes: list[dict[str, Any]] = Field(description="The questions that it asks.")
+    attributes: list[QuestionOut] = Field(description="The questions that it asks.")
 
     @classmethod
     def of(cls, service: ServiceEntry, city: NamedCity) -> "ServiceOut":
@@ -65,5 +95,5 @@ class ServiceOut(Outgoing):
             group=GroupOut(code=service.group_code, name=in_language(service.group_names, city.language)),
             keywords=list(service.keywords),
             private=service.private,
-            attributes=[dict(attribute) for attribute in service.attributes],
+            attributes=[QuestionOut.of(question, city) for question in service.questions],
         )

@@ -29,6 +29,7 @@ def _one_error(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 _Answer = Annotated[Text, Field(max_length=2000)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 Answer = Annotated[_Answer | _Number | bool | list[_Answer] | None, WrapValidator(_one_error)]
+Answers = Annotated[dict[Code, Answer], Field(max_length=50, description="Answers to the service's questions.")]
 
 EXAMPLE: dict[str, Any] = {
     "id": "01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f",
@@ -72,9 +73,7 @@ class ReportIn(Incoming):
     )
     address_string: Line | None = None
     description: Words | None = None
-    attributes: dict[Code, Answer] = Field(
-        default_factory=dict, max_length=50, description="Answers to the service's questions."
-    )
+    attributes: Answers = Field(default_factory=dict)
     photo_ids: list[UUID] = Field(default_factory=list, max_length=MOST_PHOTOS)
     captured_at: Moment | None = Field(default=None, description="By the phone's clock: kept, never trusted.")
     channel: Channel = "app"

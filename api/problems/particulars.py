@@ -14,6 +14,7 @@ from api.words import ROLE_WORDS, STATUS_WORDS
 from issues.dispatch import StaleWorkOrder
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed, TransitionNotAllowed
+from issues.questions import AnswersRefused, QuestionKind, WrongAnswer
 from issues.submit import IdAlreadyUsed
 
 _SWAPPED: Final = msgid("This place lies in no city that takes reports here. Are lat and long exchanged?")
@@ -23,6 +24,15 @@ _OUTSIDE: Final = {
     (False, True): msgid("This place lies in no city that takes reports here; {nearest} is {metres} m away."),
     (True, False): msgid("This place lies in {neighbour}, which takes no reports here."),
     (True, True): msgid("This place lies in {neighbour}, which takes no reports here; {nearest} is {metres} m away."),
+}
+
+
+_ANSWERS: Final = {
+    QuestionKind.TEXT: msgid("This has to be a text."),
+    QuestionKind.NUMBER: msgid("This has to be a number."),
+    QuestionKind.BOOLEAN: msgid("This has to be true or false."),
+    QuestionKind.SINGLE: msgid("This has to be one of: {expected}."),
+    QuestionKind.MULTIPLE: msgid("These have to be among, each once: {expected}."),
 }
 
 
@@ -97,6 +107,20 @@ def id_used_particulars(error: IdAlreadyUsed, listener: Listener) -> Particulars
     book = listener.cities.by_id(error.receipt.report.city_id)
     receipt = ReportReceipt.of(error.receipt, listener.cities.named(book, listener.language))
     return Particulars(members={"receipt": receipt.model_dump(mode="json", exclude_none=False)})
+
+
+def answers_particulars(error: AnswersRefused, _listener: Listener) -> Particulars:
+    """Name the questions that are not answered as they are asked."""
+    return Particulars(errors=[_answer_error(wrong) for wrong in error.wrong])
+
+
+def _answer_error(wrong: WrongAnswer) -> FieldError:
+    field, question = f"attributes.{wrong.code}", wrong.question
+    if question is None:
+        return FieldError(field, msgid("There is no such question."))
+    if wrong.missing:
+        return FieldError(field, msgid("This is needed."))
+    return FieldError(field, _ANSWERS[question.kind], {"expected": ", ".join(question.choice_codes)})
 
 
 def stale_order_particulars(error: StaleWorkOrder, listener: Listener) -> Particulars:

@@ -8,6 +8,7 @@ from api.problems import refusals
 from api.problems.particulars import (
     Particulars,
     Problem,
+    answers_particulars,
     id_used_particulars,
     not_allowed_particulars,
     outside_particulars,
@@ -27,6 +28,7 @@ from issues.issue import IssueMerged, IssueNotFound
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed, TransitionNotAllowed
 from issues.pages import InvalidCursor
+from issues.questions import AnswersRefused
 from issues.reports import ReportNotFound
 from issues.staff import CrewNotFound
 from issues.submit import IdAlreadyUsed
@@ -183,6 +185,13 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         msgid("Service not offered"),
         msgid("The city offers no such service at this place."),
         fields=("service_code",),
+    ),
+    AnswersRefused: Problem(
+        422,
+        "invalid-fields",
+        msgid("Wrong fields"),
+        msgid("Some answers to the questions of this service are missing or not accepted."),
+        particulars=answers_particulars,
     ),
     IdAlreadyUsed: Problem(
         409,

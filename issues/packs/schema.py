@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from issues.match import LARGEST_RADIUS_M, Joins
+from issues.questions import QuestionKind
 
 # Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
 FORMAT_VERSION = 1
@@ -64,16 +65,6 @@ class Audience(StrEnum):
 
     PUBLIC = "public"
     STAFF = "staff"
-
-
-class AttributeKind(StrEnum):
-    """What an answer to a question looks like."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-    SINGLE = "single"
-    MULTIPLE = "multiple"
 
 
 class SourcedFile(Sheet):
@@ -175,13 +166,13 @@ class Attribute(Sheet):
 
     code: Code
     names: Names
-    kind: AttributeKind
+    kind: QuestionKind
     required: bool = False
     values: list[AttributeValue] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _offers_a_choice(self) -> Self:
-        chooses = self.kind in {AttributeKind.SINGLE, AttributeKind.MULTIPLE}
+        chooses = self.kind in {QuestionKind.SINGLE, QuestionKind.MULTIPLE}
         if chooses != bool(self.values):
             raise ValueError("values go with the kinds single and multiple, and only with them")
         return self

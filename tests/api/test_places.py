@@ -1,5 +1,7 @@
 """Where a position is, and what is offered there."""
 
+import pytest
+
 from tests.api.served import PLATEAU, WESTMOUNT, fields_of, problem_of
 
 
@@ -42,6 +44,18 @@ async def test_services_are_named_in_the_language_asked_for(api):
     names = {service["service_code"]: service["service_name"] for service in french}
     assert names["nid-de-poule"] == "Nid-de-poule"
     assert {service["service_code"]: service["service_name"] for service in english}["nid-de-poule"] == "Pothole"
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "choice"),
+    [("fr", "Quelle est la taille du trou?", "Comme un pneu"), ("en", "How big is the hole?", "Like a tire")],
+)
+async def test_questions_are_asked_in_the_language_asked_for(api, language, question, choice):
+    services = (await api.get("/v1/services", params=PLATEAU, headers={"Accept-Language": language})).json()["items"]
+
+    [asked] = next(service for service in services if service["service_code"] == "nid-de-poule")["attributes"]
+    assert (asked["code"], asked["name"], asked["kind"], asked["required"]) == ("taille", question, "single", False)
+    assert asked["values"][1] == {"code": "moyen", "name": choice}
 
 
 async def test_without_a_place_services_are_those_of_the_city_named(api, hire):

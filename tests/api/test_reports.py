@@ -229,7 +229,7 @@ async def test_a_form_takes_contact_and_answers_flat(api, owner):
         "lat": "45.5231",
         "long": "-73.5817",
         "contact[email]": "camille@example.org",
-        "attributes[profondeur]": "20 cm",
+        "attributes[taille]": "grand",
         "description": "",
     }
 
@@ -238,7 +238,7 @@ async def test_a_form_takes_contact_and_answers_flat(api, owner):
     assert answer.status_code == 201, answer.text
     async with owner.transaction() as session:
         [row] = (await session.execute(text("SELECT email, attributes, description FROM report_personal"))).all()
-    assert tuple(row) == ("camille@example.org", {"profondeur": "20 cm"}, None)
+    assert tuple(row) == ("camille@example.org", {"taille": "grand"}, None)
 
 
 async def test_a_report_without_a_position_waits_for_its_photo_and_then_lies_where_that_was_taken(

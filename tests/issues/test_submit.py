@@ -1,5 +1,6 @@
 """Filing reports: what joins, what opens, what is stored, and what a repeat gets."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -13,6 +14,7 @@ from geo.points import LonLat
 from issues.catalogue import ServiceNotOffered
 from issues.city import load_cities
 from issues.neighbours import read_candidates
+from issues.questions import AnswersRefused
 from issues.submit import Contact, IdAlreadyUsed, submit_report
 from tests.issues.towns import AILLEURS, ESSAI, NOON, east_of, file, open_town, set_status, submission
 
@@ -22,6 +24,25 @@ HERE = ESSAI.middle
 async def rows(owner, sql, **values):
     async with owner.transaction() as session:
         return (await session.execute(text(sql), values)).mappings().all()
+
+
+async def reload(database, city):
+    async with database.transaction() as session:
+        return (await load_cities(session)).books[city.id]
+
+
+async def ask(owner, database, city, *questions):
+    """Have the city ask questions about potholes; answers with the city as it is known then."""
+    stored = [
+        {"code": code, "names": {"fr": code, "en": code}, "kind": kind, "required": required, "values": []}
+        for code, kind, required in questions
+    ]
+    async with owner.transaction() as session:
+        await session.execute(
+            text("UPDATE service SET attributes = cast(:asked AS jsonb) WHERE code = 'nid-de-poule'"),
+            {"asked": json.dumps(stored)},
+        )
+    return await reload(database, city)
 
 
 async def test_a_first_report_opens_an_issue_with_everything_worked_out(database, city):
@@ -40,11 +61,12 @@ async def test_a_first_report_opens_an_issue_with_everything_worked_out(database
     assert issue.expected_at == datetime(2026, 12, 2, 4, 59, 59, tzinfo=UTC)
 
 
-async def test_the_answer_is_what_is_stored(database, city):
+async def test_the_answer_is_what_is_stored(owner, database, city):
+    city = await ask(owner, database, city, ("taille", "text", False), ("profondeur", "number", False))
     sent = submission(
         HERE,
         photo_ids=(new_id(), new_id()),
-        attributes={"taille": "grand"},
+        attributes={"taille": "grand", "profondeur": "12"},
         captured_at=NOON - timedelta(minutes=3),
         contact=Contact("Ana", "ana@example.org", "514 555-0100"),
         address_string="devant l'arrêt",
@@ -55,6 +77,7 @@ async def test_the_answer_is_what_is_stored(database, city):
     again = await file(database, city, sent)
 
     assert again == replace(opened, created=False, issue=joined.issue)
+    assert again.report.attributes == {"taille": "grand", "profondeur": 12.0}
     assert (again.issue.id, again.issue.report_count) == (opened.issue.id, 2)
 
 
@@ -245,9 +268,24 @@ async def test_the_same_id_of_another_sender_is_refused_without_details(database
     await file(database, city, sent)
 
     with pytest.raises(IdAlreadyUsed) as refused:
-        await file(database, city, replace(sent, sender=f"device:{new_id()}"))
+        await file(database, city, replace(sent, sender=f"device:{new_id()}", tracking_hash=b"x" * 32))
 
     assert refused.value.receipt is None
+
+
+@pytest.mark.parametrize("registered_first", [False, True])
+async def test_who_knows_the_tracking_secret_is_the_same_sender(database, city, registered_first):
+    registered = submission(HERE)
+    unknown = replace(registered, sender=f"tracking:{registered.tracking_hash.hex()}", person_id=None)
+    sent, sent_again = (registered, unknown) if registered_first else (unknown, registered)
+    first = await file(database, city, sent)
+
+    again = await file(database, city, sent_again)
+
+    assert again == replace(first, created=False)
+    with pytest.raises(IdAlreadyUsed) as refused:
+        await file(database, city, replace(sent_again, description="autre chose"))
+    assert refused.value.receipt == again
 
 
 async def test_an_anonymous_repeat_needs_the_whole_content(database, city):
@@ -275,11 +313,31 @@ async def test_a_repeat_is_answered_though_the_service_is_no_longer_offered(owne
     first = await file(database, city, sent)
     async with owner.transaction() as session:
         await session.execute(text("UPDATE service SET offered = false"))
-    async with database.transaction() as session:
-        today = (await load_cities(session)).books[city.id]
+    today = await reload(database, city)
 
     assert (await file(database, today, sent)).report == first.report
     with pytest.raises(ServiceNotOffered):
+        await file(database, today, submission(HERE))
+
+
+async def test_answers_that_do_not_fit_the_questions_are_refused_and_nothing_stored(owner, database, city):
+    asking = await ask(owner, database, city, ("profondeur", "number", True))
+
+    for attributes in ({}, {"profondeur": "beaucoup"}, {"profondeur": 3, "couleur": "gris"}):
+        with pytest.raises(AnswersRefused):
+            await file(database, asking, submission(HERE, attributes=attributes))
+
+    for table in ("report_home", "issue", "report", "event"):
+        assert await rows(owner, f"SELECT 1 FROM {table}") == []
+
+
+async def test_a_repeat_is_answered_though_other_questions_are_asked_today(owner, database, city):
+    sent = submission(HERE)
+    first = await file(database, city, sent)
+    today = await ask(owner, database, city, ("profondeur", "number", True))
+
+    assert (await file(database, today, sent)).report == first.report
+    with pytest.raises(AnswersRefused):
         await file(database, today, submission(HERE))
 
 
