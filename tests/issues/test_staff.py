@@ -2,8 +2,8 @@
 
 import pytest
 
+from api.auth import find_caller
 from db.base import new_id
-from db.credentials import CredentialKind, find_credential
 from issues.actors import Actor, Role
 from issues.staff import (
     CrewNotFound,
@@ -27,21 +27,20 @@ async def add(database, city, **person):
         return await add_staff(session, city.id, name="Anna", now=NOON, **person)
 
 
-async def known_by(database, secret):
+async def caller_with(database, secret):
     async with database.transaction() as session:
-        return await find_credential(session, secret, now=NOON)
+        return await find_caller(session, secret, now=NOON)
 
 
 async def test_a_secret_leads_to_the_person_and_what_they_may_do(database, city):
     added = await add(database, city, role=Role.CREW, crew_code="equipe-1")
 
-    known = await known_by(database, added.secret)
+    caller = await caller_with(database, added.secret)
 
-    assert (known.kind, known.subject, known.city_id) == (CredentialKind.STAFF, added.staff.id, city.id)
+    assert caller.city_id == city.id
+    assert caller.actor == Actor(f"staff:{added.staff.id}", Role.CREW, "equipe-1")
     async with database.transaction(city.id) as session:
-        found = await find_staff(session, city.id, known.subject)
-    assert found == added.staff
-    assert found.actor == Actor(f"staff:{found.id}", Role.CREW, "equipe-1")
+        assert await find_staff(session, city.id, added.staff.id) == added.staff
 
 
 async def test_a_secret_is_not_shown_by_accident(database, city):
@@ -56,7 +55,7 @@ async def test_who_was_revoked_is_unknown_from_then_on(database, city):
     async with database.transaction(city.id) as session:
         await revoke_staff(session, city.id, added.staff.id, now=NOON)
 
-    assert await known_by(database, added.secret) is None
+    assert await caller_with(database, added.secret) is None
     async with database.transaction(city.id) as session:
         assert await find_staff(session, city.id, added.staff.id) is None
         assert [person.revoked_at for person in await list_staff(session, city.id)] == [NOON]

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from api.auth import find_caller
 from db.base import new_id
-from db.credentials import CredentialKind, KnownCredential, find_credential, new_secret
+from db.credentials import new_secret
 from push.channels import AddressKind
 from push.devices import (
     Device,
@@ -30,9 +31,10 @@ async def test_a_new_device_is_a_person_of_its_own_found_by_its_secret(session):
 
     device = await register_device(session, registration, now=NOON)
 
-    known = await find_credential(session, registration.secret, now=NOON)
+    caller = await find_caller(session, registration.secret, now=NOON)
     assert device.created
-    assert known == KnownCredential(CredentialKind.DEVICE, registration.id, None)
+    assert caller is not None
+    assert (caller.device_id, caller.city_id) == (registration.id, None)
     assert await addresses(session) == {registration.id: ("fid", "phone-1")}
 
 
@@ -113,7 +115,7 @@ async def test_a_forgotten_device_is_gone_with_its_secret(session):
     assert await forget_device(session, registration.id)
 
     assert await addresses(session) == {}
-    assert await find_credential(session, registration.secret, now=NOON) is None
+    assert await find_caller(session, registration.secret, now=NOON) is None
     assert not await forget_device(session, registration.id)
 
 
