@@ -1,4 +1,7 @@
-"""Around every request: an id, one log event, its numbers, a limit on its body, and an answer where the code failed."""
+"""Around every request: an id, one log event, its numbers, a limit on its body, and an answer where the code failed.
+
+HEAD is answered here too, for every call at once: as GET, without the body.
+"""
 
 import asyncio
 import re
@@ -95,32 +98,35 @@ class RequestFrame:
         body = IncomingBody(scope, receive, headers)
         scope[REQUEST_ID], scope[BODY] = request_id, body
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        answer = _Answer(send, request_id, body)
+        answer = _Answer(send, request_id, body, is_head=scope["method"] == "HEAD")
+        # A scope of its own: the server has to go on seeing HEAD, or it would wait for the body that was announced.
+        inner = {**scope, "method": "GET"} if answer.is_head else scope
         try:
-            await self._app(scope, body.receive, answer.send)
+            await self._app(inner, body.receive, answer.send)
         except ClientDisconnect:
             answer.status = _SENDER_GONE
         except Exception as error:
             _log.exception("request_failed")
             if answer.status is not None:
                 raise  # half an answer is out; the server cuts the connection, so that nobody takes it for whole
-            await unexpected_answer(HTTPConnection(scope), error)(scope, receive, answer.send)
+            await unexpected_answer(HTTPConnection(inner), error)(inner, receive, answer.send)
         finally:
-            self._note(scope, answer, time.perf_counter() - began)
+            self._note(inner, scope["method"], answer, time.perf_counter() - began)
 
-    def _note(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
+    def _note(self, scope: Scope, method: str, answer: "_Answer", seconds: float) -> None:
         serving: Serving = scope["app"].state.serving
         route = getattr(scope.get("route"), "path", "(none)")
         status = answer.status or 500
-        serving.metrics.count_request(method=scope["method"], route=route, status=status, seconds=seconds)
+        serving.metrics.count_request(method=method, route=route, status=status, seconds=seconds)
         if route not in _QUIET_ROUTES:
-            _log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+            _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class _Answer:
     """Passes an answer on and remembers its status; a refusal waits until the request is all there."""
 
-    def __init__(self, send: Send, request_id: str, body: IncomingBody) -> None:
+    def __init__(self, send: Send, request_id: str, body: IncomingBody, *, is_head: bool) -> None:
+        self.is_head = is_head
         self._body = body
         self.status: int | None = None
         self._send = send
@@ -132,6 +138,8 @@ class _Answer:
                 await self._body.drain()
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id.encode())]
+        elif self.is_head:
+            message = {**message, "body": b""}
         await self._send(message)
 
 

@@ -1,5 +1,6 @@
 """Where errors arrive that nothing below has answered."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -35,6 +36,7 @@ def install_handlers(app: FastAPI) -> None:
     """Have every error of the table answered with its problem document."""
     for situation in PROBLEMS:
         app.add_exception_handler(situation, _answer_situation)
+    app.add_exception_handler(refusals.PartRefused, _answer_part)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(ValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
@@ -45,13 +47,20 @@ def unexpected_answer(request: HTTPConnection, error: Exception) -> Response:
     return problem_answer(UNEXPECTED, error, listener_of(request), request)
 
 
-async def _answer_situation(request: Request, error: Exception) -> Response:
+async def _answer_situation(request: Request, error: Exception, *, field: str | None = None) -> Response:
     if CALLER not in request.scope and not isinstance(error, DatabaseUnavailable):
         await _find_language(request)
     problem = _problem_of(error)
+    if field is not None:
+        problem = replace(problem, fields=(field,))
     if problem.status >= 500:
         _log.warning("request_refused", problem=problem.slug, exc_info=error)
     return problem_answer(problem, error, listener_of(request), request)
+
+
+async def _answer_part(request: Request, error: Exception) -> Response:
+    assert isinstance(error, refusals.PartRefused)  # noqa: S101 - installed for these only
+    return await _answer_situation(request, error.why, field=error.field)
 
 
 async def _answer_validation(request: Request, error: Exception) -> Response:
@@ -72,7 +81,16 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     response = await _answer_situation(request, situation())
     if error.headers:
         response.headers.update(error.headers)
+    if error.status_code == 405:
+        response.headers["Allow"] = _allowed_methods(request)
     return response
+
+
+def _allowed_methods(request: Request) -> str:
+    """List the methods of an address: a route knows only its own, and HEAD is `api.middleware`'s."""
+    path = getattr(request.scope.get("route"), "path", "")
+    allowed = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": None})}
+    return ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
 
 
 def _problem_of(error: Exception) -> Problem:

@@ -120,6 +120,20 @@ class InvalidFields(Exception):
         self.errors = errors
 
 
+class PartRefused(Exception):
+    """One part of a form is refused, for what would be refused as a body by itself.
+
+    Attributes:
+        field: The part, such as `photos[0]`.
+        why: What is wrong with it.
+    """
+
+    def __init__(self, field: str, why: Exception) -> None:
+        super().__init__(field)
+        self.field = field
+        self.why = why
+
+
 class MalformedBody(Exception):
     """The body cannot be read as what it says it is."""
 
