@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -16,11 +16,19 @@ from starlette.requests import Request
 
 from api.middleware import JSON_LIMIT_BYTES, IncomingBody
 from api.models.reports import MOST_PHOTOS, Answers, ContactIn, ReportIn
-from api.problems.refusals import BodyTooLarge, FieldError, InvalidFields, MalformedBody, MediaTypeNotSupported
+from api.problems.refusals import (
+    BodyTooLarge,
+    FieldError,
+    InvalidFields,
+    MalformedBody,
+    MediaTypeNotSupported,
+    PartRefused,
+)
 from api.problems.validation import field_errors, is_unreadable
 from api.scope import BODY
 from issues.languages import msgid
-from media.store import MAX_BYTES
+from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage
+from media.store import MAX_BYTES, IncomingPhoto, PhotoStore, PhotoTooLarge
 
 _JSON_TYPE: Final = "application/json"
 _FORM_TYPE: Final = "multipart/form-data"
@@ -32,7 +40,7 @@ _ANSWER: Final = re.compile(r"attributes\[(.*)\]")
 
 _PIECE_BYTES: Final = 1 << 18
 
-_ids = TypeAdapter(list[UUID])
+_ids = TypeAdapter(dict[Literal["photo_ids"], list[UUID]])  # by its name, so that errors have it too
 
 _answers = TypeAdapter(dict[Literal["attributes"], Answers])
 
@@ -73,10 +81,7 @@ async def read_report(request: Request) -> AsyncIterator[Filed]:
         InvalidFields: fields are wrong; all of them are named.
         BodyTooLarge: more bytes than such a body may have.
     """
-    media_type = request.headers.get("content-type", _JSON_TYPE).partition(";")[0].strip().lower()
-    if media_type == _JSON_TYPE:
-        yield Filed(await _read_json(request))
-    elif media_type == _FORM_TYPE:
+    if is_form(request):
         body: IncomingBody = request.scope[BODY]
         body.limit_bytes = _FORM_LIMIT_BYTES
         form = await _parse_form(request)
@@ -84,8 +89,40 @@ async def read_report(request: Request) -> AsyncIterator[Filed]:
             yield _read_form(form)
         finally:
             await form.close()
+    elif _media_type(request) == _JSON_TYPE:
+        yield Filed(await _read_json(request))
     else:
         raise MediaTypeNotSupported([_JSON_TYPE, _FORM_TYPE])
+
+
+def is_form(request: Request) -> bool:
+    """Whether a report comes as a form, perhaps with photos."""
+    return _media_type(request) == _FORM_TYPE
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", _JSON_TYPE).partition(";")[0].strip().lower()
+
+
+@asynccontextmanager
+async def received_photo(store: PhotoStore, upload: UploadFile, *, position: int) -> AsyncIterator[IncomingPhoto]:
+    """Take in a photo of a form, as `PhotoStore.receive` does.
+
+    Args:
+        store: Where photos are kept.
+        upload: The photo as it came.
+        position: Which of the form's photos it is, counted from 0.
+
+    Raises:
+        PartRefused: it is no photo that is accepted.
+        StorageUnavailable: the disk does not take the bytes.
+    """
+    async with AsyncExitStack() as receiving:
+        try:
+            photo = await receiving.enter_async_context(store.receive(_chunks_of(upload), announced_bytes=upload.size))
+        except (EmptyPhoto, UnsupportedImage, BrokenImageHeader, TooManyPixels, PhotoTooLarge) as error:
+            raise PartRefused(f"{_PHOTOS}[{position}]", error) from error
+        yield photo
 
 
 class _FormParser(MultiPartParser):
@@ -131,7 +168,7 @@ async def _parse_form(request: Request) -> FormData:
     return form
 
 
-async def chunks_of(upload: UploadFile) -> AsyncIterator[bytes]:
+async def _chunks_of(upload: UploadFile) -> AsyncIterator[bytes]:
     """Read a file that came with a form, piece by piece."""
     while piece := await upload.read(_PIECE_BYTES):
         yield piece
@@ -185,7 +222,7 @@ def _read_form(form: FormData) -> Filed:
             _put(texts, name, value)
     try:
         report = ReportIn.model_validate_strings(texts)
-        report = report.model_copy(update={_PHOTO_IDS: _ids.validate_python(photo_ids)})
+        report = report.model_copy(update=_ids.validate_python({_PHOTO_IDS: photo_ids}))
         report = report.model_copy(update=_answers.validate_python({"attributes": _one_or_several(answers)}))
     except ValidationError as error:
         wrong += field_errors(error.errors(include_url=False, include_input=False))

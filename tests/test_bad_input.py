@@ -5,6 +5,7 @@ Each refusal comes in the caller's language: French unless another is asked for.
 
 import asyncio
 import json
+from io import BytesIO
 
 import pytest
 import uvicorn
@@ -18,6 +19,7 @@ from tests.api.served import (
     PLATEAU,
     WESTMOUNT,
     a_report,
+    a_secret,
     api,
     app,
     cities,
@@ -209,11 +211,36 @@ async def test_a_bad_photo_in_a_form_refuses_the_report_with_it(api, stored, set
     content, status, slug = BAD_PHOTOS[case]
     fields = {name: str(value) for name, value in a_report().items()}
 
-    answer = await api.post("/v1/reports", data=fields, files={"photos": ("a.jpg", content, "image/jpeg")})
+    photos = [("photos", ("fine.jpg", PICTURE, "image/jpeg")), ("photos", ("a.jpg", content, "image/jpeg"))]
+    answer = await api.post("/v1/reports", data=fields, files=photos)
 
-    problem_of(answer, status, slug)
+    assert fields_of(problem_of(answer, status, slug)) == {"photos[1]"}
     assert sum((await stored()).values()) == 0
     assert [path for path in (settings.data_dir / "photos").rglob("*") if path.is_file()] == []
+
+
+async def test_a_form_of_an_unknown_sender_is_refused_before_anything_of_it_is_kept(api, monkeypatch):
+    spooled = []
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", lambda **_: spooled.append(1) or BytesIO())
+    fields = {name: str(value) for name, value in a_report().items()}
+    form = {"data": fields, "files": {"photos": ("a.jpg", bytes(20_000_000))}}
+
+    refused = await api.as_(a_secret()).post("/v1/reports", **form)
+
+    problem_of(refused, 401, "secret-unknown")
+    assert spooled == []
+    problem_of(await api.post("/v1/reports", **form), 415, "photo-format-not-supported")
+    assert spooled == [1]
+
+
+async def test_a_wrong_photo_id_in_a_form_is_named_by_its_position(api):
+    fields = {name: str(value) for name, value in a_report().items()}
+
+    answer = await api.post(
+        "/v1/reports", files={**{name: (None, value) for name, value in fields.items()}, "photo_ids": (None, "x")}
+    )
+
+    assert fields_of(problem_of(answer, 422, "invalid-fields")) == {"photo_ids[0]"}
 
 
 async def test_a_form_with_wrong_fields_stores_no_photo(api, stored, settings):

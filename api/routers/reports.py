@@ -2,7 +2,6 @@
 
 from contextlib import AsyncExitStack
 from datetime import datetime
-from hmac import compare_digest
 from typing import Annotated, Final
 from uuid import UUID, uuid5
 
@@ -11,22 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
+from api.auth import Caller, authenticate
 from api.deps import Now, Served, Transaction
 from api.filing import Filing, city_of, make_submission, photo_position, sent_position, settle_filing
 from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import model_body, problems, request_body
-from api.problems.refusals import OutsideServiceArea, PositionNeeded, SecretUnknown, SignInNeeded, TokenOfAnotherCity
-from api.report_body import FORM_SCHEMA, Filed, chunks_of, read_report
+from api.problems.refusals import OutsideServiceArea, PositionNeeded, TokenOfAnotherCity
+from api.report_body import FORM_SCHEMA, Filed, is_form, read_report, received_photo
 from api.responses import answer, created
 from api.scope import CALLER, CITY
 from api.serving import Serving
-from db.credentials import hash_secret
 from db.jobs import enqueue
-from db.tenancy import enter_city
 from issues.questions import read_answers
-from issues.reports import Home, Receipt, ReportNotFound, find_report_home, read_receipt
+from issues.reports import Receipt, find_report_home
 from issues.submit import find_repeat, submit_report
 from media.photos import MAKE_SAFE, record_photo
 from media.store import IncomingPhoto
@@ -62,6 +59,10 @@ async def create_report(
     Sent again with the same id (or `Idempotency-Key`) and content, it gets the same answer with status 200.
     """
     # Bodies may come slowly, and photos are stored before the report: no transaction is open over either.
+    if is_form(request):
+        # Forms are large and kept on disk as they come: not for somebody who would be refused at the end.
+        async with served.database.transaction() as session:
+            await _identify(request, session, now)
     async with read_report(request) as filed:
         if filed.photos:
             filing, receipt = await _file_with_photos(request, served, filed, idempotency_key, now)
@@ -83,30 +84,24 @@ async def read_report_back(
     *, request: Request, served: Served, session: Transaction, now: Now, report_id: UUID
 ) -> Response:
     """Read a report and the public state of its issue; for its device, its tracking secret, and the city's staff."""
-    secret = bearer_secret(request)
-    if secret is None:
-        raise SignInNeeded
-    caller = await find_caller(session, secret, now=now)
-    request.scope[CALLER] = caller or NOBODY
-    home = await find_report_home(session, report_id)
-    if caller is None and not (home is not None and compare_digest(home.tracking_hash, hash_secret(secret))):
-        raise SecretUnknown
-    if home is None:
-        raise ReportNotFound(report_id)
-    await enter_city(session, home.city_id)
-    receipt = await read_receipt(session, home.city_id, report_id)
-    if caller is not None and not _may_read(caller, home, receipt):
-        raise ReportNotFound(report_id)
-    city = served.cities.by_id(home.city_id)
+    receipt = (await open_report(request, session, report_id, now=now)).receipt
+    city = served.cities.by_id(receipt.report.city_id)
     return answer(ReportWithIssue.of(receipt, served.cities.named(city, language_of(request, city))))
 
 
 async def _settle(
     request: Request, session: AsyncSession, report: ReportIn, idempotency_key: str | None, now: datetime
 ) -> Filing:
-    caller = await authenticate(session, request, now=now)
-    request.scope[CALLER] = caller
+    caller = await _identify(request, session, now)
     return settle_filing(report, caller, idempotency_key=idempotency_key)
+
+
+async def _identify(request: Request, session: AsyncSession, now: datetime) -> Caller:
+    """Find out who is calling, once."""
+    if CALLER not in request.scope:
+        request.scope[CALLER] = await authenticate(session, request, now=now)
+    caller: Caller = request.scope[CALLER]
+    return caller
 
 
 async def _submit(
@@ -132,8 +127,8 @@ async def _file_with_photos(
     """Store the photos of a form, then the report with them."""
     async with AsyncExitStack() as uploads:
         incoming = [
-            await uploads.enter_async_context(served.store.receive(chunks_of(photo), announced_bytes=photo.size))
-            for photo in filed.photos
+            await uploads.enter_async_context(received_photo(served.store, photo, position=position))
+            for position, photo in enumerate(filed.photos)
         ]
         async with served.database.transaction() as session:
             filing = await _settle(request, session, filed.report, idempotency_key, now)
@@ -165,11 +160,6 @@ async def _record(session: AsyncSession, photos: _Photos, filing: Filing, now: d
         recorded = await record_photo(session, photo_id, photo, uploader=filing.photo_uploader, now=now)
         if recorded.is_new:
             await enqueue(session, MAKE_SAFE, {"photo_id": str(photo_id)})
-
-
-def _may_read(caller: Caller, home: Home, receipt: Receipt) -> bool:
-    person_id = caller.actor.person_id
-    return caller.is_staff_of(home.city_id) or (person_id is not None and receipt.report.person_id == person_id)
 
 
 def _result(receipt: Receipt) -> str:
