@@ -62,6 +62,14 @@ class Settings(BaseSettings):
     storage_url: Annotated[
         str | None, Field(description="Where photos are: file:///..., s3://..., gs://..., az://...")
     ] = None
+    photo_max_megabytes: Annotated[int, Field(ge=1, le=100, description="Most megabytes of a photo")] = 20
+    photo_max_megapixels: Annotated[
+        int, Field(ge=1, le=64, description="Most megapixels of a photo; 64 fill its decoder's gigabyte")
+    ] = 60
+    photos_at_once: Annotated[
+        int | None,
+        Field(ge=1, description="Photos that a worker decodes at the same time; by default one per processor"),
+    ] = None
     fcm_credentials: Annotated[
         Path | None, Field(description="Firebase service account (JSON file); without it, no pushes to phones")
     ] = None
@@ -81,6 +89,21 @@ class Settings(BaseSettings):
     def photos_url(self) -> str:
         """Where photos are: as set, or a folder of the data folder."""
         return self.storage_url or (self.data_dir / "photos").as_uri()
+
+    @property
+    def photo_max_bytes(self) -> int:
+        """Most bytes of a photo."""
+        return self.photo_max_megabytes * 1_000_000
+
+    @property
+    def photo_max_pixels(self) -> int:
+        """Most pixels (width x height) of a photo."""
+        return self.photo_max_megapixels * 1_000_000
+
+    @property
+    def decoders_at_once(self) -> int:
+        """How many photos are decoded at the same time: each takes a processor, and up to a gigabyte."""
+        return self.photos_at_once or os.cpu_count() or 1
 
     @property
     def public_url(self) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,13 +14,15 @@ import structlog
 from sqlalchemy import select
 
 from api.settings import Settings
-from db.jobs import Job, JobTable, run_worker
+from db.jobs import Job, JobTable, Retries, run_worker
 from db.sessions import WORKING, Database
 from db.tenancy import refuse_privileged_role
 from geo.cities import City
 from issues import languages
 from issues.audience import tell
 from issues.notices import NoticeTexts
+from media.decoders import DecodeLimits, Decoders
+from media.derive import DecoderFailed
 from media.photos import MAKE_SAFE, process_photo
 from media.store import PhotoStore, open_store
 from push.channels import AddressKind, Channel
@@ -36,6 +37,10 @@ DELIVER_ALL: Final = "push.deliver_all"
 # Retries and expired leases come due without anybody asking for a job.
 # Seconds come last here.
 _EVERY_FIVE_SECONDS: Final = "* * * * * */5"
+
+# A photo that its decoder is lost over so often is to blame; a store that does not answer is waited for for hours.
+_TRIES_OF_A_DECODER: Final = 4
+_PHOTO_RETRIES: Final = Retries(tries=50)
 
 
 async def run_worker_process(settings: Settings, *, database_url: str) -> None:
@@ -64,10 +69,10 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
     """Do jobs until `stop` is set; see `run_worker_process`."""
     pool_size = settings.database_connections + 2  # each lane keeps one for the queue
     database = Database(database_url, pool_size=pool_size, patience=WORKING)
-    async with database, _open_channels(settings) as channels:
+    async with database, _open_channels(settings) as channels, _open_decoders(settings) as decoders:
         async with database.transaction() as session:
             await refuse_privileged_role(session)
-        photos = photo_jobs(database, open_store(settings.photos_url))
+        photos = photo_jobs(database, open_store(settings.photos_url), decoders)
         folders = [languages.LOCALES, Path(__file__).parent / "locales"]
         render = NoticeTexts(languages.load_languages(folders)).render
         pushes = push_jobs(database, channels, render, stop)
@@ -75,7 +80,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
         async with asyncio.TaskGroup() as lanes:
             lanes.create_task(
-                run_worker(database, photos, stop=stop, concurrency=_photos_at_once(), grace_s=settings.grace_s)
+                run_worker(database, photos, stop=stop, concurrency=settings.decoders_at_once, grace_s=settings.grace_s)
             )
             lanes.create_task(
                 run_worker(database, pushes, stop=stop, concurrency=settings.jobs_at_once, grace_s=settings.grace_s)
@@ -83,14 +88,15 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         _log.info("worker_stopped")
 
 
-def photo_jobs(database: Database, store: PhotoStore) -> JobTable:
+def photo_jobs(database: Database, store: PhotoStore, decoders: Decoders) -> JobTable:
     """Name the jobs that make photos safe."""
 
     async def make_safe(job: Job) -> None:
-        await process_photo(database, store, UUID(job.payload["photo_id"]), now=_now())
+        photo_id, gives_up = UUID(job.payload["photo_id"]), job.attempt >= _TRIES_OF_A_DECODER
+        await process_photo(database, store, decoders, photo_id, now=_now(), gives_up=gives_up)
 
     table = JobTable()
-    table.handle(MAKE_SAFE, make_safe)
+    table.handle(MAKE_SAFE, make_safe, _PHOTO_RETRIES)
     return table
 
 
@@ -145,9 +151,21 @@ async def _open_channels(settings: Settings) -> AsyncIterator[Mapping[AddressKin
         await channel.close()
 
 
-def _photos_at_once() -> int:
-    """How many photos are decoded at once: each takes a processor, and up to a gigabyte."""
-    return max(2, os.cpu_count() or 2)
+@asynccontextmanager
+async def _open_decoders(settings: Settings) -> AsyncIterator[Decoders]:
+    """Get the processes that photos are decoded in; says in the log where the kernel cannot confine them."""
+    limits = DecodeLimits(max_pixels=settings.photo_max_pixels)
+    decoders = Decoders(at_once=settings.decoders_at_once, limits=limits)
+    try:
+        why = await decoders.why_unconfined()
+        if why is not None:
+            _log.warning("decoders_not_confined", why=why)
+    except DecoderFailed as error:  # photos wait and are tried again; pushes need not
+        _log.error("decoders_do_not_start", why=error.why)
+    try:
+        yield decoders
+    finally:
+        decoders.close()
 
 
 def _now() -> datetime:

@@ -1,56 +1,27 @@
-"""Making a photo safe: its decoding in a process of its own, and a judgement of what comes out of it."""
+"""What is made of a photo, and the judgement of what comes out of the process that decoded it."""
 
-import asyncio
 import json
 import math
 import os
 import signal
-import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
-from typing import IO, Any, BinaryIO, Final
+from typing import Any, Final
 
 from media.exif import TakenPlace
 from media.headers import (
-    MAX_PIXELS,
     BrokenImageHeader,
     EmptyPhoto,
-    ImageFormat,
-    ImageHeader,
     TooManyPixels,
     UnsupportedImage,
     read_header,
 )
-from media.outcome import LARGE_PX, MAX_ANSWER_BYTES, SMALL_PX, Rejection
+from media.outcome import LARGE_PX, SMALL_PX, Rejection
 
-_PACKAGE_ROOT: Final = Path(__file__).resolve().parent.parent
 # How a decoder library dies of a file that it cannot cope with. SIGKILL is not among them: it comes from outside (an
 # operator, a machine out of memory), and says nothing about the photo.
 _CRASHES: Final = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """What the decoding of one photo may use.
-
-    Attributes:
-        max_pixels: Most pixels (width x height) of the original.
-        memory_bytes: Address space of the process; 60 megapixels need up to 1 GB as WebP, 0.6 GB as PNG.
-        cpu_s: Computing time in seconds; 60 megapixels need about three.
-        wall_s: Time in seconds after which the process is given up, which only a stalled machine reaches.
-    """
-
-    max_pixels: int = MAX_PIXELS
-    memory_bytes: int = 1 << 30
-    cpu_s: int = 10
-    wall_s: float = 60.0
-
-
-DEFAULT_LIMITS: Final = DecodeLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,86 +67,33 @@ class DecoderFailed(Exception):
         self.why = why
 
 
-async def make_safe(original: Path, *, limits: DecodeLimits = DEFAULT_LIMITS) -> Derivatives | Rejected:
-    """Decode a photo in a process of its own and derive pictures that hold nothing but pixels.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the decoding of one photo ended.
 
-    The process has bounded memory and computing time, a temporary folder of its own, no inherited file or
-    secret, and is killed when this call is cancelled. A photo's header is checked again first.
+    Attributes:
+        status: Exit status of the process; negative: the signal it died of.
+        answer: What it wrote as its answer.
+        complaint: What it wrote to standard error.
+        cpu_s: Computing time in seconds.
+        peak_bytes: Most memory that it had at once.
+    """
 
-    Args:
-        original: File of the photo as received.
-        limits: What the decoding may use.
+    status: int
+    answer: bytes
+    complaint: bytes
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
+
+
+def judge(run: Run) -> Derivatives | Rejected:
+    """Tell what the decoding of a photo came to.
 
     Raises:
-        DecoderFailed: no answer, for no fault of the photo.
-        OSError: the file cannot be read.
+        DecoderFailed: it says nothing about the photo, or something that was not agreed.
     """
-    try:
-        header = await asyncio.to_thread(_header_of, original, limits.max_pixels)
-    except TooManyPixels:
-        return Rejected(Rejection.TOO_MANY_PIXELS)
-    except BrokenImageHeader:
-        return Rejected(Rejection.DAMAGED)
-    except (EmptyPhoto, UnsupportedImage):
-        return Rejected(Rejection.NOT_AN_IMAGE)
-    with TemporaryDirectory(prefix="jalon-photo-") as folder, original.open("rb") as source:
-        run = await _run_decoder(source, header.format, folder=folder, limits=limits)
-    return _judge(run)
-
-
-def _header_of(original: Path, max_pixels: int) -> ImageHeader:
-    with original.open("rb") as file:
-        return read_header(file, max_pixels=max_pixels)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    status: int  # exit status; negative: the signal it died of
-    answer: bytes
-    complaint: bytes  # what it wrote to standard error
-
-
-async def _run_decoder(source: BinaryIO, image_format: ImageFormat, *, folder: str, limits: DecodeLimits) -> _Run:
-    numbers = (limits.max_pixels, limits.memory_bytes, limits.cpu_s)
-    # Files rather than pipes: the decoder cannot block on them, nothing needs reading while it runs, and the kernel
-    # bounds their size.
-    with TemporaryFile(dir=folder) as answer, TemporaryFile(dir=folder) as complaint:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-P", "-s", "-m", "media.decode", image_format.value, *map(str, numbers)),
-            stdin=source,
-            stdout=answer,
-            stderr=complaint,
-            cwd=folder,
-            env={"PYTHONPATH": str(_PACKAGE_ROOT), "TMPDIR": folder, "LC_ALL": "C.UTF-8"},
-            start_new_session=True,  # Ctrl-C in a terminal is for the worker, which finishes its photo
-        )
-        try:
-            status = await asyncio.wait_for(process.wait(), limits.wall_s)
-        except TimeoutError:
-            raise DecoderFailed(f"no answer in {limits.wall_s} s") from None
-        finally:
-            if process.returncode is None:
-                await _kill(process)
-        return _Run(status, _written(answer, MAX_ANSWER_BYTES), _written(complaint, MAX_ANSWER_BYTES))
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End a decoder, with whatever it may have started: its session is a process group of its own."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
-
-
-def _written(file: IO[bytes], limit_bytes: int) -> bytes:
-    file.seek(0)
-    data = file.read(limit_bytes + 1)
-    if len(data) > limit_bytes:
-        raise DecoderFailed(f"more than {limit_bytes} bytes of output")
-    return data
-
-
-def _judge(run: _Run) -> Derivatives | Rejected:
+    if run.status == -signal.SIGALRM:
+        raise DecoderFailed("no answer in time")
     if run.status == -signal.SIGXCPU:
         return Rejected(Rejection.TOO_COMPLEX, "SIGXCPU")
     if -run.status in _CRASHES:

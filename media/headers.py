@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Final
 
+from media.boxes import BrokenBoxes, NotHevc, primary_size
+
 MAX_PIXELS: Final = 60_000_000
 """Most pixels (width x height) that a photo may declare: 60 megapixels."""
 
@@ -43,8 +45,9 @@ _KNOWN_STARTS: Final = (
     (b"\0\0\0\x0cJXL ", "jxl"),
     (b"\0\0\0\x0cjP  ", "jp2"),
 )
-_HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"MiHE"}
 _AVIF_BRANDS: Final = {b"avif", b"avis"}
+_START_BYTES: Final = 64
 
 
 class ImageFormat(StrEnum):
@@ -53,6 +56,7 @@ class ImageFormat(StrEnum):
     JPEG = "jpeg"
     PNG = "png"
     WEBP = "webp"
+    HEIC = "heic"
 
     @property
     def content_type(self) -> str:
@@ -74,10 +78,10 @@ class EmptyPhoto(Exception):
 
 
 class UnsupportedImage(Exception):
-    """The content is not a still JPEG, PNG or WebP.
+    """The content is not a still JPEG, PNG, WebP or HEIC.
 
     Attributes:
-        found: What the content seems to be (`tiff`, `gif`, `heic`, `animated-webp`, ...), or `None` if unknown.
+        found: What the content seems to be (`tiff`, `gif`, `avif`, `animated-webp`, ...), or `None` if unknown.
     """
 
     def __init__(self, found: str | None) -> None:
@@ -129,7 +133,7 @@ def read_header(file: BinaryIO, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
         TooManyPixels: the header declares more than `max_pixels`.
     """
     file.seek(0)
-    start = file.read(32)
+    start = file.read(_START_BYTES)
     if not start:
         raise EmptyPhoto
     image_format, read = _reader_for(start)
@@ -159,17 +163,24 @@ def _reader_for(start: bytes) -> tuple[ImageFormat, Callable[[BinaryIO], _Size]]
         return ImageFormat.PNG, _png_size
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return ImageFormat.WEBP, _webp_size
+    if _HEIF_BRANDS & _brands(start) and start[8:12] not in _AVIF_BRANDS:
+        return ImageFormat.HEIC, _heic_size
     raise UnsupportedImage(_name_of(start))
 
 
 def _name_of(start: bytes) -> str | None:
     """Name the well-known kind of file that starts like this, so that the sender can be told; else `None`."""
-    if start[4:8] == b"ftyp":
-        brand = start[8:12]
-        if brand in _HEIF_BRANDS:
-            return "heic"
-        return "avif" if brand in _AVIF_BRANDS else "mp4"
+    if brands := _brands(start):
+        return "avif" if brands & _AVIF_BRANDS else "mp4"
     return next((name for prefix, name in _KNOWN_STARTS if start.startswith(prefix)), None)
+
+
+def _brands(start: bytes) -> set[bytes]:
+    """List what an ISO base media file says it is, first its main brand; empty if it is no such file."""
+    if start[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(start[:4], "big"), len(start))
+    return {start[8:12], *(start[at : at + 4] for at in range(16, end - 3, 4))}
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:
@@ -255,3 +266,12 @@ def _webp_size(file: BinaryIO) -> _Size:
             raise UnsupportedImage("animated-webp")
         return int.from_bytes(payload[4:7], "little") + 1, int.from_bytes(payload[7:10], "little") + 1
     raise _Broken
+
+
+def _heic_size(file: BinaryIO) -> _Size:
+    try:
+        return primary_size(file)
+    except BrokenBoxes:
+        raise _Broken from None
+    except NotHevc as error:
+        raise UnsupportedImage("avif" if error.kind == "av01" else "rare-heif") from None

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.jobs import enqueue
 from db.sessions import Database
-from media.derive import DEFAULT_LIMITS, DecodeLimits, Derivatives, Rejected, make_safe
+from media.decoders import Decoders
+from media.derive import DecoderFailed, Derivatives, Rejected
 from media.exif import TakenPlace
 from media.headers import MAX_PIXELS
 from media.outcome import Rejection
@@ -249,15 +250,24 @@ async def taken_place(session: AsyncSession, photo_id: UUID) -> TakenPlace | Non
 async def process_photo(
     database: Database,
     store: PhotoStore,
+    decoders: Decoders,
     photo_id: UUID,
     *,
     now: datetime,
-    limits: DecodeLimits = DEFAULT_LIMITS,
+    gives_up: bool = False,
 ) -> PhotoState | None:
     """Make a received photo safe and record what came of it; answers its state, `None` for no such photo.
 
     May run any number of times, also at once: the first result stands. No transaction is open over the decoding.
     Commits by itself.
+
+    Args:
+        database: Where the photo is recorded.
+        store: Where its bytes are.
+        decoders: Who decodes it.
+        photo_id: Which photo.
+        now: Time of the result.
+        gives_up: A decoder that gives no answer has had its tries: the photo is rejected.
 
     Raises:
         DecoderFailed: the decoder gave no answer; to be tried again.
@@ -269,7 +279,7 @@ async def process_photo(
     if photo is None:
         return None
     if photo.state == PhotoState.PENDING:
-        outcome = await _derive(database, store, photo, limits)
+        outcome = await _derive(database, store, decoders, photo, gives_up=gives_up)
         state = await _record_outcome(database, store, photo, outcome, now=now)
     else:
         state = PhotoState(photo.state)
@@ -314,10 +324,16 @@ async def _known_photo(session: AsyncSession, photo_id: UUID, *, uploader: str, 
     return photo
 
 
-async def _derive(database: Database, store: PhotoStore, photo: Photo, limits: DecodeLimits) -> Derivatives | Rejected:
+async def _derive(
+    database: Database, store: PhotoStore, decoders: Decoders, photo: Photo, *, gives_up: bool
+) -> Derivatives | Rejected:
     try:
         async with store.local_copy(original_key(photo.sha256)) as original:
-            return await make_safe(original, limits=limits)
+            return await decoders.make_safe(original)
+    except DecoderFailed as failed:
+        if not gives_up:
+            raise
+        return Rejected(Rejection.TOO_COMPLEX, failed.why)
     except BlobMissing:
         # The same bytes under another id were rejected, and deleted just as they arrived again: the verdict is known.
         async with database.transaction() as session:

@@ -20,6 +20,7 @@ from db.sessions import Database
 from issues.city import Cities, load_cities
 from issues.packs.check import check_pack
 from issues.packs.load import load_pack
+from media.decoders import Decoders
 
 _PACKS = Path(__file__).parent.parent / "cities"
 _DATA_DIR = "JALON_TEST_DATA_DIR"
@@ -52,6 +53,14 @@ def template(cluster: Cluster) -> str:
 def cities_template(cluster: Cluster) -> str:
     """Name of a database that holds the packs in `cities/` and nothing else, for tests to clone."""
     return _make_once(cluster, "template_cities", _load_packs)
+
+
+@pytest.fixture(scope="session")
+def decoders() -> Iterator[Decoders]:
+    """The processes that photos are decoded in, started once."""
+    decoders = Decoders(at_once=2)
+    yield decoders
+    decoders.close()
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ from db.sessions import Database
 from issues.actors import Role
 from issues.city import Cities
 from issues.staff import add_staff
+from media.decoders import Decoders
+from media.photos import process_photo
 from tests.media.pictures import encoded, scene
 
 # In Le Plateau-Mont-Royal, deep inside Montréal; and in the middle of Laval.
@@ -99,6 +101,16 @@ def located_picture(lat: float = PLATEAU["lat"], long: float = PLATEAU["long"]) 
     gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "N", (abs(lat), 0.0, 0.0)
     gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = "W", (abs(long), 0.0, 0.0)
     return encoded(scene(), exif=exif)
+
+
+async def make_safe(app: FastAPI, photo_id: str) -> None:
+    """Do the worker's part for one photo."""
+    serving: Serving = app.state.serving
+    decoders = Decoders(at_once=1)
+    try:
+        await process_photo(serving.database, serving.store, decoders, UUID(photo_id), now=datetime.now(UTC))
+    finally:
+        decoders.close()
 
 
 def a_report(**changes: Any) -> dict[str, Any]:

@@ -1,14 +1,11 @@
 """Receiving photos over HTTP, and who may see them."""
 
-from datetime import UTC, datetime
 from hashlib import sha256
-from uuid import UUID
 
 import pytest
 
 from db.base import new_id
-from media.photos import process_photo
-from tests.api.served import LAVAL, PICTURE, a_report, problem_of
+from tests.api.served import LAVAL, PICTURE, a_report, make_safe, problem_of
 
 
 @pytest.fixture
@@ -23,8 +20,7 @@ def upload(app, register):
         filed = await device.api.post("/v1/reports", json=a_report(photo_ids=[photo_id], **report))
         assert filed.status_code == 201, filed.text
         if safe:
-            serving = app.state.serving
-            await process_photo(serving.database, serving.store, UUID(photo_id), now=datetime.now(UTC))
+            await make_safe(app, photo_id)
         return device.api, path
 
     return upload

@@ -1,8 +1,6 @@
 """Filing reports over HTTP, and reading them back."""
 
 import asyncio
-from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
 from httpx import Response
@@ -10,7 +8,6 @@ from sqlalchemy import text
 
 from db.base import new_id
 from issues.actors import Role
-from media.photos import process_photo
 from tests.api.served import (
     LAVAL,
     PICTURE,
@@ -19,6 +16,7 @@ from tests.api.served import (
     a_secret,
     fields_of,
     located_picture,
+    make_safe,
     problem_of,
 )
 
@@ -26,11 +24,6 @@ from tests.api.served import (
 async def file_form(api: Api, photos: list[bytes], **changes: object) -> Response:
     fields = {name: str(value) for name, value in a_report(**changes).items()}
     return await api.post("/v1/reports", data=fields, files=[("photos", ("a.jpg", photo)) for photo in photos])
-
-
-async def make_safe(app, photo_id: str) -> None:
-    serving = app.state.serving
-    await process_photo(serving.database, serving.store, UUID(photo_id), now=datetime.now(UTC))
 
 
 async def test_a_report_opens_an_issue_and_says_where_and_who(api):

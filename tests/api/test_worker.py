@@ -58,11 +58,11 @@ async def test_a_change_rings_once_on_each_phone_in_its_own_language(pushes, reg
     assert all("Vu." not in str(push.message) for push in first)
 
 
-async def test_a_photo_is_made_safe_by_its_job(api, register, app):
+async def test_a_photo_is_made_safe_by_its_job(api, register, app, decoders):
     device, photo_id = await register(), str(new_id())
     await device.api.put(f"/v1/photos/{photo_id}", content=PICTURE)
     serving = app.state.serving
-    make_safe, _ = photo_jobs(serving.database, serving.store).handlers[MAKE_SAFE]
+    make_safe, _ = photo_jobs(serving.database, serving.store, decoders).handlers[MAKE_SAFE]
 
     await make_safe(Job(id=1, kind=MAKE_SAFE, payload={"photo_id": photo_id}, attempt=1))
 

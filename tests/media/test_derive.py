@@ -1,15 +1,17 @@
 import asyncio
+import json
 import os
+import signal
 import struct
-import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
-from media import derive
-from media.derive import DecodeLimits, DecoderFailed, Derivatives, Rejected, make_safe
+from media.decoders import DecodeLimits, Decoders
+from media.derive import DecoderFailed, Derivatives, Rejected, Run, judge
 from media.outcome import Rejection
 from tests.media.pictures import (
     BLUE,
@@ -25,18 +27,19 @@ from tests.media.pictures import (
     webp_chunks,
     with_segments,
 )
+from tests.media.taken_over import ANSWER, MARK
 
 DATA = Path(__file__).parent.parent / "data" / "photos"
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path, decoders):
     """Make the photo with these bytes safe."""
 
-    async def make(data: bytes, limits: DecodeLimits = derive.DEFAULT_LIMITS) -> Derivatives | Rejected:
+    async def make(data: bytes, within: Decoders = decoders) -> Derivatives | Rejected:
         path = tmp_path / "original"
         path.write_bytes(data)
-        return await make_safe(path, limits=limits)
+        return await within.make_safe(path)
 
     return make
 
@@ -191,7 +194,8 @@ async def test_decoding_beyond_the_memory_limit_is_ended(made):
     large = encoded(gradient(6000, 5000), "PNG", compress_level=1)
 
     within = await made(large)
-    beyond = await made(large, DecodeLimits(memory_bytes=100 << 20))
+    with closing(Decoders(at_once=1, limits=DecodeLimits(memory_bytes=100 << 20))) as narrow:
+        beyond = await made(large, narrow)
 
     assert isinstance(within, Derivatives)
     assert beyond == Rejected(Rejection.TOO_COMPLEX, "MemoryError")
@@ -204,81 +208,137 @@ async def test_decoding_beyond_the_time_limit_is_ended(made):
     bomb = jpeg[:-2] + last_scan * 5000 + jpeg[-2:]
     assert len(bomb) < 5_000_000
 
-    assert await made(bomb, DecodeLimits(cpu_s=1)) == Rejected(Rejection.TOO_COMPLEX, "SIGXCPU")
-    assert decoders() == []
+    with closing(Decoders(at_once=1, limits=DecodeLimits(cpu_s=1))) as hurried:
+        assert await made(bomb, hurried) == Rejected(Rejection.TOO_COMPLEX, "SIGXCPU")
 
 
-async def test_a_cancelled_call_leaves_no_decoder_behind(made, monkeypatch):
-    started = asyncio.Event()
-    start = asyncio.create_subprocess_exec
+async def test_a_cancelled_call_leaves_no_process_behind(made):
+    before = children()
+    with closing(Decoders(at_once=1)) as decoders:
+        await decoders.why_unconfined()  # the program is there; what follows is the photo's own process
 
-    async def start_and_tell(*args, **kwargs):
-        process = await start(*args, **kwargs)
-        started.set()
-        return process
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await made(encoded(gradient(6000, 5000), "PNG", compress_level=1), decoders)
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_and_tell)
-    task = asyncio.create_task(made(encoded(gradient(4000, 3000), "PNG", compress_level=1)))
-    await started.wait()
-    assert decoders()
-
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    assert decoders() == []
+        assert children() == before
 
 
-async def test_a_decoder_that_does_not_answer_in_time_is_killed_and_may_be_tried_again(made):
-    with pytest.raises(DecoderFailed, match="no answer"):
-        await made(encoded(scene()), DecodeLimits(wall_s=0.001))
+async def test_what_is_closed_leaves_no_process_behind(made):
+    before = children()
+    with closing(Decoders(at_once=2)) as decoders:
+        await decoders.why_unconfined()
+        await decoders.why_unconfined()
+        assert len(children()) == len(before) + 1  # it is enough for both
 
-    assert decoders() == []
+    assert children() == before
 
 
-def decoders() -> list[str]:
+async def test_no_more_photos_are_decoded_at_once_than_is_said(tmp_path):
+    path = tmp_path / "original"
+    path.write_bytes(encoded(scene()))
+    before = children()
+    with closing(Decoders(at_once=2)) as decoders:
+        await asyncio.gather(*(decoders.make_safe(path) for _ in range(6)))
+
+        assert len(children()) == len(before) + 2
+
+
+def children() -> list[str]:
     """List the processes that this one has started and that still exist."""
     return [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
 
 
-@pytest.fixture
-def decoder(tmp_path, monkeypatch):
-    """Put a shell script in the decoder's place, for what a real one does only when it is taken over."""
-
-    def replace(script: str) -> None:
-        path = tmp_path / "decoder"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o700)
-        monkeypatch.setattr(sys, "executable", str(path))
-
-    return replace
+@pytest.fixture(scope="module")
+def taken_over():
+    """Decoders that do what a photo says behind its picture."""
+    with closing(Decoders(at_once=1, program="tests.media.taken_over", limits=DecodeLimits(cpu_s=1, wall_s=2))) as them:
+        yield them
 
 
-async def test_the_decoder_inherits_no_secret_and_no_file(made, decoder, monkeypatch):
+def evil(deed: str | bytes) -> bytes:
+    return encoded(scene(16, 16)) + MARK + (deed if isinstance(deed, bytes) else deed.encode())
+
+
+@pytest.mark.parametrize(
+    ("deed", "outcomes"),
+    [
+        ("network", ["PermissionError"] * 3),
+        ("files", ["PermissionError"] * 3),
+        ("programs", ["PermissionError"] * 3),
+        ("processes", ["PermissionError", "done", "PermissionError"]),
+    ],
+)
+async def test_a_photo_that_takes_its_decoder_over_gets_nowhere(made, taken_over, deed, outcomes):
+    with pytest.raises(DecoderFailed) as raised:
+        await made(evil(deed), taken_over)
+
+    assert json.dumps(outcomes) in raised.value.why
+
+
+async def test_decoders_are_confined_here(decoders):
+    assert await decoders.why_unconfined() is None
+
+
+async def test_the_decoder_inherits_no_secret_and_no_file(made, taken_over, monkeypatch):
     monkeypatch.setenv("JALON_DATABASE_URL", "postgresql://secret")
-    decoder("env >&2; for file in /proc/$$/fd/*; do readlink $file >&2; done; exit 3")
     inherited = os.open("/dev/full", os.O_RDONLY)
     os.set_inheritable(inherited, True)
     try:
         with pytest.raises(DecoderFailed) as raised:
-            await made(encoded(scene()))
+            await made(evil("secrets"), taken_over)
     finally:
         os.close(inherited)
 
-    assert "secret" not in raised.value.why
-    assert "TMPDIR=" in raised.value.why
-    assert "/original" in raised.value.why
-    assert "/dev/full" not in raised.value.why
+    assert raised.value.why.rstrip().endswith('[["LC_ALL", "PYTHONPATH", "TMPDIR"], [0, 1, 2]]')
 
 
 @pytest.mark.parametrize(
-    ("script", "expected"),
-    [("kill -SEGV $$", "SIGSEGV"), ("kill -ABRT $$", "SIGABRT"), ("kill -BUS $$", "SIGBUS")],
+    ("deed", "verdict"),
+    [
+        ("segfault", Rejected(Rejection.DAMAGED, "SIGSEGV")),
+        ("abort", Rejected(Rejection.DAMAGED, "SIGABRT")),
+        ("spin", Rejected(Rejection.TOO_COMPLEX, "SIGXCPU")),
+    ],
 )
-async def test_a_photo_that_crashes_the_decoder_is_rejected(made, decoder, script, expected):
-    decoder("ulimit -c 0; " + script)
+async def test_a_photo_that_crashes_the_decoder_is_rejected(made, taken_over, deed, verdict):
+    assert await made(evil(deed), taken_over) == verdict
 
-    assert await made(encoded(scene())) == Rejected(Rejection.DAMAGED, expected)
+
+@pytest.mark.parametrize(
+    ("deed", "why"), [("hang", "no answer in time"), ("exit", "exit status 3"), ("write", "File too large")]
+)
+async def test_a_decoder_that_does_not_answer_may_be_tried_again(made, taken_over, deed, why):
+    with pytest.raises(DecoderFailed, match=why):
+        await made(evil(deed), taken_over)
+
+    assert await made(evil(ANSWER + answer(facts(), PICTURE, PICTURE)), taken_over)
+
+
+async def test_a_decoder_killed_from_outside_does_not_condemn_the_photo():
+    with pytest.raises(DecoderFailed):
+        judge(Run(status=-signal.SIGKILL, answer=b"", complaint=b""))
+
+
+async def test_after_the_program_itself_is_lost_another_one_is_started(made, tmp_path):
+    with closing(Decoders(at_once=1)) as decoders:
+        before = set(children())
+        await decoders.why_unconfined()
+        (program,) = set(children()) - before
+        os.kill(int(program), signal.SIGKILL)
+
+        with pytest.raises(DecoderFailed, match="gone"):
+            await made(encoded(scene()), decoders)
+        assert isinstance(await made(encoded(scene()), decoders), Derivatives)
+
+
+async def test_a_program_that_does_not_start_fails_and_leaves_nothing():
+    before = children()
+
+    with closing(Decoders(at_once=1, program="media.there_is_no_such")) as decoders, pytest.raises(DecoderFailed):
+        await decoders.why_unconfined()
+
+    assert children() == before
 
 
 def answer(facts: str, *pictures: bytes) -> bytes:
@@ -313,34 +373,15 @@ def facts(*, place: str = "null", taken_at: str = "null", large: int = len(PICTU
         answer(facts(small=len(PICTURE) + 2), PICTURE, PICTURE + b"\0\0"),
     ],
 )
-async def test_an_answer_that_is_not_what_was_agreed_is_not_believed(made, decoder, tmp_path, told):
-    (tmp_path / "answer").write_bytes(told)
-    decoder(f"cat {tmp_path}/answer")
-
+async def test_an_answer_that_is_not_what_was_agreed_is_not_believed(made, taken_over, told):
     with pytest.raises(DecoderFailed):
-        await made(encoded(scene()))
+        await made(evil(ANSWER + told), taken_over)
 
 
-async def test_an_answer_as_agreed_is_believed(made, decoder, tmp_path):
-    (tmp_path / "answer").write_bytes(answer(facts(place="[-73.5, 45.5, null]"), PICTURE, PICTURE))
-    decoder(f"cat {tmp_path}/answer")
+async def test_an_answer_as_agreed_is_believed(made, taken_over):
+    told = answer(facts(place="[-73.5, 45.5, null]"), PICTURE, PICTURE)
 
-    assert (await made(encoded(scene()))).large == PICTURE
-
-
-async def test_an_answer_without_measure_is_not_read(made, decoder):
-    decoder("head -c 20000000 /dev/zero")
-
-    with pytest.raises(DecoderFailed, match="bytes of output"):
-        await made(encoded(scene()))
-
-
-@pytest.mark.parametrize("script", ["exit 1", "kill -KILL $$", "exec /nonexistent"])
-async def test_a_decoder_that_fails_by_itself_does_not_condemn_the_photo(made, decoder, script):
-    decoder(script)
-
-    with pytest.raises(DecoderFailed):
-        await made(encoded(scene()))
+    assert (await made(evil(ANSWER + told), taken_over)).large == PICTURE
 
 
 def swapped_profile() -> bytes:
@@ -442,8 +483,8 @@ async def test_pictures_that_look_alike_have_hashes_that_differ_in_few_bits(made
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "good").iterdir()), ids=lambda path: path.name)
-async def test_real_photos_give_pictures_however_damaged_their_metadata(path):
-    safe = await make_safe(path)
+async def test_real_photos_give_pictures_however_damaged_their_metadata(decoders, path):
+    safe = await decoders.make_safe(path)
 
     assert isinstance(safe, Derivatives)
     assert webp_chunks(safe.large) == [b"VP8 "]
@@ -458,7 +499,7 @@ async def test_real_photos_give_pictures_however_damaged_their_metadata(path):
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "bad").iterdir()), ids=lambda path: path.name)
-async def test_real_bad_files_are_rejected(path):
+async def test_real_bad_files_are_rejected(decoders, path):
     expected = {
         "broken.png": Rejection.DAMAGED,
         "broken_data_stream.png": Rejection.TRUNCATED,
@@ -467,14 +508,14 @@ async def test_real_bad_files_are_rejected(path):
         "decompression_bomb.ico": Rejection.NOT_AN_IMAGE,
     }
 
-    rejected = await make_safe(path)
+    rejected = await decoders.make_safe(path)
 
     assert isinstance(rejected, Rejected)
     assert rejected.reason is expected[path.name]
 
 
-async def test_a_real_phone_photo_is_turned_upright_and_keeps_its_place_to_itself():
-    safe = await make_safe(Path("cities/montreal/samples/photos/broken-gully.jpg"))
+async def test_a_real_phone_photo_is_turned_upright_and_keeps_its_place_to_itself(decoders):
+    safe = await decoders.make_safe(Path("cities/montreal/samples/photos/broken-gully.jpg"))
 
     assert isinstance(safe, Derivatives)
     assert opened(safe.large).size == (968, 1296)

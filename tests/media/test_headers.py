@@ -67,7 +67,6 @@ def test_passes_over_stray_bytes_between_segments_as_decoders_do():
         (encoded(scene(20, 10), "GIF"), "gif"),
         (encoded(scene(20, 10), "BMP"), "bmp"),
         (encoded(scene(32, 32), "ICO"), "ico"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "heic"),
         (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "avif"),
         (b"\0\0\0\x18ftypisom\0\0\2\0isomiso2", "mp4"),
         (b"%PDF-1.7\n", "pdf"),

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select, text
 
 from db.sessions import Database
-from media import photos
-from media.derive import DecoderFailed, Derivatives, make_safe
+from media.decoders import Decoders
+from media.derive import DecoderFailed, Derivatives
 from media.headers import EmptyPhoto, TooManyPixels
 from media.outcome import Rejection
 from media.photos import (
@@ -69,9 +69,9 @@ def receive(database: Database, store: PhotoStore):
 
 
 @pytest.fixture
-def process(database: Database, store: PhotoStore):
-    async def process(photo_id: UUID = ID, now: datetime = LATER) -> PhotoState | None:
-        return await process_photo(database, store, photo_id, now=now)
+def process(database: Database, store: PhotoStore, decoders: Decoders):
+    async def process(photo_id: UUID = ID, now: datetime = LATER, *, gives_up: bool = False) -> PhotoState | None:
+        return await process_photo(database, store, decoders, photo_id, now=now, gives_up=gives_up)
 
     return process
 
@@ -257,13 +257,15 @@ async def test_a_photo_without_a_place_has_none(receive, process, database):
         assert await taken_place(session, OTHER_ID) is None
 
 
-async def test_a_hash_with_its_highest_bit_set_is_kept(receive, process, stored, monkeypatch):
-    async def with_that_hash(original, *, limits):
-        made = await make_safe(original, limits=limits)
+async def test_a_hash_with_its_highest_bit_set_is_kept(receive, process, stored, decoders, monkeypatch):
+    make_safe = decoders.make_safe
+
+    async def with_that_hash(original):
+        made = await make_safe(original)
         assert isinstance(made, Derivatives)
         return Derivatives(9, 9, None, None, (1 << 64) - 2, made.large, made.small)
 
-    monkeypatch.setattr(photos, "make_safe", with_that_hash)
+    monkeypatch.setattr(decoders, "make_safe", with_that_hash)
     await receive()
     await process()
 
@@ -372,13 +374,14 @@ async def test_a_photo_that_is_not_there_is_nothing_to_do(process):
     assert await process() is None
 
 
-async def test_a_decoder_that_fails_leaves_the_photo_to_be_tried_again(receive, process, stored, monkeypatch):
-    async def failing(original, *, limits):
-        raise DecoderFailed("no answer")
+async def failing(original):
+    raise DecoderFailed("no answer")
 
+
+async def test_a_decoder_that_fails_leaves_the_photo_to_be_tried_again(receive, process, stored, decoders, monkeypatch):
     await receive()
     with monkeypatch.context() as patch:
-        patch.setattr(photos, "make_safe", failing)
+        patch.setattr(decoders, "make_safe", failing)
         with pytest.raises(DecoderFailed):
             await process()
     assert (await stored()).state == "pending"
@@ -386,12 +389,23 @@ async def test_a_decoder_that_fails_leaves_the_photo_to_be_tried_again(receive, 
     assert await process() is PhotoState.READY
 
 
-async def test_no_transaction_is_open_over_the_decoding(receive, process, database, monkeypatch):
-    async def watched(original, *, limits):
-        assert database.engine.pool.checkedout() == 0
-        return await make_safe(original, limits=limits)
+async def test_a_photo_that_its_decoder_never_answers_for_is_given_up(receive, process, stored, decoders, monkeypatch):
+    monkeypatch.setattr(decoders, "make_safe", failing)
+    await receive()
 
-    monkeypatch.setattr(photos, "make_safe", watched)
+    assert await process(gives_up=True) is PhotoState.REJECTED
+
+    assert (await stored()).reason == Rejection.TOO_COMPLEX
+
+
+async def test_no_transaction_is_open_over_the_decoding(receive, process, database, decoders, monkeypatch):
+    make_safe = decoders.make_safe
+
+    async def watched(original):
+        assert database.engine.pool.checkedout() == 0
+        return await make_safe(original)
+
+    monkeypatch.setattr(decoders, "make_safe", watched)
     await receive()
 
     assert await process() is PhotoState.READY
