@@ -17,6 +17,7 @@ from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import model_body, problems, request_body
 from api.problems.refusals import OutsideServiceArea, PositionNeeded, TokenOfAnotherCity
+from api.report_access import open_report
 from api.report_body import FORM_SCHEMA, Filed, is_form, read_report, received_photo
 from api.responses import answer, created
 from api.scope import CALLER, CITY
