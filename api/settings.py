@@ -48,7 +48,6 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(description="Address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one")] = 8000
     workers: Annotated[int, Field(ge=1, description="Server processes that share the port")] = 1
-    base_url: Annotated[str | None, Field(description="The address that residents see, for links")] = None
     trusted_proxies: Annotated[
         str, Field(description="Addresses whose X-Forwarded-For and -Proto are believed, with commas")
     ] = "127.0.0.1"
@@ -104,11 +103,6 @@ class Settings(BaseSettings):
     def decoders_at_once(self) -> int:
         """How many photos are decoded at the same time: each takes a processor, and up to a gigabyte."""
         return self.photos_at_once or os.cpu_count() or 1
-
-    @property
-    def public_url(self) -> str:
-        """The address that residents see, without a final slash."""
-        return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
     def uses_private_cluster(self) -> bool:
