@@ -213,13 +213,13 @@ async def test_decoding_beyond_the_time_limit_is_ended(made):
 
 
 async def test_a_cancelled_call_leaves_no_process_behind(made):
-    before = children()
+    before, photo = children(), encoded(gradient(6000, 5000), "PNG", compress_level=1)
     with closing(Decoders(at_once=1)) as decoders:
         await decoders.why_unconfined()  # the program is there; what follows is the photo's own process
 
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await made(encoded(gradient(6000, 5000), "PNG", compress_level=1), decoders)
+                await made(photo, decoders)
 
         assert children() == before
 
