@@ -8,7 +8,7 @@ killed, it keeps running and the next command adopts it.
 
 import fcntl
 import json
-import os
+import re
 import secrets
 import shutil
 import time
@@ -27,6 +27,7 @@ from db.postgres import (
     find_bin_dir,
     free_port,
     give,
+    is_free,
     open_the_way,
     postmaster_lines,
     run_as_server,
@@ -35,6 +36,7 @@ from db.postgres import (
     server_settings,
     socket_folder,
 )
+from db.private_files import write_private
 
 SUPERUSER = "postgres"
 OWNER = "jalon_owner"
@@ -172,6 +174,26 @@ def running_cluster(data_dir: Path, *, durable: bool = True) -> Iterator[Cluster
                 home.stop_if_last(users.fileno())
 
 
+def revive(data_dir: Path) -> bool:
+    """Start the server of a private cluster again if it ended while a command uses it; at the same address.
+
+    Args:
+        data_dir: As for `running_cluster`, in whose block the caller is.
+
+    Returns:
+        Whether it had ended.
+
+    Raises:
+        ClusterDidNotStart: it does not start any more; carries the end of its log.
+    """
+    home = _Home(data_dir)
+    if running_pid(home.folder) is not None:
+        return False
+    with home.starting_or_stopping():
+        home.start(durable=True)
+    return True
+
+
 class _Home:
     """The folder of one private cluster; starts and stops its server while the caller holds the start lock."""
 
@@ -225,13 +247,13 @@ class _Home:
         """Run initdb beside the final place and move it there whole, so that a kill leaves no half cluster."""
         account = server_account()
         passwords = {role: secrets.token_urlsafe(24) for role in (SUPERUSER, OWNER, WEB)}
-        _write_secretly(self.passwords_file, json.dumps(passwords))
+        write_private(self.passwords_file, json.dumps(passwords))
         unfinished = self.data_dir / "postgres.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         give(unfinished, account)
         password_file = self.run_folder / "initdb.password"
-        _write_secretly(password_file, passwords[SUPERUSER])
+        write_private(password_file, passwords[SUPERUSER])
         give(password_file, account)
         command: list[str | Path] = [bin_dir / "initdb", "-D", unfinished, "-U", SUPERUSER]
         command += [
@@ -281,7 +303,7 @@ class _Home:
             # Another program took the port between our look and the server's, or the backends of a
             # killed server are still letting go of its shared memory.
             time.sleep(attempt)
-            port = free_port()
+            port = _port_before(self.folder) or free_port()
             (self.folder / "jalon.conf").write_text(server_settings(sockets, port, durable=durable))
             self.startup_log.unlink(missing_ok=True)
             code, output = run_as_server([*start, "-s", "-w", "-t", str(_START_TIMEOUT_S)])
@@ -289,6 +311,17 @@ class _Home:
                 return Cluster(self.folder, bin_dir, sockets, port, passwords)
         log = self.startup_log.read_text(errors="replace")[-2000:] if self.startup_log.exists() else ""
         raise ClusterDidNotStart(f"PostgreSQL did not start in {self.folder}: {output}\n{log}".strip())
+
+
+def _port_before(folder: Path) -> int | None:
+    """The port that the cluster had, if it is free: whoever still uses its address then finds it again."""
+    try:
+        found = re.search(r"^port = '(\d+)'", (folder / "jalon.conf").read_text(), re.MULTILINE)
+    except FileNotFoundError:
+        return None
+    if found is None or not is_free(int(found[1])):
+        return None
+    return int(found[1])
 
 
 def _create_roles(cluster: Cluster) -> None:
@@ -323,15 +356,3 @@ def _answers(cluster: Cluster) -> bool:
         raise
     except psycopg.OperationalError:
         return False
-
-
-def _write_secretly(path: Path, content: str) -> None:
-    """Replace a file by one that only its owner can read, durably: its passwords outlive a power cut."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

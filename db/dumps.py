@@ -11,6 +11,7 @@ import psycopg
 from sqlalchemy import make_url
 
 from db.postgres import find_client_dir
+from db.private_files import private_file
 
 # Made by whoever made the database, before it is restored into: the owner of the tables may not.
 _NOT_OURS = (" EXTENSION ", "COMMENT - EXTENSION", "TABLE DATA public spatial_ref_sys")
@@ -41,16 +42,8 @@ def back_up(url: str, file: Path) -> None:
     Raises:
         DumpFailed: what `pg_dump` said.
     """
-    unfinished = file.with_name(f"{file.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as output:
-            _run([find_client_dir() / "pg_dump", "--format=custom"], url, stdout=output.fileno())
-            os.fsync(output.fileno())
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with private_file(file) as output:
+        _run([find_client_dir() / "pg_dump", "--format=custom"], url, stdout=output.fileno())
 
 
 def restore(url: str, file: Path, *, force: bool = False) -> None:

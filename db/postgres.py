@@ -176,6 +176,18 @@ def free_port() -> int:
         return port
 
 
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a loopback port at this moment."""
+    with socket.socket() as probe:
+        # As PostgreSQL does it: connections that have ended do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def postmaster_lines(folder: Path) -> list[str]:
     """Lines of the server's own lock file: pid, folder, start time, port, socket folder, ...; empty if none."""
     try:

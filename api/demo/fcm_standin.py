@@ -10,7 +10,6 @@ came, and fails on demand. Beside Google's two calls it has:
 
 import asyncio
 import json
-import os
 import secrets
 import socket
 import threading
@@ -33,6 +32,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from api.demo.fcm_rules import violation_of
+from db.private_files import write_private
 
 # What Google's library writes as audience into its assertions, wherever the key file sends them.
 _GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
@@ -276,11 +276,7 @@ def write_credentials(path: Path, base_url: str, *, project: str = "jalon-demo")
     except FileNotFoundError:
         account = _new_account(project)
     account["token_uri"] = f"{base_url}/token"
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(account, file, indent=2)
-    unfinished.replace(path)
+    write_private(path, json.dumps(account, indent=2))
     return account
 
 

@@ -29,7 +29,8 @@ from api.demo.progress import Advance, step
 from api.demo.story import Stage, tell_story
 from api.settings import Settings
 from db import migrate
-from db.cluster import Cluster, running_cluster
+from db.cluster import Cluster, revive, running_cluster
+from db.private_files import write_private
 from db.sessions import Database
 from issues.actors import Actor, Role
 from issues.city import CityBook, load_cities
@@ -125,10 +126,10 @@ def _run(settings: Settings, console: Console, handed_out: Path, stack: ExitStac
     if not told.exists():
         asyncio.run(tell_story(stage, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)))
         told.touch()
-    _write_private(handed_out, _what_programs_need(stage, tokens))
+    write_private(handed_out, json.dumps(_what_programs_need(stage, tokens), indent=2))
     stack.callback(handed_out.unlink, missing_ok=True)
     _say_where(console, stage, handed_out)
-    _serve_until_stopped(processes)
+    _serve_until_stopped(processes, settings.data_dir, console)
 
 
 async def _fill(settings: Settings, cluster: Cluster, console: Console) -> tuple[CityBook, dict[str, str]]:
@@ -171,7 +172,7 @@ async def _staff(database: Database, city: CityBook, kept: Path) -> tuple[dict[s
                 )
                 tokens[role.value] = added.secret
             there = await list_staff(session, city.id)
-            _write_private(kept, tokens)
+            write_private(kept, json.dumps(tokens, indent=2))
     agent = next(person for person in there if person.role is Role.AGENT)
     return tokens, agent.actor
 
@@ -262,15 +263,6 @@ def _read(path: Path) -> dict[str, str] | None:
     return content
 
 
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
-    unfinished = path.with_suffix(".part")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=2)
-    unfinished.replace(path)
-
-
 def _say_where(console: Console, stage: Stage, handed_out: Path) -> None:
     query = f"jurisdiction_id={stage.jurisdiction_id}"
     for what, where in (
@@ -285,13 +277,16 @@ def _say_where(console: Console, stage: Stage, handed_out: Path) -> None:
     console.print("Jalon is running; Ctrl-C stops it.", highlight=False)
 
 
-def _serve_until_stopped(processes: dict[str, "subprocess.Popen[bytes]"]) -> None:
-    """Wait until somebody stops the demo (KeyboardInterrupt).
+def _serve_until_stopped(processes: dict[str, "subprocess.Popen[bytes]"], data_dir: Path, console: Console) -> None:
+    """Wait until somebody stops the demo (KeyboardInterrupt); start PostgreSQL again if it ended by itself.
 
     Raises:
         DemoFailed: the server or the worker ended by itself.
+        ClusterError: PostgreSQL ended and does not start any more.
     """
     while True:
+        if revive(data_dir):
+            console.print("PostgreSQL had ended, and was started again.", highlight=False)
         for name, process in processes.items():
             if process.poll() is not None:
                 raise DemoFailed(f"the {name} ended with status {process.returncode}")

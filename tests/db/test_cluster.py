@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.cluster import APP, OWNER, WEB, ClusterSecretsLost, running_cluster
+from db.cluster import APP, OWNER, WEB, ClusterSecretsLost, revive, running_cluster
 from db.dumps import libpq_url
 from db.postgres import (
     ClusterVersionChanged,
@@ -113,6 +113,22 @@ def test_a_killed_server_is_started_again_with_all_that_was_committed(data_dir):
     with running_cluster(data_dir, durable=False) as cluster:
         assert running_pid(cluster.folder) != server
         assert _answer(cluster.owner_url, "SELECT count(*) FROM kept") == 1
+
+
+def test_a_server_that_ended_under_its_users_is_started_again_where_they_look_for_it(data_dir):
+    with running_cluster(data_dir, durable=False) as cluster:
+        assert revive(data_dir) is False
+        server = running_pid(cluster.folder)
+        assert server is not None
+        os.kill(server, signal.SIGKILL)
+        while running_pid(cluster.folder) is not None:
+            pass
+
+        assert revive(data_dir) is True
+        assert running_pid(cluster.folder) != server
+        assert _answer(cluster.owner_url, "SELECT 1") == 1
+        assert _answer(cluster.url(OWNER, tcp=True), "SELECT 1") == 1
+    assert running_pid(cluster.folder) is None
 
 
 def test_a_stale_file_with_the_number_of_another_process_does_not_stop_a_start(data_dir):

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from db.postgres import running_pid
+
 _WITHIN_S = 120
 
 
@@ -59,6 +61,21 @@ def until_handed_out(process, folder):
     return json.loads((folder / "demo.json").read_text())
 
 
+def kill_postgresql(folder, base_url):
+    """Kill the private cluster's server; answers whether the API was ready again in time, by itself."""
+    server = running_pid(folder / "postgres")
+    os.kill(server, signal.SIGKILL)
+    deadline = time.monotonic() + _WITHIN_S
+    while time.monotonic() < deadline:
+        if (
+            running_pid(folder / "postgres") not in {server, None}
+            and httpx.get(f"{base_url}/readyz", timeout=30).is_success
+        ):
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def stop(process):
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=_WITHIN_S)
@@ -76,6 +93,7 @@ def test_it_tells_the_story_once_and_keeps_its_city(demo, folder):
     second = demo()
     again = until_handed_out(second, folder)
     after = httpx.get(f"{again['base_url']}/v1/issues?limit=1000", headers=agent).json()["features"]
+    revived = kill_postgresql(folder, again["base_url"])
     short = stop(second)
 
     assert mode == 0o600
@@ -87,6 +105,8 @@ def test_it_tells_the_story_once_and_keeps_its_city(demo, folder):
     assert len(before) > 100
     assert [issue["id"] for issue in after] == [issue["id"] for issue in before]
     assert "Anna" not in short
+    assert revived
+    assert "PostgreSQL had ended, and was started again." in short
     assert (first.returncode, second.returncode) == (0, 0)
     assert not (folder / "demo.json").exists()
 
