@@ -213,7 +213,7 @@ def _start(program: str, limits: DecodeLimits) -> _Darkroom:
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-P", "-s", "-m", program, *map(str, numbers)],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=folder.name,
