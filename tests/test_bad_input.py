@@ -127,7 +127,7 @@ async def test_a_bad_report_is_refused_and_leaves_nothing(api, stored, case):
 
 
 @pytest.mark.parametrize(
-    ("language", "detail"), [("fr", "Ceci doit être un nombre fini."), ("en", "This has to be a finite number.")]
+    ("language", "detail"), [("fr", "La valeur doit être un nombre fini."), ("en", "This has to be a finite number.")]
 )
 async def test_a_refusal_is_in_the_callers_language(api, language, detail):
     answer = await api.post(

@@ -11,7 +11,7 @@ BIN = {"service_code": "bac-de-recyclage"}
 @pytest.mark.parametrize(
     ("attributes", "field", "french"),
     [
-        ({}, "attributes.bac", "Ceci est nécessaire."),
+        ({}, "attributes.bac", "Ce renseignement est requis."),
         ({"bac": "bleu"}, "attributes.bac", "recyclage, organique, ordures"),
         ({"bac": "ordures", "couleur": "bleu"}, "attributes.couleur", "Cette question n’existe pas."),
     ],
