@@ -13,7 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 _PREFIX = "JALON_"
 # Greedy: a password with an @ of its own would otherwise show its second half.
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@]*):.*@")
-_PASSWORD_PARAMETER = re.compile(r"(?<=[?&]password=)[^&]+")
+# After ? and & in a URL, or among the words of a connection string such as "host=db password='a b'".
+_SECRET_PARAMETER = re.compile(
+    r"""((?:^|[?&;#\s])[\w.-]*(?:pass|pwd|secret|token|key|credential|\bsig\b|signature)[\w.-]*\s*=\s*)"""
+    r"""('(?:[^'\\]|\\.)*'?|[^&;#\s]+)""",
+    re.IGNORECASE,
+)
 
 
 def default_data_dir(environment: Mapping[str, str], *, is_root: bool) -> Path:
@@ -141,8 +146,8 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 
 def mask_url(url: str) -> str:
-    """Hide the password in a URL, if there is one."""
-    return _PASSWORD_PARAMETER.sub("***", _PASSWORD_IN_URL.sub(r"\1:***@", url))
+    """Hide passwords, keys and tokens in a URL or connection string, if there are any."""
+    return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", url))
 
 
 def _masked(value: Any) -> str | None:

@@ -73,6 +73,21 @@ def test_a_misspelt_variable_is_found(environment):
         ("postgresql://jalon:p@/:ss@db/jalon?sslmode=require", "postgresql://jalon:***@db/jalon?sslmode=require"),
         ("postgresql:///jalon?host=/run&password=secret&x=1", "postgresql:///jalon?host=/run&password=***&x=1"),
         ("s3://key:secret@bucket/photos", "s3://key:***@bucket/photos"),
+        ("s3://AKIA:a/b+c=d@bucket/photos", "s3://AKIA:***@bucket/photos"),
+        (
+            "s3://bucket?aws_access_key_id=AKIA&aws_secret_access_key=a/b+c=&region=ca-central-1",
+            "s3://bucket?aws_access_key_id=***&aws_secret_access_key=***&region=ca-central-1",
+        ),
+        ("az://photos?sv=2024&sig=a%2Bb&se=2027", "az://photos?sv=2024&sig=***&se=2027"),
+        ("gs://photos?service_account_key=hush", "gs://photos?service_account_key=***"),
+        ("host=db user=web password=hush dbname=jalon", "host=db user=web password=*** dbname=jalon"),
+        ("password = 'hu sh\\' it' host=db", "password = *** host=db"),
+        ("PASSWORD=hush", "PASSWORD=***"),
+        ("host=db\nsslpassword=hush", "host=db\nsslpassword=***"),
+        ("postgresql:///jalon?sslmode=require&passfile=/x", "postgresql:///jalon?sslmode=require&passfile=***"),
+        ("postgresql://web:hush@a:1,b:2/jalon", "postgresql://web:***@a:1,b:2/jalon"),
+        ("file:///var/lib/jalon/photos", "file:///var/lib/jalon/photos"),
+        ("127.0.0.1, 10.0.0.1", "127.0.0.1, 10.0.0.1"),
         ("https://fcm.googleapis.com", "https://fcm.googleapis.com"),
     ],
 )
@@ -84,13 +99,22 @@ def test_nothing_shown_or_printed_holds_a_secret(environment):
     variables = environment(
         JALON_DATABASE_URL="postgresql://web:hush@db/jalon",
         JALON_OWNER_DATABASE_URL="postgresql://owner:hush@db/jalon",
-        JALON_STORAGE_URL="s3://key:hush@bucket",
+        JALON_STORAGE_URL="s3://bucket?aws_secret_access_key=hush",
+        JALON_BASE_URL="https://user:hush@city.example",
+        JALON_FCM_URL="https://fcm.example?key=hush",
     )
 
     settings = Settings()
 
     assert "hush" not in str(show_settings(settings, variables))
-    assert "hush" not in repr(settings).replace("s3://key:hush", "")
+    assert "hush" not in repr((settings.database_url, settings.owner_database_url))
+
+
+@pytest.mark.parametrize("variable", ["JALON_DATABASE_URL", "JALON_OWNER_DATABASE_URL"])
+def test_a_connection_string_is_shown_without_its_password(environment, variable):
+    variables = environment(**{variable: "host=db user=web password=hush dbname=jalon"})
+
+    assert shown(Settings(), variables)[variable].value == "host=db user=web password=*** dbname=jalon"
 
 
 @pytest.mark.parametrize(
