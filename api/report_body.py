@@ -26,13 +26,14 @@ from api.problems.refusals import (
 )
 from api.problems.validation import field_errors, is_unreadable
 from api.scope import BODY
+from api.settings import Settings
 from issues.languages import msgid
 from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage
-from media.store import MAX_BYTES, IncomingPhoto, PhotoStore, PhotoTooLarge
+from media.store import IncomingPhoto, PhotoStore, PhotoTooLarge
 
 _JSON_TYPE: Final = "application/json"
 _FORM_TYPE: Final = "multipart/form-data"
-_FORM_LIMIT_BYTES: Final = MOST_PHOTOS * MAX_BYTES + 1_000_000
+_SLACK_BYTES: Final = 1_000_000  # for the fields of a form besides its photos
 _MOST_FIELDS: Final = 200
 _PHOTOS: Final = "photos"
 _PHOTO_IDS: Final = "photo_ids"
@@ -72,8 +73,12 @@ class Filed:
 
 
 @asynccontextmanager
-async def read_report(request: Request) -> AsyncIterator[Filed]:
+async def read_report(request: Request, settings: Settings) -> AsyncIterator[Filed]:
     """Read a report; files that came with it are gone at the end of the block.
+
+    Args:
+        request: Its body is the report.
+        settings: Say how many photos a report may have, and how large.
 
     Raises:
         MediaTypeNotSupported: neither JSON nor a form.
@@ -83,16 +88,23 @@ async def read_report(request: Request) -> AsyncIterator[Filed]:
     """
     if is_form(request):
         body: IncomingBody = request.scope[BODY]
-        body.limit_bytes = _FORM_LIMIT_BYTES
+        body.limit_bytes = settings.photos_per_report * settings.photo_max_bytes + _SLACK_BYTES
         form = await _parse_form(request)
         try:
-            yield _read_form(form)
+            yield _count_photos(_read_form(form), most=settings.photos_per_report)
         finally:
             await form.close()
     elif _media_type(request) == _JSON_TYPE:
-        yield Filed(await _read_json(request))
+        yield _count_photos(Filed(await _read_json(request)), most=settings.photos_per_report)
     else:
         raise MediaTypeNotSupported([_JSON_TYPE, _FORM_TYPE])
+
+
+def _count_photos(filed: Filed, *, most: int) -> Filed:
+    if len(filed.photos) + len(filed.report.photo_ids) > most:
+        too_many = msgid("There may be at most {max_length} of these.")
+        raise InvalidFields([FieldError(_PHOTOS if filed.photos else _PHOTO_IDS, too_many, {"max_length": most})])
+    return filed
 
 
 def is_form(request: Request) -> bool:
@@ -105,12 +117,15 @@ def _media_type(request: Request) -> str:
 
 
 @asynccontextmanager
-async def received_photo(store: PhotoStore, upload: UploadFile, *, position: int) -> AsyncIterator[IncomingPhoto]:
+async def received_photo(
+    store: PhotoStore, upload: UploadFile, settings: Settings, *, position: int
+) -> AsyncIterator[IncomingPhoto]:
     """Take in a photo of a form, as `PhotoStore.receive` does.
 
     Args:
         store: Where photos are kept.
         upload: The photo as it came.
+        settings: Say how large a photo may be.
         position: Which of the form's photos it is, counted from 0.
 
     Raises:
@@ -118,8 +133,14 @@ async def received_photo(store: PhotoStore, upload: UploadFile, *, position: int
         StorageUnavailable: the disk does not take the bytes.
     """
     async with AsyncExitStack() as receiving:
+        incoming = store.receive(
+            _chunks_of(upload),
+            announced_bytes=upload.size,
+            max_bytes=settings.photo_max_bytes,
+            max_pixels=settings.photo_max_pixels,
+        )
         try:
-            photo = await receiving.enter_async_context(store.receive(_chunks_of(upload), announced_bytes=upload.size))
+            photo = await receiving.enter_async_context(incoming)
         except (EmptyPhoto, UnsupportedImage, BrokenImageHeader, TooManyPixels, PhotoTooLarge) as error:
             raise PartRefused(f"{_PHOTOS}[{position}]", error) from error
         yield photo
@@ -226,10 +247,6 @@ def _read_form(form: FormData) -> Filed:
         report = report.model_copy(update=_answers.validate_python({"attributes": _one_or_several(answers)}))
     except ValidationError as error:
         wrong += field_errors(error.errors(include_url=False, include_input=False))
-    if len(photos) + len(photo_ids) > MOST_PHOTOS:
-        wrong.append(
-            FieldError(_PHOTOS, msgid("There may be at most {max_length} of these."), {"max_length": MOST_PHOTOS})
-        )
     if wrong:
         raise InvalidFields(wrong)
     return Filed(report, photos)

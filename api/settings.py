@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     photo_max_megapixels: Annotated[
         int, Field(ge=1, le=64, description="Most megapixels of a photo; 64 fill its decoder's gigabyte")
     ] = 60
+    photos_per_report: Annotated[int, Field(ge=1, le=20, description="Most photos of a report")] = 6
     photos_at_once: Annotated[
         int | None,
         Field(ge=1, description="Photos that a worker decodes at the same time; by default one per processor"),

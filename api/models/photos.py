@@ -13,7 +13,7 @@ from media.photos import Photo, PhotoState
 REJECTION_TEXTS = {
     Rejection.TRUNCATED: msgid("The photo arrived incomplete. Please take or choose it again."),
     Rejection.DAMAGED: msgid("The photo is damaged and cannot be opened. Please take or choose another one."),
-    Rejection.NOT_AN_IMAGE: msgid("This is not a photo that we can open. Please send a JPEG, PNG or WebP."),
+    Rejection.NOT_AN_IMAGE: msgid("This is not a photo that we can open. Please send a JPEG, HEIC, PNG or WebP."),
     Rejection.TOO_MANY_PIXELS: msgid("The photo has too many pixels. Please send a smaller one."),
     Rejection.TOO_COMPLEX: msgid("The photo could not be opened safely. Please take or choose another one."),
 }

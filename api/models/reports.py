@@ -12,7 +12,8 @@ from api.models.fields import Accuracy, Code, Incoming, Latitude, Line, Longitud
 from api.models.issues import IssueOut, ReasonOut
 from issues.reports import MatchView, Receipt
 
-MOST_PHOTOS = 6
+MOST_PHOTOS = 20
+"""Most photos of a report that an operator may allow (`JALON_PHOTOS_PER_REPORT`)."""
 
 Channel = Literal["app", "web", "phone", "counter", "email", "open311", "import"]
 LocationSource = Literal["gps", "photo", "address", "map"]
@@ -74,7 +75,9 @@ class ReportIn(Incoming):
     address_string: Line | None = None
     description: Words | None = None
     attributes: Answers = Field(default_factory=dict)
-    photo_ids: list[UUID] = Field(default_factory=list, max_length=MOST_PHOTOS)
+    photo_ids: list[UUID] = Field(
+        default_factory=list, max_length=MOST_PHOTOS, description="At most 6, unless the server is set otherwise."
+    )
     captured_at: Moment | None = Field(default=None, description="By the phone's clock: kept, never trusted.")
     channel: Channel = "app"
     contact: ContactIn | None = None

@@ -289,7 +289,7 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         415,
         "photo-format-not-supported",
         msgid("Kind of photo not supported"),
-        msgid("Photos are still pictures in JPEG, PNG or WebP, whatever the file is called."),
+        msgid("Photos are still pictures in JPEG, HEIC, PNG or WebP, whatever the file is called."),
         fields=("body",),
         particulars=lambda error, _: Particulars(members={"found": error.found}),
     ),

@@ -25,14 +25,13 @@ from db.credentials import hash_secret
 from issues.actors import Role
 from issues.reports import find_report_home, photo_release
 from media.photos import Photo, PhotoSize, find_photo, photo_bytes, receive_photo
-from media.store import MAX_BYTES
 
 router = APIRouter(prefix="/v1/photos", tags=["photos"])
 
 _PUBLIC: Final = "public, max-age=31536000, immutable"
 _PRIVATE: Final = "private, max-age=3600"
 _SLACK_BYTES: Final = 1_000_000
-_IMAGES: Final = ("image/jpeg", "image/png", "image/webp")
+_IMAGES: Final = ("image/jpeg", "image/heic", "image/png", "image/webp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class _Seen:
         **problems(400, 409, 413, 415),
     },
     openapi_extra=request_body(
-        *((image, binary("JPEG, PNG or WebP; at most 20 MB and 60 megapixels.")) for image in _IMAGES)
+        *((image, binary("JPEG, HEIC, PNG or WebP; at most 20 MB and 60 megapixels.")) for image in _IMAGES)
     ),
 )
 async def put_photo(*, request: Request, served: Served, now: Now, photo_id: UUID) -> Response:
@@ -68,7 +67,7 @@ async def put_photo(*, request: Request, served: Served, now: Now, photo_id: UUI
     if not caller.is_known:
         raise SignInNeeded
     body: IncomingBody = request.scope[BODY]
-    body.limit_bytes = MAX_BYTES + _SLACK_BYTES  # the store has the exact limit, and a better answer
+    body.limit_bytes = served.settings.photo_max_bytes + _SLACK_BYTES  # the store answers better
     recorded = await receive_photo(
         served.database,
         served.store,
@@ -77,6 +76,8 @@ async def put_photo(*, request: Request, served: Served, now: Now, photo_id: UUI
         uploader=caller.actor.sender,
         announced_bytes=body.announced_bytes,
         now=now,
+        max_bytes=served.settings.photo_max_bytes,
+        max_pixels=served.settings.photo_max_pixels,
     )
     state = PhotoOut.of(recorded.photo, listener_of(request).say)
     return answer(state, status=201 if recorded.is_new else 200)

@@ -64,7 +64,7 @@ async def create_report(
         # Forms are large and kept on disk as they come: not for somebody who would be refused at the end.
         async with served.database.transaction() as session:
             await _identify(request, session, now)
-    async with read_report(request) as filed:
+    async with read_report(request, served.settings) as filed:
         if filed.photos:
             filing, receipt = await _file_with_photos(request, served, filed, idempotency_key, now)
         else:
@@ -128,7 +128,7 @@ async def _file_with_photos(
     """Store the photos of a form, then the report with them."""
     async with AsyncExitStack() as uploads:
         incoming = [
-            await uploads.enter_async_context(received_photo(served.store, photo, position=position))
+            await uploads.enter_async_context(received_photo(served.store, photo, served.settings, position=position))
             for position, photo in enumerate(filed.photos)
         ]
         async with served.database.transaction() as session:
