@@ -120,7 +120,8 @@ def _run(command: list[str | Path], url: str, *, stdout: int = subprocess.PIPE) 
 
 def libpq_url(url: str) -> str:
     """The URL as PostgreSQL's own library reads it, without SQLAlchemy's driver."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    # SQLAlchemy leaves spaces as they are, which libpq refuses.
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False).replace(" ", "%20")
 
 
 def client_environment(url: str) -> dict[str, str]:
