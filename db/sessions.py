@@ -115,23 +115,16 @@ class Database:
             DatabaseBusy: a deadlock, a limit of `Patience`, or no connection came free in time.
             DatabaseFull: the server has no disk, memory or connections left.
         """
-        async with self._sessions() as session:
-            try:
-                if city_id is not None:
-                    await enter_city(session, city_id)
-                yield session
-                await session.commit()
-            except (DBAPIError, psycopg.Error, PoolTimeout) as error:
-                connection = known_connection(session)
-                unavailable = why_unavailable(error, connection)
-                if unavailable is DatabaseUnavailable or (connection is not None and _is_in_a_statement(connection)):
-                    await session.invalidate()
-                if unavailable is None:
-                    raise
-                raise unavailable from error
-            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-                # Left in the middle of a statement, whose answer nobody read: no other transaction may get this one.
-                await session.invalidate()
+        session = self._sessions()
+        try:
+            if city_id is not None:
+                await enter_city(session, city_id)
+            yield session
+            # Its connection goes back to the pool here; to close it as well would cost as much as a statement.
+            await session.commit()
+        except BaseException as error:
+            async with session:  # closes it, which rolls back
+                await _give_up_broken(session, error)
                 raise
 
     @asynccontextmanager
@@ -184,6 +177,24 @@ class Database:
             self.engine.dialect.do_ping(connection)
         except psycopg.Error as error:
             raise DisconnectionError from error
+
+
+async def _give_up_broken(session: AsyncSession, error: BaseException) -> None:
+    """Throw the connection of a failed transaction away where no other may have it.
+
+    Raises:
+        DatabaseUnavailable, DatabaseBusy, DatabaseFull: where the error was one of these.
+    """
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit)):
+        # Left in the middle of a statement, whose answer nobody read.
+        await session.invalidate()
+    if isinstance(error, (DBAPIError, psycopg.Error, PoolTimeout)):
+        connection = known_connection(session)
+        unavailable = why_unavailable(error, connection)
+        if unavailable is DatabaseUnavailable or (connection is not None and _is_in_a_statement(connection)):
+            await session.invalidate()
+        if unavailable is not None:
+            raise unavailable from error
 
 
 def driver_url(url: str) -> str:

@@ -26,7 +26,9 @@ UNGUARDED = {
     "report_home": "finds the city of a report and orders simultaneous copies before the city is known",
     "device": "a phone belongs to a person, not to a city; holds no name or contact",
     "photo": "arrives before its report, hence before its city is known; reached only by id and uploader",
+    "upload": "becomes a photo, hence no city's either; reached only by id and uploader",
     "photo_claim": "leads from a photo to the city of its report; ids only",
+    "signing_key": "this installation's own, made by a migration",
     "alembic_version": "the migration the database stands at",
     "spatial_ref_sys": "coordinate systems, installed by PostGIS",
 }
@@ -85,8 +87,7 @@ async def driver_connection(session: AsyncSession) -> AsyncConnection:
     known = session.info.get(_DRIVER)
     if known is not None and known[0] is transaction:
         return known[1]  # type: ignore[no-any-return]  # what a session carries has no type
-    raw = await (await session.connection()).get_raw_connection()
-    connection = raw.driver_connection
+    connection = await session.run_sync(lambda sync: sync.connection().connection.driver_connection)
     assert isinstance(connection, AsyncConnection)  # noqa: S101 - psycopg is the only driver
     session.info[_DRIVER] = session.sync_session.get_transaction(), connection
     return connection
