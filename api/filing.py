@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller
 from api.cities import CitiesInForce
+from api.models.fields import is_own_id
 from api.models.reports import ReportIn
 from api.problems.refusals import FieldError, InvalidFields, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
 from db.base import new_id
@@ -20,6 +21,7 @@ from media.photos import PhotoState, find_photo, taken_place
 
 _KEYS: Final = uuid5(NAMESPACE_URL, "urn:jalon:idempotency-key")
 _NEEDED: Final = msgid("This is needed.")
+_OWN_ID: Final = msgid("An id that you make has to be a UUID of version 7 or 4.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ def settle_filing(report: ReportIn, caller: Caller, *, idempotency_key: str | No
     """Settle the id, the sender and the tracking secret of a report.
 
     The id is the body's, else the `Idempotency-Key` (or, where that is no UUID, one made of sender and key), else new.
+
+    Raises:
+        InvalidFields: the key is a UUID of a kind that callers do not make.
     """
     if caller.is_known:
         sender = caller.actor.sender
@@ -84,9 +89,12 @@ def _id_of_key(key: str | None, sender: str) -> UUID | None:
     if not key:
         return None
     try:
-        return UUID(key)
+        given = UUID(key)
     except ValueError:
         return uuid5(_KEYS, f"{sender}\n{key}")
+    if not is_own_id(given):
+        raise InvalidFields([FieldError("Idempotency-Key", _OWN_ID)])
+    return given
 
 
 def sent_position(report: ReportIn) -> Position | None:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -15,6 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from api.middleware import JSON_LIMIT_BYTES, IncomingBody
+from api.models.fields import PhotoId
 from api.models.reports import MOST_PHOTOS, Answers, ContactIn, ReportIn
 from api.problems.refusals import (
     BodyTooLarge,
@@ -41,7 +41,7 @@ _ANSWER: Final = re.compile(r"attributes\[(.*)\]")
 
 _PIECE_BYTES: Final = 1 << 18
 
-_ids = TypeAdapter(dict[Literal["photo_ids"], list[UUID]])  # by its name, so that errors have it too
+_ids = TypeAdapter(dict[Literal["photo_ids"], list[PhotoId]])  # by its name, so that errors have it too
 
 _answers = TypeAdapter(dict[Literal["attributes"], Answers])
 

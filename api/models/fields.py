@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Final
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
@@ -37,6 +38,22 @@ def _refuse_far_days(value: date) -> date:
     return value
 
 
+def is_own_id(value: UUID) -> bool:
+    """Whether an id may be one that a caller made: of version 7 or 4 (RFC 9562), which nobody else makes too."""
+    return value.version in (4, 7)
+
+
+def _refuse_other_ids(value: UUID) -> UUID:
+    if not is_own_id(value):
+        raise PydanticCustomError("own_id", "a UUID of version 7 or 4")
+    return value
+
+
+def _refuse_ids_of_no_photo(value: UUID) -> UUID:
+    # Photos of a form have ids that are made here of the form's id and their content (version 5).
+    return value if value.version == 5 else _refuse_other_ids(value)
+
+
 # Limits stand before it, or they are no longer those of a text to Pydantic, and neither are its words for them.
 _CLEAN: Final = AfterValidator(refuse_control_characters)
 Text = Annotated[str, _CLEAN]
@@ -56,6 +73,10 @@ Accuracy = Annotated[
 ]
 Moment = Annotated[AwareDatetime, AfterValidator(_refuse_far_times)]
 Day = Annotated[date, AfterValidator(_refuse_far_days)]
+OwnId = Annotated[UUID, AfterValidator(_refuse_other_ids)]
+"""An id that the caller made, so that what it sends may be sent again."""
+PhotoId = Annotated[UUID, AfterValidator(_refuse_ids_of_no_photo)]
+"""The id of a photo that is here, or will be."""
 StrictInt = Annotated[int, Strict(), Field(ge=0, le=2_147_483_647)]
 Flag = Annotated[bool, Strict()]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
-from api.models.fields import Flag, Incoming, Note, Outgoing
+from api.models.fields import Flag, Incoming, Note, Outgoing, OwnId
 from issues.events import EventView
 from issues.issue import IssueView
 from issues.lifecycle import Status
@@ -167,7 +167,7 @@ class StatusIn(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    id: UUID | None = Field(default=None, description="The command's own id: sent again, it is done once.")
+    id: OwnId | None = Field(default=None, description="The command's own id: sent again, it is done once.")
     status: Status
     note: Note | None = None
     public: Flag = Field(default=False, description="Whether residents may read the note, and are told of it.")

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
-from api.models.fields import Code, Day, Incoming, Note, Outgoing, StrictInt
+from api.models.fields import Code, Day, Incoming, Note, Outgoing, OwnId, PhotoId, StrictInt
 from api.models.issues import DistrictOut
 from issues.lifecycle import OrderStatus, Status
 from issues.work_orders import WorkOrderView
@@ -19,7 +19,7 @@ EXAMPLE: dict[str, Any] = {
 }
 CHANGE_EXAMPLE: dict[str, Any] = {"version": 1, "status": "in_progress"}
 
-Photos = Annotated[list[UUID], Field(max_length=20)]
+Photos = Annotated[list[PhotoId], Field(max_length=20)]
 
 
 class WorkOrderIn(Incoming):
@@ -27,7 +27,7 @@ class WorkOrderIn(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    id: UUID | None = Field(default=None, description="The order's id; sent again, it is planned once.")
+    id: OwnId | None = Field(default=None, description="The order's id; sent again, it is planned once.")
     issue_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)]
     crew: Code
     planned_on: Day
@@ -40,7 +40,7 @@ class WorkOrderChange(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [CHANGE_EXAMPLE]})
 
-    id: UUID | None = Field(default=None, description="The command's own id: sent again, it is done once.")
+    id: OwnId | None = Field(default=None, description="The command's own id: sent again, it is done once.")
     version: StrictInt = Field(description="The version that the caller has seen.")
     status: OrderStatus | None = None
     crew: Code | None = None

@@ -16,6 +16,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "date_out_of_range": msgid("This has to lie between the years 1900 and 2200."),
     "answer": msgid("An answer is a finite number, true or false, or texts without control characters."),
     "push_address": msgid("A push address has either a fid or a token."),
+    "own_id": msgid("An id that you make has to be a UUID of version 7 or 4."),
     "finite_number": msgid("This has to be a finite number."),
     "greater_than_equal": msgid("This has to be {ge} or more."),
     "less_than_equal": msgid("This has to be {le} or less."),

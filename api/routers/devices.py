@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.auth import bearer_secret, find_caller
 from api.deps import Now, Served, Transaction
 from api.models.devices import DeviceIn, DeviceOut
-from api.models.fields import SECRET_PATTERN
+from api.models.fields import SECRET_PATTERN, OwnId
 from api.problems.refusals import FieldError, InvalidFields, SecretUnknown, SignInNeeded
 from api.responses import answer
 from db.tenancy import enter_city
@@ -29,7 +29,7 @@ _WEAK_SECRET: Final = msgid("A device's secret is 32 random bytes, written as ba
     response_model=DeviceOut,
     responses={201: {"description": "Registered for the first time.", "model": DeviceOut}},
 )
-async def put_device(*, request: Request, session: Transaction, now: Now, device_id: UUID, body: DeviceIn) -> Response:
+async def put_device(*, request: Request, session: Transaction, now: Now, device_id: OwnId, body: DeviceIn) -> Response:
     """Register a device under the secret it made for itself, or refresh what is known of it."""
     secret = bearer_secret(request)
     if secret is None:

@@ -15,6 +15,7 @@ from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
 from api.deps import Now, Served
 from api.listener import listener_of
 from api.middleware import IncomingBody
+from api.models.fields import OwnId
 from api.models.photos import PhotoOut
 from api.openapi import binary, problems, request_body
 from api.problems.refusals import NothingHere, RoleNeeded, SecretUnknown, SignInNeeded
@@ -59,7 +60,7 @@ class _Seen:
         *((image, binary("JPEG, HEIC, PNG or WebP; at most 20 MB and 60 megapixels.")) for image in _IMAGES)
     ),
 )
-async def put_photo(*, request: Request, served: Served, now: Now, photo_id: UUID) -> Response:
+async def put_photo(*, request: Request, served: Served, now: Now, photo_id: OwnId) -> Response:
     """Receive a photo: once answered, it is kept. It is made safe in a moment; ask for its state then."""
     async with served.database.transaction() as session:
         caller = await authenticate(session, request, now=now)
