@@ -8,7 +8,21 @@ from pydantic import ConfigDict, Field, ValidationError, ValidatorFunctionWrapHa
 from pydantic_core import PydanticCustomError
 
 from api.cities import NamedCity
-from api.models.fields import Accuracy, Code, Incoming, Latitude, Line, Longitude, Moment, Outgoing, Secret, Text, Words
+from api.models.fields import (
+    Accuracy,
+    Code,
+    Incoming,
+    Latitude,
+    Line,
+    Longitude,
+    Moment,
+    Outgoing,
+    OwnId,
+    PhotoId,
+    Secret,
+    Text,
+    Words,
+)
 from api.models.issues import IssueOut, ReasonOut
 from issues.reports import MatchView, Receipt
 
@@ -59,7 +73,7 @@ class ReportIn(Incoming):
     # Numbers are numbers and not texts that hold some; JSON's own types say which is which.
     model_config = ConfigDict(strict=True, json_schema_extra={"examples": [EXAMPLE]})
 
-    id: UUID | None = Field(
+    id: OwnId | None = Field(
         default=None, description="Made by the phone (UUIDv7); sent again, the report is filed once."
     )
     tracking: Secret | None = Field(
@@ -75,7 +89,7 @@ class ReportIn(Incoming):
     address_string: Line | None = None
     description: Words | None = None
     attributes: Answers = Field(default_factory=dict)
-    photo_ids: list[UUID] = Field(
+    photo_ids: list[PhotoId] = Field(
         default_factory=list, max_length=MOST_PHOTOS, description="At most 6, unless the server is set otherwise."
     )
     captured_at: Moment | None = Field(default=None, description="By the phone's clock: kept, never trusted.")
