@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,24 +174,22 @@ def running_cluster(data_dir: Path, *, durable: bool = True) -> Iterator[Cluster
                 home.stop_if_last(users.fileno())
 
 
-def revive(data_dir: Path) -> bool:
+def revive(data_dir: Path, *, before: Callable[[], None] = lambda: None) -> None:
     """Start the server of a private cluster again if it ended while a command uses it; at the same address.
 
     Args:
         data_dir: As for `running_cluster`, in whose block the caller is.
-
-    Returns:
-        Whether it had ended.
+        before: Called if it has ended, before it is started.
 
     Raises:
         ClusterDidNotStart: it does not start any more; carries the end of its log.
     """
     home = _Home(data_dir)
     if running_pid(home.folder) is not None:
-        return False
+        return
+    before()
     with home.starting_or_stopping():
         home.start(durable=True)
-    return True
 
 
 class _Home:

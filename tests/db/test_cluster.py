@@ -117,14 +117,15 @@ def test_a_killed_server_is_started_again_with_all_that_was_committed(data_dir):
 
 def test_a_server_that_ended_under_its_users_is_started_again_where_they_look_for_it(data_dir):
     with running_cluster(data_dir, durable=False) as cluster:
-        assert revive(data_dir) is False
         server = running_pid(cluster.folder)
         assert server is not None
+        revive(data_dir)
+        assert running_pid(cluster.folder) == server
         os.kill(server, signal.SIGKILL)
         while running_pid(cluster.folder) is not None:
             pass
 
-        assert revive(data_dir) is True
+        revive(data_dir)
         assert running_pid(cluster.folder) != server
         assert _answer(cluster.owner_url, "SELECT 1") == 1
         assert _answer(cluster.url(OWNER, tcp=True), "SELECT 1") == 1

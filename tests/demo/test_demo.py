@@ -106,7 +106,7 @@ def test_it_tells_the_story_once_and_keeps_its_city(demo, folder):
     assert [issue["id"] for issue in after] == [issue["id"] for issue in before]
     assert "Anna" not in short
     assert revived
-    assert "PostgreSQL had ended, and was started again." in short
+    assert "PostgreSQL has ended; starting it again." in short
     assert (first.returncode, second.returncode) == (0, 0)
     assert not (folder / "demo.json").exists()
 
