@@ -58,6 +58,7 @@ def doctor(as_json: AsJson = False) -> None:
     except Exception as error:
         findings.append(_unexpected("database", error))
     findings.append(asyncio.run(_look_at_storage(settings)))
+    findings.append(asyncio.run(_look_at_decoders()))
     if as_json:
         show_json([asdict(finding) for finding in findings])
     else:
@@ -100,6 +101,23 @@ async def _look_at_storage(settings: "Settings") -> Finding:
     except Exception as error:
         return _unexpected("storage", error)
     return Finding(State.FINE, "storage", f"{shown} can be written to")
+
+
+async def _look_at_decoders() -> Finding:
+    from media.decoders import Decoders
+    from media.derive import DecoderFailed
+
+    decoders = Decoders(at_once=1)
+    try:
+        why = await decoders.why_unconfined()
+    except DecoderFailed as error:
+        return Finding(State.WRONG, "photos", f"the program that decodes photos does not start ({error.why})")
+    finally:
+        decoders.close()
+    if why is not None:
+        limits = "limited in memory and time, but able to open files and connections"
+        return Finding(State.LOOK, "photos", f"decoders are {limits} ({why})")
+    return Finding(State.FINE, "photos", "decoders are confined: no files, no network, no programs")
 
 
 async def _look_at_database(reached: "Reached") -> list[Finding]:

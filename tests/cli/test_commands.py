@@ -292,6 +292,7 @@ def test_the_doctor_is_content_with_a_database_in_order(jalon, city):
         "cities": "ok",
         "jobs": "ok",
         "storage": "ok",
+        "photos": "ok",
     }
 
 
