@@ -58,7 +58,7 @@ _LISTENERS = text(
         ORDER BY person_id, at DESC, following
     ), author AS (
         SELECT DISTINCT ON (person_id) person_id, id AS report_id, number
-        FROM report WHERE city_id = :city AND issue_id = :issue AND person_id IS NOT NULL
+        FROM report WHERE city_id = :city AND issue_id = :issue AND person_id IS NOT NULL AND withdrawn_at IS NULL
         ORDER BY person_id, received_at, id
     )
     SELECT person_id, author.report_id, author.number

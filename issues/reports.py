@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.tenancy import driver_connection, enter_city
 from geo.points import LonLat
-from issues.city import Cities, CityBook
+from issues.city import Cities
 from issues.issue import IssueView, read_issue
 from issues.match import Match, Reason
 from media.photos import Photo
@@ -70,10 +70,14 @@ class Report(Base):
     received_at: Mapped[datetime]
     near_boundary: Mapped[bool]
     match: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    withdrawn_at: Mapped[datetime | None]  # it stays in its issue, which counts it no more
 
 
 class ReportPersonal(Base):
-    """What a report tells about its sender: exact place, words, contact. Erased without touching the history."""
+    """What a report tells about its sender: exact place, words, contact. Erased without touching the history.
+
+    The words are those first sent, the place the one that was last said to be right; `ReportCorrection` has the rest.
+    """
 
     __tablename__ = "report_personal"
     __table_args__ = (ForeignKeyConstraint(["city_id", "report_id"], ["report.city_id", "report.id"]),)
@@ -87,6 +91,28 @@ class ReportPersonal(Base):
     name: Mapped[str | None]
     email: Mapped[str | None]
     phone: Mapped[str | None]
+
+
+class ReportCorrection(Base):
+    """What a correction says or replaces, as personal as the report itself, hence not in the event it goes with.
+
+    `place`, `accuracy_m` and `location_source` are those before a place was corrected.
+    """
+
+    __tablename__ = "report_correction"
+    __table_args__ = (
+        ForeignKeyConstraint(["city_id", "event_id"], ["event.city_id", "event.id"]),
+        ForeignKeyConstraint(["city_id", "report_id"], ["report.city_id", "report.id"]),
+        Index("ix_report_correction_city_id_report_id", "city_id", "report_id"),
+    )
+
+    city_id: Mapped[int] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[UUID]
+    words: Mapped[str | None]  # added to those that were there
+    place: Mapped[WKBElement | None] = mapped_column(Geography("POINT", srid=4326, spatial_index=False))
+    accuracy_m: Mapped[float | None]
+    location_source: Mapped[str | None]
 
 
 class ReportPhoto(Base):
@@ -131,14 +157,50 @@ class MatchView:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerPlace:
+    """Where a report was said to be before its place was corrected; as in `ReportView`."""
+
+    at: LonLat
+    accuracy_m: float | None
+    location_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionView:
+    """A correction of a report.
+
+    Attributes:
+        words: Added by it; None where none were.
+        former_place: The place that it replaced; None where it left the place alone.
+    """
+
+    event_id: UUID
+    at: datetime
+    words: str | None
+    former_place: FormerPlace | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How the city may reach the sender of a report; all of it is optional."""
+
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportView:
     """A report with everything its sender wrote: for its sender and for staff, never for the public.
 
     Attributes:
-        at: Exact position in WGS 84.
+        at: Exact position in WGS 84, as last corrected.
+        description: As first sent; words added since are in `corrections`.
         accuracy_m: As sent; None where the phone gave none.
         captured_at: The phone's clock: kept, never trusted.
         match: Why it joined its issue; None where it opened one.
+        corrections: In the order in which they came.
+        withdrawn_at: When its sender took it back; None for nearly all.
     """
 
     id: UUID
@@ -154,11 +216,14 @@ class ReportView:
     address_string: str | None
     description: str | None
     attributes: Mapping[str, Any]
+    contact: Contact
     photo_ids: tuple[UUID, ...]
     captured_at: datetime | None
     received_at: datetime
     near_boundary: bool
     match: MatchView | None
+    corrections: tuple[CorrectionView, ...] = ()
+    withdrawn_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,17 +268,24 @@ class Release:
 
 _REPORT = """
 SELECT r.number, r.issue_id, r.service_code, r.person_id, r.channel, r.location_source, r.accuracy_m, r.captured_at,
-       r.received_at, r.near_boundary, r.match, p.address_string, p.description, p.attributes,
+       r.received_at, r.near_boundary, r.match, r.withdrawn_at, p.address_string, p.description, p.attributes,
+       p.name, p.email, p.phone,
        ST_X(p.place::geometry) AS lon, ST_Y(p.place::geometry) AS lat,
        ARRAY(SELECT photo_id FROM report_photo f
-             WHERE f.city_id = r.city_id AND f.report_id = r.id ORDER BY f.position) AS photo_ids
+             WHERE f.city_id = r.city_id AND f.report_id = r.id ORDER BY f.position) AS photo_ids,
+       (SELECT jsonb_agg(jsonb_build_object(
+                   'event_id', c.event_id, 'at', e.at, 'words', c.words, 'accuracy_m', c.accuracy_m,
+                   'location_source', c.location_source,
+                   'lon', ST_X(c.place::geometry), 'lat', ST_Y(c.place::geometry)) ORDER BY e.seq)
+        FROM report_correction c JOIN event e ON e.city_id = c.city_id AND e.id = c.event_id
+        WHERE c.city_id = r.city_id AND c.report_id = r.id) AS corrections
 FROM report r JOIN report_personal p ON p.city_id = r.city_id AND p.report_id = r.id
 WHERE r.city_id = %s AND r.id = %s
 """
-# A photo of a work order is as public as the least public of its issues.
+# A photo of a work order is as public as the least public of its issues; one of a report taken back is not at all.
 _CLAIM_IS_PRIVATE = """
 SELECT EXISTS (SELECT FROM report r JOIN issue i ON i.city_id = r.city_id AND i.id = r.issue_id
-               WHERE r.city_id = %(city_id)s AND r.id = %(target_id)s AND i.private)
+               WHERE r.city_id = %(city_id)s AND r.id = %(target_id)s AND (i.private OR r.withdrawn_at IS NOT NULL))
     OR EXISTS (SELECT FROM work_order_issue w JOIN issue i ON i.city_id = w.city_id AND i.id = w.issue_id
                WHERE w.city_id = %(city_id)s AND w.work_order_id = %(target_id)s AND i.private)
 """
@@ -281,19 +353,30 @@ async def photo_release(session: AsyncSession, photo: Photo, *, cities: Cities) 
     return Release(public=not row[0], city_id=city_id)
 
 
-def texts_public(city: CityBook, *, private: bool) -> bool:
-    """Whether anybody may read what residents wrote about an issue of the city."""
-    return city.settings.texts_public and not private
-
-
 def _view_of(city_id: int, report_id: UUID, row: dict[str, Any]) -> ReportView:
     at = LonLat(row.pop("lon"), row.pop("lat"))
     match, photo_ids = row.pop("match"), tuple(row.pop("photo_ids"))
+    contact = Contact(row.pop("name"), row.pop("email"), row.pop("phone"))
+    corrections = tuple(_correction_of(stored) for stored in row.pop("corrections") or ())
     return ReportView(
         city_id=city_id,
         id=report_id,
         at=at,
         match=None if match is None else MatchView.read(match),
+        contact=contact,
         photo_ids=photo_ids,
+        corrections=corrections,
         **row,
+    )
+
+
+def _correction_of(stored: Mapping[str, Any]) -> CorrectionView:
+    source = stored["location_source"]
+    return CorrectionView(
+        event_id=UUID(stored["event_id"]),
+        at=datetime.fromisoformat(stored["at"]),
+        words=stored["words"],
+        former_place=None
+        if source is None
+        else FormerPlace(LonLat(stored["lon"], stored["lat"]), stored["accuracy_m"], source),
     )

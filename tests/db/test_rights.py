@@ -28,6 +28,7 @@ RIGHTS = {
     "report": CHANGE,
     "report_personal": ALL,
     "report_photo": CHANGE,
+    "report_correction": ADD_AND_FORGET,
     "event": ADD,
     "event_note": ALL,
     "command": ADD,
