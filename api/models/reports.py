@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError, ValidatorFunctionWrapHa
 from pydantic_core import PydanticCustomError
 
 from api.cities import NamedCity
+from api.models.corrections import CorrectionOut, LocationSource
 from api.models.fields import (
     Accuracy,
     Code,
@@ -24,13 +25,12 @@ from api.models.fields import (
     Words,
 )
 from api.models.issues import IssueOut, ReasonOut
-from issues.reports import MatchView, Receipt
+from issues.reports import MatchView, Receipt, ReportView
 
 MOST_PHOTOS = 20
 """Most photos of a report that an operator may allow (`JALON_PHOTOS_PER_REPORT`)."""
 
 Channel = Literal["app", "web", "phone", "counter", "email", "open311", "import"]
-LocationSource = Literal["gps", "photo", "address", "map"]
 
 
 def _one_error(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -166,11 +166,13 @@ class ReportOut(ReportRef):
     accuracy_m: float | None
     location_source: LocationSource
     address_string: str | None
-    description: str | None
+    description: str | None = Field(description="As first sent, then what was added, each a paragraph of its own.")
     attributes: dict[str, Any]
     photo_ids: list[UUID]
     captured_at: datetime | None
     channel: Channel
+    corrections: list[CorrectionOut] = Field(description="What its sender or the city's staff put right, in order.")
+    withdrawn_datetime: datetime | None = Field(description="When it was taken back.")
 
 
 class ReportWithIssue(Outgoing):
@@ -198,13 +200,20 @@ class ReportWithIssue(Outgoing):
                 accuracy_m=report.accuracy_m,
                 location_source=report.location_source,
                 address_string=report.address_string,
-                description=report.description,
+                description=_all_words(report),
                 attributes=dict(report.attributes),
                 photo_ids=list(report.photo_ids),
                 captured_at=report.captured_at,
                 channel=report.channel,
+                corrections=[CorrectionOut.of(correction) for correction in report.corrections],
+                withdrawn_datetime=report.withdrawn_at,
             ),
             issue=IssueOut.of(receipt.issue, city),
             match=None if receipt.match is None else MatchOut.of(receipt.match),
             near_boundary=receipt.near_boundary,
         )
+
+
+def _all_words(report: ReportView) -> str | None:
+    words = (report.description, *(correction.words for correction in report.corrections))
+    return "\n\n".join(each for each in words if each) or None

@@ -100,6 +100,12 @@ def outside_particulars(error: refusals.OutsideServiceArea, listener: Listener) 
     return Particulars(params, text=text, members=members)
 
 
+def other_city_particulars(error: refusals.PlaceInAnotherCity, listener: Listener) -> Particulars:
+    """Name the city in which the place lies."""
+    name = in_language(error.city.names, listener.language)
+    return Particulars({"city": name}, members={"jurisdiction_id": error.city.jurisdiction_id})
+
+
 def id_used_particulars(error: IdAlreadyUsed, listener: Listener) -> Particulars:
     """Show the stored receipt to the sender of the first report; nothing to another."""
     if error.receipt is None:

@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from geo.atlas import CityMap, NeighbourShape
 from geo.points import LonLat
 from issues.actors import Role
+from issues.city import CityBook
+from issues.reports import ReportNotFound
 
 
 class SignInNeeded(Exception):
@@ -75,6 +77,22 @@ class OutsideServiceArea(Exception):
     neighbour: NeighbourShape | None
     nearest: tuple[CityMap, float] | None
     swapped: bool
+
+
+class PlaceInAnotherCity(Exception):
+    """A report's place was put right to one in another city, which is for that city to hear of.
+
+    Attributes:
+        city: The other city.
+    """
+
+    def __init__(self, city: CityBook) -> None:
+        super().__init__(city.jurisdiction_id)
+        self.city = city
+
+
+class ReportNotYetHere(ReportNotFound):
+    """What corrects a report came, and the report has not: it may still be on its way."""
 
 
 class PositionNeeded(Exception):

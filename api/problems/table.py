@@ -1,6 +1,7 @@
 """From what went wrong below to what the caller is told: one table, problem documents of RFC 9457 on the wire."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from api.listener import Listener
@@ -11,6 +12,7 @@ from api.problems.particulars import (
     answers_particulars,
     id_used_particulars,
     not_allowed_particulars,
+    other_city_particulars,
     outside_particulars,
     position_particulars,
     role_needed_particulars,
@@ -23,6 +25,7 @@ from db.sessions import DatabaseBusy, DatabaseFull, DatabaseUnavailable
 from issues.browse import InvalidBoundingBox
 from issues.catalogue import ServiceNotOffered
 from issues.commands import CommandIdUsed
+from issues.corrections import PLACE_WINDOW, PlaceSettled, ReportWithdrawn
 from issues.dispatch import IssueNotOpen, PhotoTaken, StaleWorkOrder
 from issues.issue import IssueMerged, IssueNotFound
 from issues.languages import msgid
@@ -209,6 +212,37 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         fields=("id",),
     ),
     ReportNotFound: Problem(404, "report-not-found", msgid("No such report"), msgid("There is no such report here.")),
+    refusals.ReportNotYetHere: Problem(
+        404,
+        "report-not-found",
+        msgid("No such report"),
+        msgid("There is no such report here. If it is still on its way, send this again after it."),
+        retry_after_s=_RETRY_AFTER_S,
+    ),
+    ReportWithdrawn: Problem(
+        409,
+        "report-withdrawn",
+        msgid("Report taken back"),
+        msgid("This report was taken back, so nothing in it is changed any more."),
+    ),
+    PlaceSettled: Problem(
+        409,
+        "place-settled",
+        msgid("Too late to change the place"),
+        msgid("The place can be put right within {minutes} minutes. Add words, or take it back and send another."),
+        fields=("lat", "long"),
+        particulars=lambda error, _: Particulars(
+            {"minutes": PLACE_WINDOW // timedelta(minutes=1)}, members={"until": error.until.isoformat()}
+        ),
+    ),
+    refusals.PlaceInAnotherCity: Problem(
+        422,
+        "place-in-another-city",
+        msgid("Place in another city"),
+        msgid("This place lies in {city}. Take this report back and send another from there."),
+        fields=("lat", "long"),
+        particulars=other_city_particulars,
+    ),
     # Issues and work orders.
     IssueNotFound: Problem(404, "issue-not-found", msgid("No such issue"), msgid("There is no such issue here.")),
     IssueMerged: Problem(

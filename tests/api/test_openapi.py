@@ -50,11 +50,11 @@ def examples(app):
 
 async def test_every_example_runs(api, hire, examples):
     agent = await hire()
-    issue = None
+    issue, report_id = None, None
     for example in examples.pop("POST /v1/reports"):
         answer = await api.post("/v1/reports", json=example)
         assert answer.status_code == 201, answer.text
-        issue = answer.json()["issue"]
+        issue, report_id = answer.json()["issue"], answer.json()["report"]["id"]
     for example in examples.pop("PUT /v1/devices/{device_id}"):
         answer = await api.as_(a_secret()).put(f"/v1/devices/{new_id()}", json=example)
         assert answer.status_code == 201, answer.text
@@ -66,6 +66,9 @@ async def test_every_example_runs(api, hire, examples):
         assert answer.status_code == 201, answer.text
     for example in examples.pop("PATCH /v1/work-orders/{order_id}"):
         answer = await agent.patch(f"/v1/work-orders/{answer.json()['id']}", json=example)
+        assert answer.status_code == 200, answer.text
+    for example in examples.pop("PATCH /v1/reports/{report_id}"):
+        answer = await agent.patch(f"/v1/reports/{report_id}", json=example)
         assert answer.status_code == 200, answer.text
     assert examples == {}
 
