@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import select
 
 from api.settings import Settings
+from db.clock import database_time, seconds_passed
 from db.jobs import Job, JobTable, Retries, run_worker
 from db.sessions import WORKING, Database
 from db.tenancy import refuse_privileged_role
@@ -26,7 +27,7 @@ from media.derive import DecoderFailed
 from media.photos import MAKE_SAFE, process_photo
 from media.store import PhotoStore, open_store
 from push.channels import AddressKind, Channel
-from push.deliver import Render, deliver_due
+from push.deliver import Render, Sender
 
 _log = structlog.get_logger(__name__)
 
@@ -111,6 +112,7 @@ def push_jobs(
         render: Writes a push in a device's language.
         stop: Ends a delivery after the batch it is at.
     """
+    sender = Sender(database, channels, render=render, clock=database_time, seconds=seconds_passed)
 
     async def tell_notice(job: Job) -> None:
         city_id = int(job.payload["city_id"])
@@ -118,13 +120,13 @@ def push_jobs(
             await tell(session, city_id, UUID(job.payload["event_id"]), now=_now())
 
     async def deliver(job: Job) -> None:
-        await deliver_due(database, int(job.payload["city_id"]), channels, render=render, clock=_now, stop=stop)
+        await sender.deliver_due(int(job.payload["city_id"]), stop=stop)
 
     async def deliver_all(_job: Job) -> None:
         async with database.transaction() as session:
             city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
         for city_id in city_ids:
-            await deliver_due(database, city_id, channels, render=render, clock=_now, stop=stop)
+            await sender.deliver_due(city_id, stop=stop)
 
     table = JobTable()
     table.handle(TELL, tell_notice)

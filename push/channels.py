@@ -1,11 +1,14 @@
 """The one protocol that every way of reaching a device speaks: messages in, outcomes out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
+
+ANSWER_S: Final = 10.0
+"""How long after its window has closed a channel may still wait for answers."""
 
 
 class AddressKind(StrEnum):
@@ -46,11 +49,32 @@ class Message:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class SendWindow:
+    """The time in which messages may leave; after it they may be another sender's.
+
+    Attributes:
+        closes_at: When it ends, as `seconds` counts.
+        seconds: Counts on while the process is stopped or the machine sleeps, so that whoever wakes late knows.
+    """
+
+    closes_at: float
+    seconds: Callable[[], float]
+
+    @property
+    def left_s(self) -> float:
+        """For how long it is still open; 0 or less once it has closed."""
+        return self.closes_at - self.seconds()
+
+
 class Outcome(StrEnum):
     """What a provider's answer means for the message and for the device."""
 
     SENT = "sent"
-    RETRY = "retry"  # the provider or the way to it is in trouble, or no answer came
+    UNSENT = "unsent"  # it never left: the window closed, the provider rests or cannot be reached
+    RETRY = "retry"  # the provider is in trouble
+    NO_ANSWER = "no_answer"  # it left, and may have been taken
+    QUOTA = "quota"  # refused for coming too fast
     FORGET = "forget"  # the device is gone
     GIVE_UP = "give_up"  # this message will never be taken; the device may be well
     STOP_PROJECT = "stop_project"  # our credentials or project are wrong: says nothing about the device
@@ -69,7 +93,7 @@ class SendResult:
     Attributes:
         provider_id: The provider's name for the message; only where it was sent.
         error: What went wrong, for operators; never an address.
-        retry_after_s: How long the provider asked to be left alone; None where it did not say.
+        retry_after_s: How long the provider asked, or is known, to be left alone; None where nobody said.
     """
 
     outcome: Outcome
@@ -81,10 +105,12 @@ class SendResult:
 class Channel(Protocol):
     """A provider of pushes."""
 
-    async def send(self, messages: Sequence[Message]) -> Sequence[SendResult]:
+    async def send(self, messages: Sequence[Message], window: SendWindow) -> Sequence[SendResult]:
         """Send each message at most once and answer for each, in the same order.
 
-        Trouble is an outcome, never an exception: one dead device must not cost the others their message.
+        Nothing leaves once the window has closed: what has not left by then comes back UNSENT, and the call itself
+        within `ANSWER_S`. Trouble is an outcome, never an exception: one dead device must not cost the others their
+        message.
         """
         ...
 

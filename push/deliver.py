@@ -1,84 +1,135 @@
 """Sending what the outbox holds: lease and commit, send with no transaction open, record and commit.
 
-A message goes out twice only where its sender was killed between the provider's answer and the record of it; the copy
-then carries the same collapse id, so that the phone shows one.
+A message goes out twice only where its sender was killed, or cut off from the database, between the provider's answer
+and the record of it; the copy then carries the same collapse id, so that the phone shows one. Else a lease forbids it:
+
+    0 s        30 s               40 s                    60 s
+    |  window  |  last answers    |  time to record       |  due again, for anybody
+    |  nothing leaves after it
+
+The window is counted from before the lease was taken, by a clock that goes on while the process is stopped; the lease
+by the database's clock. So no machine's clock has to agree with another's.
 """
 
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.sessions import Database, DatabaseUnavailable
-from push.channels import AddressKind, Channel, Message, Outcome, SendResult
-from push.outbox import Lease, LeasedDelivery, lease_deliveries, next_due_at, record_results
+from push.channels import AddressKind, Channel, Message, Outcome, SendResult, SendWindow
+from push.outbox import Lease, LeasedDelivery, lease_deliveries, record_results
 
 _log = logging.getLogger(__name__)
 
 Render = Callable[[str, Mapping[str, Any], str], tuple[str, str]]
 """Writes a notification's title and body from its kind, its params and the device's locale."""
 
-# Longer than a batch can take: signing in, then two rounds of messages, each with time to connect and to answer.
+WINDOW_S: Final = 30.0
+LEASE_S: Final = 60.0
+
 _BATCH = 100
-_LEASE_S = 60.0
 _RECORD_AGAIN_S = 1.0
 # What of a notification's params an app gets, beside the event's id and the kind.
 _DATA = ("issue_id", "report_id", "jurisdiction_id", "status")
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """What one run of `deliver_due` did.
+class Sender:
+    """Sends what is due in any city, one batch at a time, so that no batch waits for another's messages to leave.
 
-    Attributes:
-        outcomes: How many messages had which outcome.
-        next_due_at: When to run again; None where nothing waits.
+    One for each process. Any number of processes may send at once, also for one city: no delivery is in two of them.
     """
 
-    outcomes: Mapping[Outcome, int]
-    next_due_at: datetime | None
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[AddressKind, Channel],
+        *,
+        render: Render,
+        clock: Callable[[AsyncSession], Awaitable[datetime]],
+        seconds: Callable[[], float],
+    ) -> None:
+        """Prepare to send.
 
+        Args:
+            database: Where the outbox is; each step takes a short transaction of its own.
+            channels: Who reaches which kind of address. Without one, deliveries wait for an operator to configure it.
+            render: The words, in the device's language.
+            clock: Gives the time that leases are counted in, aware of its zone: the database's, which all share.
+            seconds: Counts on while the process is stopped or the machine sleeps.
+        """
+        self._database = database
+        self._channels = channels
+        self._render = render
+        self._clock = clock
+        self._seconds = seconds
+        self._turn = asyncio.Lock()
+        self._waiting: set[int] = set()
 
-async def deliver_due(
-    database: Database,
-    city_id: int,
-    channels: Mapping[AddressKind, Channel],
-    *,
-    render: Render,
-    clock: Callable[[], datetime],
-    stop: asyncio.Event | None = None,
-) -> Delivered:
-    """Send all deliveries of a city that are due, in batches, until none is.
+    async def deliver_due(self, city_id: int, *, stop: asyncio.Event | None = None) -> Mapping[Outcome, int]:
+        """Send all deliveries of a city that are due, in batches, until none is.
 
-    Any number of runs may go on at once, also for one city: no delivery is in two of them.
+        Where another run for the city has yet to look for them, this one leaves them to it.
 
-    Args:
-        database: Where the outbox is; each step takes a short transaction of its own.
-        city_id: The city.
-        channels: Who reaches which kind of address. Without one, deliveries wait for an operator to configure it.
-        render: The words, in the device's language.
-        clock: Gives the time, aware of its zone.
-        stop: Set it to have the run end after the batch it is at.
-    """
-    outcomes: Counter[Outcome] = Counter()
-    while stop is None or not stop.is_set():
-        async with database.transaction(city_id) as session:
-            lease = await lease_deliveries(session, city_id, now=clock(), limit=_BATCH, lease_s=_LEASE_S)
+        Args:
+            city_id: The city.
+            stop: Set it to have the run end after the batch it is at.
+
+        Returns:
+            How many messages had which outcome.
+        """
+        outcomes: Counter[Outcome] = Counter()
+        found_some = city_id not in self._waiting
+        while found_some and not (stop is not None and stop.is_set()):
+            await self._wait_for_turn(city_id)
+            try:
+                found_some = await self._deliver_batch(city_id, outcomes)
+            finally:
+                self._turn.release()
+        return outcomes
+
+    async def _wait_for_turn(self, city_id: int) -> None:
+        self._waiting.add(city_id)
+        try:
+            await self._turn.acquire()
+        finally:
+            self._waiting.discard(city_id)
+
+    async def _deliver_batch(self, city_id: int, outcomes: Counter[Outcome]) -> bool:
+        """Send one batch and count what became of it; answers whether there was any."""
+        window = SendWindow(self._seconds() + WINDOW_S, self._seconds)
+        async with self._database.transaction(city_id) as session:
+            now = await self._clock(session)
+            lease = await lease_deliveries(session, city_id, now=now, limit=_BATCH, lease_s=LEASE_S)
         if lease.deliveries:
-            results = await _send(lease, channels, render)
-            await _record(database, city_id, lease, results, clock)
+            results = await _send(lease, self._channels, self._render, window)
+            await self._record(city_id, lease, results)
             outcomes.update(result.outcome for result in results)
             _report_stops(city_id, results)
-        elif not lease.settled:
-            break
-    async with database.transaction(city_id) as session:
-        return Delivered(outcomes, await next_due_at(session, city_id))
+        return bool(lease.deliveries) or lease.settled > 0
+
+    async def _record(self, city_id: int, lease: Lease, results: Sequence[SendResult]) -> None:
+        """Record a batch's results, however long the database is away: unrecorded, they are sent again."""
+        recorded: int | None = None
+        while recorded is None:
+            try:
+                async with self._database.transaction(city_id) as session:
+                    now = await self._clock(session)
+                    recorded = await record_results(session, city_id, lease, results, now=now)
+            except DatabaseUnavailable as error:
+                _log.warning("push results wait for the database", extra={"city_id": city_id, "error": repr(error)})
+                await asyncio.sleep(_RECORD_AGAIN_S)
+        if recorded < len(results):
+            _log.warning("push lease lost", extra={"city_id": city_id, "deliveries": len(results) - recorded})
 
 
-async def _send(lease: Lease, channels: Mapping[AddressKind, Channel], render: Render) -> Sequence[SendResult]:
+async def _send(
+    lease: Lease, channels: Mapping[AddressKind, Channel], render: Render, window: SendWindow
+) -> Sequence[SendResult]:
     """Send a batch, each kind of address by its channel at the same time; one result for each, in order."""
     results: dict[int, SendResult] = {}
     batches: dict[AddressKind, dict[int, Message]] = defaultdict(dict)
@@ -90,7 +141,9 @@ async def _send(lease: Lease, channels: Mapping[AddressKind, Channel], render: R
             batches[delivery.address_kind][at] = _message(delivery, render, sent_at=lease.at)
         except Exception as error:  # noqa: BLE001 - words that cannot be written must not cost the others theirs
             results[at] = SendResult(Outcome.GIVE_UP, error=f"rendering: {error!r}")
-    answers = await asyncio.gather(*(channels[kind].send(list(batch.values())) for kind, batch in batches.items()))
+    answers = await asyncio.gather(
+        *(channels[kind].send(list(batch.values()), window) for kind, batch in batches.items())
+    )
     for batch, answer in zip(batches.values(), answers, strict=True):
         results.update(zip(batch, answer, strict=True))
     return [results[at] for at in range(len(lease.deliveries))]
@@ -110,27 +163,6 @@ def _message(delivery: LeasedDelivery, render: Render, *, sent_at: datetime) -> 
         ttl_s=max(1, int((delivery.expires_at - sent_at).total_seconds())),
         expires_at=delivery.expires_at,
     )
-
-
-async def _record(
-    database: Database, city_id: int, lease: Lease, results: Sequence[SendResult], clock: Callable[[], datetime]
-) -> None:
-    """Record a batch's results, through a restart of the database if need be: unrecorded, they are sent again.
-
-    Raises:
-        DatabaseUnavailable: it has not come back before the lease ended.
-    """
-    while True:
-        try:
-            async with database.transaction(city_id) as session:
-                recorded = await record_results(session, city_id, lease, results, now=clock())
-            break
-        except DatabaseUnavailable:
-            if clock() >= lease.until:
-                raise
-            await asyncio.sleep(_RECORD_AGAIN_S)
-    if recorded < len(results):
-        _log.warning("push lease lost", extra={"city_id": city_id, "deliveries": len(results) - recorded})
 
 
 def _report_stops(city_id: int, results: Sequence[SendResult]) -> None:

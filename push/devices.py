@@ -88,6 +88,7 @@ async def register_device(session: AsyncSession, registration: Registration, *, 
     Raises:
         DeviceSecretMismatch: the caller's secret is not this device's; nothing of the transaction may be committed.
     """
+    await _lock_devices(session, registration.id, registration.push)
     if registration.push is not None:
         await _take_over_address(session, registration.id, registration.push)
     device = await _upsert_device(session, registration, now)
@@ -103,38 +104,57 @@ async def forget_device(session: AsyncSession, device_id: UUID) -> bool:
         Whether there was such a device.
     """
     connection = await driver_connection(session)
+    deleted = await connection.execute("DELETE FROM device WHERE id = %s", (device_id,))
     await connection.execute(
         "DELETE FROM credential WHERE kind = %s AND subject = %s", (CredentialKind.DEVICE, device_id)
     )
-    deleted = await connection.execute("DELETE FROM device WHERE id = %s", (device_id,))
     return deleted.rowcount == 1
 
 
-async def forget_address(session: AsyncSession, device_id: UUID, *, unless_refreshed_since: datetime) -> bool:
+async def forget_address(session: AsyncSession, device_id: UUID, *, as_of: datetime) -> bool:
     """Forget where to push to a device that its provider no longer knows; the device itself stays registered.
 
     Args:
-        session: Open transaction.
+        session: Open transaction. Whoever forgets several locks them in the order of their ids.
         device_id: The device.
-        unless_refreshed_since: When the push that was refused was sent. A device that registered later is alive.
+        as_of: Its ``refreshed_at`` when the address that was refused was read. A device that has registered since
+            is alive. The stamp is compared for being the same, so that no clock has to agree with another.
 
     Returns:
         Whether it has no push address now; false where it registered since and can be pushed to.
     """
     connection = await driver_connection(session)
     await connection.execute(
-        "UPDATE device SET push_kind = NULL, push_address = NULL WHERE id = %s AND refreshed_at <= %s",
-        (device_id, unless_refreshed_since),
+        "UPDATE device SET push_kind = NULL, push_address = NULL WHERE id = %s AND refreshed_at = %s",
+        (device_id, as_of),
     )
     # A statement of its own, which sees a registration that the first had to wait for.
     kept = await connection.execute("SELECT FROM device WHERE id = %s AND push_address IS NOT NULL", (device_id,))
     return await kept.fetchone() is None
 
 
+async def _lock_devices(session: AsyncSession, device_id: UUID, push: PushAddress | None) -> None:
+    """Lock the device and the one that has its address now.
+
+    Everybody takes the locks in one order, so that none waits for another in a circle: addresses, then devices by id,
+    then credentials.
+    """
+    connection = await driver_connection(session)
+    kind, value = (None, None) if push is None else (push.kind, push.value)
+    if push is not None:
+        # Two devices that register one address at once take turns; else the later would break the unique index.
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{kind}:{value}",))
+    await connection.execute(
+        """
+        SELECT FROM device
+        WHERE id = %s OR (push_kind = %s::text AND push_address = %s::text) ORDER BY id FOR UPDATE
+        """,
+        (device_id, kind, value),
+    )
+
+
 async def _take_over_address(session: AsyncSession, device_id: UUID, push: PushAddress) -> None:
     connection = await driver_connection(session)
-    # Two devices that register one address at once take turns; else the later would break the unique index.
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{push.kind}:{push.value}",))
     await connection.execute(
         "UPDATE device SET push_kind = NULL, push_address = NULL"
         " WHERE push_kind = %s AND push_address = %s AND id <> %s",
@@ -151,7 +171,8 @@ async def _upsert_device(session: AsyncSession, registration: Registration, now:
         VALUES (%(id)s, %(person_id)s, %(platform)s, %(locale)s, %(push_kind)s, %(push_address)s, %(now)s, %(now)s)
         ON CONFLICT (id) DO UPDATE SET
             platform = excluded.platform, locale = excluded.locale, push_kind = excluded.push_kind,
-            push_address = excluded.push_address, refreshed_at = excluded.refreshed_at
+            push_address = excluded.push_address,
+            refreshed_at = greatest(excluded.refreshed_at, device.refreshed_at + interval '1 microsecond')
         RETURNING person_id, xmax = 0 -- a row that nobody updated is new
         """,
         {

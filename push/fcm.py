@@ -10,9 +10,9 @@ Google's that a stand-in cannot stand in for. So its HTTP client is replaced by 
 
 import asyncio
 import functools
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -23,27 +23,32 @@ from firebase_admin import _http_client, credentials, exceptions, messaging
 from google.auth.credentials import TokenState
 from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.auth.transport.requests import Request
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from push.channels import AddressKind, Message, Outcome, SendResult
+from push.attempts import Attempt, OutOfTime, asking_session
+from push.channels import ANSWER_S, AddressKind, Message, Outcome, Platform, SendResult, SendWindow
 
 GOOGLE_URL: Final = "https://fcm.googleapis.com"
 
 # FCM asks for a minute of quiet where it refuses for quota without naming a time.
-_QUOTA_PAUSE_S = 60.0
+_QUOTA_REST_S = 60.0
+# How long to leave alone what only an operator can mend: long enough to be no load, short enough to go out soon after.
+_STOP_REST_S = 300.0
+# When to look again for a server that could not be reached.
+_UNREACHED_S = 30.0
 # How long a batch waits for an access token. The fetching may take longer (the library tries three times): the batch
 # then gives its turn up, and a later one finds the token.
 _TOKEN_WAIT_S = 15.0
 
-# By exact type; any other answer of FCM's is GIVE_UP. A sender mismatch is not FORGET: wrong credentials on our side
-# would then delete every device. Nor is a NOT_FOUND that does not say UNREGISTERED: that is the project or the URL.
+# What FCM's answers mean, by exact type; any other is RETRY from a server in trouble, and else GIVE_UP. A sender
+# mismatch is not FORGET: wrong credentials on our side would then delete every device. Nor is a NOT_FOUND that does not
+# say UNREGISTERED: that is the project or the URL.
 _OUTCOMES: Final[Mapping[type[Exception], Outcome]] = {
     messaging.UnregisteredError: Outcome.FORGET,
     messaging.SenderIdMismatchError: Outcome.STOP_PROJECT,
     messaging.ThirdPartyAuthError: Outcome.STOP_PLATFORM,
-    messaging.QuotaExceededError: Outcome.RETRY,
-    exceptions.ResourceExhaustedError: Outcome.RETRY,
+    messaging.QuotaExceededError: Outcome.QUOTA,
+    exceptions.ResourceExhaustedError: Outcome.QUOTA,
     exceptions.InternalError: Outcome.RETRY,
     exceptions.UnavailableError: Outcome.RETRY,
     exceptions.DeadlineExceededError: Outcome.RETRY,
@@ -51,21 +56,23 @@ _OUTCOMES: Final[Mapping[type[Exception], Outcome]] = {
     exceptions.PermissionDeniedError: Outcome.STOP_PROJECT,
     exceptions.NotFoundError: Outcome.STOP_PROJECT,
     exceptions.InvalidArgumentError: Outcome.GIVE_UP,
-    ValueError: Outcome.GIVE_UP,  # the library refuses to send it
 }
 
 
 class FcmChannel:
-    """Sends through one Firebase project. Belongs to the event loop that first sends with it."""
+    """Sends through one Firebase project. Belongs to the event loop that first sends with it.
+
+    It rests where FCM asks for quiet, or where only an operator can mend what is wrong: for the time of the rest,
+    messages come back UNSENT. A rest concerns the project, or one platform of it.
+    """
 
     def __init__(
         self,
         service_account: Mapping[str, Any],
         *,
         url: str = GOOGLE_URL,
-        timeout_s: float = 10,
+        timeout_s: float = ANSWER_S,
         in_flight: int = 64,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the channel; nothing connects yet.
 
@@ -73,9 +80,8 @@ class FcmChannel:
             service_account: The parsed JSON key file of a service account; its ``token_uri`` is where access tokens
                 come from.
             url: Where FCM is; Google's unless a stand-in takes its place.
-            timeout_s: How long connecting, and then answering, may take; past it the outcome is RETRY.
+            timeout_s: How long connecting, and then answering, may take; at most `ANSWER_S`.
             in_flight: How many messages are under way at once, each in a thread.
-            monotonic: Seconds that only ever grow, for pauses.
 
         Raises:
             ValueError: the key file is not a service account's.
@@ -88,34 +94,21 @@ class FcmChannel:
         )
         service = messaging._get_messaging_service(self._app)  # noqa: SLF001 - no public way to set URL and retries
         service._fcm_url = f"{url.rstrip('/')}/v1/projects/{certificate.project_id}/messages:send"  # noqa: SLF001
-        self._http = _http_without_retries(in_flight)
+        self._http = asking_session(in_flight)
         service._client = _http_client.JsonHttpClient(session=self._http, retries=None, timeout=timeout_s)  # noqa: SLF001
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="fcm")
-        self._monotonic = monotonic
-        self._paused_until = float("-inf")
+        self._timeout_s = timeout_s
+        self._rests: dict[Platform | None, float] = {}  # until when; None is the whole project
 
-    async def send(self, messages: Sequence[Message]) -> Sequence[SendResult]:
-        """Send each message once and answer for each, in the same order.
-
-        After a refusal for quota the whole project rests for the time that FCM named (60 s without): until then
-        messages come back as RETRY without being sent.
-        """
+    async def send(self, messages: Sequence[Message], window: SendWindow) -> Sequence[SendResult]:
+        """Send each message once and answer for each, in the same order."""
+        resting = self._resting(None, window)
+        if resting is not None:
+            return [resting] * len(messages)
         failure = await self._sign_in()
-        if failure is not None:
-            return [failure] * len(messages)
-        answers = await self._post_all(messages)
-        refused = [at for at, answer in enumerate(answers) if type(answer) is exceptions.UnauthenticatedError]
-        if refused:
-            # The token ended before its time (a key turned, a stand-in restarted); none of these was accepted.
-            self._token.discard()
-            if await self._sign_in() is None:
-                again = await self._post_all([messages[at] for at in refused])
-                for at, answer in zip(refused, again, strict=True):
-                    answers[at] = answer
-        return [
-            _result_of(answer, message) if isinstance(answer, Exception) else answer
-            for message, answer in zip(messages, answers, strict=True)
-        ]
+        results = await self._post_all(messages, window) if failure is None else [failure] * len(messages)
+        self._rest_where_stopped(messages, results, window)
+        return results
 
     async def close(self) -> None:
         """Wait for what is under way, close the connections and let the library forget the project."""
@@ -129,34 +122,66 @@ class FcmChannel:
         try:
             token = await self._token.fresh()
         except (GoogleAuthError, requests.RequestException, TimeoutError) as error:
-            refused = isinstance(error, RefreshError) and not error.retryable
-            return SendResult(Outcome.STOP_PROJECT if refused else Outcome.RETRY, error=_describe(error))
+            if isinstance(error, RefreshError) and not error.retryable:
+                return SendResult(Outcome.STOP_PROJECT, error=_describe(error))
+            return SendResult(Outcome.UNSENT, error=_describe(error), retry_after_s=_UNREACHED_S)
         self._http.auth = _Bearer(token)
         return None
 
-    async def _post_all(self, messages: Sequence[Message]) -> list[SendResult | Exception]:
+    async def _post_all(self, messages: Sequence[Message], window: SendWindow) -> list[SendResult]:
+        """Post messages in the pool's threads, and wait for their answers as long as a channel may."""
         loop = asyncio.get_running_loop()
-        return list(await asyncio.gather(*(loop.run_in_executor(self._threads, self._post, m) for m in messages)))
+        attempts = [Attempt(window) for _ in messages]
+        posts = [
+            loop.run_in_executor(self._threads, self._post, message, attempt, window)
+            for message, attempt in zip(messages, attempts, strict=True)
+        ]
+        await asyncio.wait(posts, timeout=max(0.0, window.left_s) + self._timeout_s)
+        return [
+            post.result() if post.done() else _abandon(post, attempt)
+            for post, attempt in zip(posts, attempts, strict=True)
+        ]
 
-    def _post(self, message: Message) -> SendResult | Exception:
-        """Post one message, in a thread; an error is handed back, since it must not end the batch."""
-        rest_s = self._paused_until - self._monotonic()
-        if rest_s > 0:
-            return SendResult(Outcome.RETRY, error="quota: the project rests", retry_after_s=rest_s)
+    def _post(self, message: Message, attempt: Attempt, window: SendWindow) -> SendResult:
+        """Post one message, in a thread; an error is a result, since it must not end the batch."""
+        resting = self._resting(None, window) or self._resting(message.platform, window)
+        if resting is not None:
+            return resting
         try:
-            return SendResult(Outcome.SENT, provider_id=messaging.send(fcm_message(message), app=self._app))
+            with attempt.under_way():
+                provider_id = messaging.send(fcm_message(message), app=self._app)
         except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this message alone
-            if isinstance(error, exceptions.ResourceExhaustedError):
-                self._paused_until = max(self._paused_until, self._monotonic() + _quota_pause_s(error))
-            return error
+            result = _result_of(error, message, attempt)
+            if result.outcome is Outcome.QUOTA:
+                self._rest(None, result.retry_after_s or 0.0, window)
+            if type(error) is exceptions.UnauthenticatedError and self._token.refused():
+                # It ended before its time. Asking again at once would be a second send of the message too soon.
+                return replace(result, outcome=Outcome.RETRY)
+            return result
+        self._token.accepted()
+        return SendResult(Outcome.SENT, provider_id=provider_id)
 
+    def _resting(self, platform: Platform | None, window: SendWindow) -> SendResult | None:
+        """Give the result of a message that is not sent because its project (None) or its platform rests."""
+        rest_s = self._rests.get(platform, 0.0) - window.seconds()
+        if platform not in self._rests or rest_s <= 0:
+            return None
+        return SendResult(Outcome.UNSENT, error=f"{platform or 'the project'} rests", retry_after_s=rest_s)
 
-def _http_without_retries(connections: int) -> requests.Session:
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_maxsize=connections, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+    def _rest(self, platform: Platform | None, rest_s: float, window: SendWindow) -> None:
+        until = window.seconds() + rest_s
+        self._rests[platform] = max(until, self._rests.get(platform, until))
+
+    def _rest_where_stopped(
+        self, messages: Sequence[Message], results: Sequence[SendResult], window: SendWindow
+    ) -> None:
+        """Rest where our credentials were refused and served for nobody else: one odd device must not stop the rest."""
+        served = {m.platform for m, result in zip(messages, results, strict=True) if result.outcome is Outcome.SENT}
+        for message, result in zip(messages, results, strict=True):
+            if result.outcome is Outcome.STOP_PROJECT and not served:
+                self._rest(None, _STOP_REST_S, window)
+            elif result.outcome is Outcome.STOP_PLATFORM and message.platform not in served:
+                self._rest(message.platform, _STOP_REST_S, window)
 
 
 class _Bearer(AuthBase):
@@ -181,18 +206,26 @@ class _AccessToken:
         self._credential = credential
         self._timeout_s = timeout_s
         self._lock = asyncio.Lock()
+        self._served = False  # FCM took this token before
+        self._over = False
 
     async def fresh(self) -> str:
         async with self._lock:
-            if self._credential.token_state is not TokenState.FRESH:
+            if self._over or self._credential.token_state is not TokenState.FRESH:
                 # The library would wait two minutes, three times.
                 request = functools.partial(Request(), timeout=self._timeout_s)
                 async with asyncio.timeout(_TOKEN_WAIT_S):
                     await asyncio.to_thread(self._credential.refresh, request)
+                self._served = self._over = False
             return str(self._credential.token)
 
-    def discard(self) -> None:
-        self._credential.token = None
+    def accepted(self) -> None:
+        self._served = True
+
+    def refused(self) -> bool:
+        """Have a new token fetched; tells whether this one had served, so that a new one may."""
+        self._over = True
+        return self._served
 
 
 def fcm_message(message: Message) -> messaging.Message:
@@ -231,37 +264,50 @@ def fcm_message(message: Message) -> messaging.Message:
     return target
 
 
-def _result_of(error: Exception, message: Message) -> SendResult:
-    outcome = _OUTCOMES.get(type(error)) or (Outcome.RETRY if _may_pass(error) else Outcome.GIVE_UP)
-    retry_after_s = None
-    if isinstance(error, exceptions.ResourceExhaustedError):
-        retry_after_s = _quota_pause_s(error)
-    elif outcome is Outcome.RETRY and isinstance(error, exceptions.FirebaseError):
-        retry_after_s = _retry_after_s(error)
+def _result_of(error: Exception, message: Message, attempt: Attempt) -> SendResult:
+    outcome = _outcome_of(error, attempt)
     description = _describe(error).replace(message.address, "(address)")
-    return SendResult(outcome, error=description, retry_after_s=retry_after_s)
+    return SendResult(outcome, error=description, retry_after_s=_wait_s(error, outcome))
 
 
-def _quota_pause_s(error: exceptions.FirebaseError) -> float:
-    asked_s = _retry_after_s(error)
-    return _QUOTA_PAUSE_S if asked_s is None else asked_s
+def _wait_s(error: Exception, outcome: Outcome) -> float | None:
+    """How long to wait, where the answer or the lack of one says so."""
+    match outcome:
+        case Outcome.QUOTA:
+            asked_s = _retry_after_s(error)
+            return _QUOTA_REST_S if asked_s is None else asked_s
+        case Outcome.UNSENT:
+            return None if isinstance(error, OutOfTime) else _UNREACHED_S
+        case Outcome.RETRY:
+            return _retry_after_s(error)
+        case _:
+            return None
 
 
-def _may_pass(error: Exception) -> bool:
-    """Tell whether an error that the table does not know is worth another try.
+def _outcome_of(error: Exception, attempt: Attempt) -> Outcome:
+    """Tell what an error means: an answer of FCM's, none that can be read, or the library's refusal to send."""
+    if isinstance(error, OutOfTime):
+        return Outcome.UNSENT
+    if not attempt.left:
+        return Outcome.UNSENT if isinstance(error, exceptions.FirebaseError) else Outcome.GIVE_UP
+    if attempt.status is None or attempt.status < 300:
+        return Outcome.NO_ANSWER
+    # The library fails in many ways over a body that is not FCM's own; then only the status counts.
+    in_trouble = attempt.status >= 500 or attempt.status == 408
+    return _OUTCOMES.get(type(error)) or (Outcome.RETRY if in_trouble else Outcome.GIVE_UP)
 
-    A broken connection and a gateway's answer (502, 504) are. So is what is no answer of FCM's at all: the library
-    fails in many ways over a body that is not its own, and a message sent twice is better than one lost.
-    """
-    if not isinstance(error, exceptions.FirebaseError) or error.http_response is None:
-        return True
-    status: int = error.http_response.status_code
-    return status >= 500 or status == 408
+
+def _abandon(post: asyncio.Future[SendResult], attempt: Attempt) -> SendResult:
+    """Give the result of a message for whose answer there is no more time."""
+    left = attempt.end()
+    post.cancel()
+    return SendResult(Outcome.NO_ANSWER if left else Outcome.UNSENT, error="no answer in time")
 
 
-def _retry_after_s(error: exceptions.FirebaseError) -> float | None:
+def _retry_after_s(error: Exception) -> float | None:
     """Read ``Retry-After``: seconds, or a date, which is compared with the answer's own (RFC 9110, 10.2.3)."""
-    headers = {} if error.http_response is None else error.http_response.headers
+    response = error.http_response if isinstance(error, exceptions.FirebaseError) else None
+    headers = {} if response is None else response.headers
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)

@@ -1,8 +1,8 @@
 """The outbox: what is told to whom, and what became of it on each device.
 
 A delivery waits as ``queued`` until its time has come, is leased for a while to whoever sends it, and ends as ``sent``,
-``forgotten`` (the device is gone), ``dead`` (its provider will never take it) or ``expired``. A lease that nobody
-answers for ends by itself: then the delivery is due again.
+``forgotten`` (the device is gone), ``dead`` (its provider does not take it) or ``expired``. A lease that nobody answers
+for ends by itself: then the delivery is due again.
 """
 
 import random
@@ -23,14 +23,11 @@ from db.base import Base, new_id
 from db.tenancy import driver_connection
 from push.channels import AddressKind, Outcome, Platform, SendResult
 from push.devices import forget_address
+from push.retries import Ending, Tries, ending_of
 
 EXPIRES_AFTER = timedelta(hours=24)
 
 _PERSONS_A_STATEMENT = 1000
-_FIRST_DELAY_S = 10.0
-_LONGEST_DELAY_S = 3600.0
-# How long to leave alone what only an operator can mend: long enough to be no load, short enough to go out soon after.
-_STOP_DELAY_S = 300.0
 
 
 class Notification(Base):
@@ -59,12 +56,7 @@ class Delivery(Base):
         ),
         UniqueConstraint("city_id", "notification_id", "device_id"),
         CheckConstraint("state IN ('queued', 'sent', 'forgotten', 'dead', 'expired')", name="state"),
-        Index(
-            "ix_delivery_in_flight",
-            "city_id",
-            "device_id",
-            postgresql_where=text("state = 'queued' AND lease IS NOT NULL"),
-        ),
+        Index("ix_delivery_device", "city_id", "device_id", "due_at", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_delivery_due", "city_id", "due_at", "id", postgresql_where=text("state = 'queued'")),
     )
 
@@ -73,7 +65,9 @@ class Delivery(Base):
     notification_id: Mapped[UUID]
     device_id: Mapped[UUID]  # no foreign key: the history outlives a forgotten device
     state: Mapped[str]
-    attempts: Mapped[int]
+    attempts: Mapped[int]  # how often it left, or may have
+    failures: Mapped[int] = mapped_column(server_default=text("0"))  # how often its provider was in trouble
+    unanswered: Mapped[int] = mapped_column(server_default=text("0"))  # how often it left and nobody answered
     due_at: Mapped[datetime]  # while leased: when the lease ends
     lease: Mapped[UUID | None]
     provider_id: Mapped[str | None]
@@ -91,11 +85,19 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class LeasedDelivery:
-    """A delivery whose turn it is, with all that sending it takes."""
+    """A delivery whose turn it is, with all that sending it takes.
+
+    Attributes:
+        tries: How it fared, this attempt included.
+        due_at: When it fell due: its place among those of the device, which it keeps if it does not leave.
+        refreshed_at: Which state of the device the address is of.
+    """
 
     id: UUID
     device_id: UUID
-    attempts: int  # this one included
+    tries: Tries
+    due_at: datetime
+    refreshed_at: datetime
     event_id: UUID
     kind: str
     params: Mapping[str, Any]
@@ -151,41 +153,88 @@ async def queue_notifications(
     Returns:
         How many deliveries were queued; 0 where all had been before.
     """
-    connection = await driver_connection(session)
+    told = {"city": city_id, "event": event_id, "kind": kind, "now": now, "expires": now + expires_after}
     remaining = iter(recipients)
     queued = 0
     # In the order of the persons: two runs for one event then wait for each other instead of dead-locking.
     while chunk := sorted(islice(remaining, _PERSONS_A_STATEMENT), key=lambda recipient: recipient.person_id):
-        persons = [recipient.person_id for recipient in chunk]
-        subject = {"city": city_id, "event": event_id, "persons": persons, "now": now}
-        await connection.execute(
-            """
-            INSERT INTO notification (city_id, id, event_id, person_id, kind, params, created_at, expires_at)
-            SELECT %(city)s, id, %(event)s, person_id, %(kind)s, params, %(now)s, %(expires)s
-            FROM unnest(%(ids)s::uuid[], %(persons)s::uuid[], %(params)s::jsonb[]) AS told (id, person_id, params)
-            ON CONFLICT (city_id, event_id, person_id) DO NOTHING
-            """,
-            {
-                **subject,
-                "kind": kind,
-                "expires": now + expires_after,
-                "ids": [new_id() for _ in chunk],
-                "params": [Jsonb({**params, **recipient.params}) for recipient in chunk],
-            },
-        )
-        deliveries = await connection.execute(
-            """
-            INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
-            SELECT notification.city_id, gen_random_uuid(), notification.id, device.id, 'queued', 0, %(now)s
-            FROM notification JOIN device USING (person_id)
-            WHERE notification.city_id = %(city)s AND event_id = %(event)s AND person_id = ANY(%(persons)s)
-              AND push_address IS NOT NULL
-            ON CONFLICT (city_id, notification_id, device_id) DO NOTHING
-            """,
-            subject,
-        )
-        queued += deliveries.rowcount
+        await _add_notifications(session, chunk, params, told)
+        queued += await _add_deliveries(session, chunk, told)
     return queued
+
+
+async def _add_notifications(
+    session: AsyncSession, recipients: Sequence[Recipient], params: Mapping[str, str], told: Mapping[str, Any]
+) -> None:
+    connection = await driver_connection(session)
+    await connection.execute(
+        """
+        INSERT INTO notification (city_id, id, event_id, person_id, kind, params, created_at, expires_at)
+        SELECT %(city)s, id, %(event)s, person_id, %(kind)s, params, %(now)s, %(expires)s
+        FROM unnest(%(ids)s::uuid[], %(persons)s::uuid[], %(params)s::jsonb[]) AS told (id, person_id, params)
+        ON CONFLICT (city_id, event_id, person_id) DO NOTHING
+        """,
+        {
+            **told,
+            "ids": [new_id() for _ in recipients],
+            "persons": [recipient.person_id for recipient in recipients],
+            "params": [Jsonb({**params, **recipient.params}) for recipient in recipients],
+        },
+    )
+
+
+async def _add_deliveries(session: AsyncSession, recipients: Sequence[Recipient], told: Mapping[str, Any]) -> int:
+    connection = await driver_connection(session)
+    added = await connection.execute(
+        """
+        INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
+        SELECT notification.city_id, gen_random_uuid(), notification.id, device.id, 'queued', 0, %(now)s
+        FROM notification JOIN device USING (person_id)
+        WHERE notification.city_id = %(city)s AND event_id = %(event)s AND person_id = ANY(%(persons)s)
+          AND push_address IS NOT NULL
+        ON CONFLICT (city_id, notification_id, device_id) DO NOTHING
+        """,
+        {**told, "persons": [recipient.person_id for recipient in recipients]},
+    )
+    return added.rowcount
+
+
+# Takes the oldest of each device, where nothing of that device is on its way. Both look at what was committed before,
+# so two senders at once agree on which is the oldest: one takes it, the other passes it by.
+_TAKE_TURNS = """
+WITH due AS (
+    SELECT id, notification_id, device_id, due_at FROM delivery
+    WHERE city_id = %(city)s AND state = 'queued' AND due_at <= %(now)s
+      AND NOT EXISTS (
+          SELECT FROM delivery AS older
+          WHERE older.city_id = %(city)s AND older.device_id = delivery.device_id AND older.state = 'queued'
+            AND (older.due_at, older.id) < (delivery.due_at, delivery.id)
+      )
+      AND NOT EXISTS (
+          SELECT FROM delivery AS in_flight
+          WHERE in_flight.city_id = %(city)s AND in_flight.device_id = delivery.device_id
+            AND in_flight.state = 'queued' AND in_flight.lease IS NOT NULL AND in_flight.due_at > %(now)s
+      )
+    ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), turn AS (
+    SELECT due.id, due.due_at, event_id, kind, params, expires_at, platform, locale, push_kind AS address_kind,
+           push_address AS address, refreshed_at,
+           CASE WHEN expires_at <= %(now)s THEN 'expired' WHEN push_address IS NULL THEN 'forgotten'
+                ELSE 'queued' END AS state
+    FROM due
+    JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
+    LEFT JOIN device ON device.id = due.device_id
+)
+UPDATE delivery SET
+    state = turn.state,
+    lease = CASE turn.state WHEN 'queued' THEN %(token)s::uuid END,
+    due_at = CASE turn.state WHEN 'queued' THEN %(until)s ELSE delivery.due_at END,
+    attempts = delivery.attempts + (turn.state = 'queued')::integer
+FROM turn WHERE delivery.city_id = %(city)s AND delivery.id = turn.id
+RETURNING delivery.id, delivery.device_id, delivery.attempts, delivery.failures, delivery.unanswered, turn.due_at,
+          turn.event_id, turn.kind, turn.params, turn.expires_at, turn.platform, turn.locale, turn.address_kind,
+          turn.address, turn.refreshed_at, turn.state
+"""
 
 
 async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime, limit: int, lease_s: float) -> Lease:
@@ -193,8 +242,7 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
 
     One for each device, the oldest, and none for a device that another lease is sending to: a phone hears of things in
     the order they happened, but for those that have to be tried again. Commit before sending: the lease, not a lock,
-    keeps others away. Expired ones, and those whose device is gone, are
-    marked so on the way.
+    keeps others away. Expired ones, and those whose device is gone, are marked so on the way.
 
     Args:
         session: Open transaction of the city; committed by the caller.
@@ -206,38 +254,7 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
     token, until = uuid4(), now + timedelta(seconds=lease_s)
     connection = await driver_connection(session)
     cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(
-        """
-        WITH due AS (
-            SELECT id, notification_id, device_id, due_at FROM delivery
-            WHERE city_id = %(city)s AND state = 'queued' AND due_at <= %(now)s AND NOT EXISTS (
-                SELECT FROM delivery AS in_flight
-                WHERE in_flight.city_id = %(city)s AND in_flight.device_id = delivery.device_id
-                  AND in_flight.state = 'queued' AND in_flight.lease IS NOT NULL AND in_flight.due_at > %(now)s
-            )
-            ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-        ), next_of_device AS (
-            SELECT DISTINCT ON (device_id) id, notification_id, device_id FROM due ORDER BY device_id, due_at, id
-        ), turn AS (
-            SELECT due.id, event_id, kind, params, expires_at, platform, locale, push_kind AS address_kind,
-                   push_address AS address,
-                   CASE WHEN expires_at <= %(now)s THEN 'expired' WHEN push_address IS NULL THEN 'forgotten'
-                        ELSE 'queued' END AS state
-            FROM next_of_device AS due
-            JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
-            LEFT JOIN device ON device.id = due.device_id
-        )
-        UPDATE delivery SET
-            state = turn.state,
-            lease = CASE turn.state WHEN 'queued' THEN %(token)s::uuid END,
-            due_at = CASE turn.state WHEN 'queued' THEN %(until)s ELSE delivery.due_at END,
-            attempts = delivery.attempts + (turn.state = 'queued')::integer
-        FROM turn WHERE delivery.city_id = %(city)s AND delivery.id = turn.id
-        RETURNING delivery.id, delivery.device_id, delivery.attempts, turn.event_id, turn.kind, turn.params,
-                  turn.expires_at, turn.platform, turn.locale, turn.address_kind, turn.address, turn.state
-        """,
-        {"city": city_id, "now": now, "limit": limit, "token": token, "until": until},
-    )
+    await cursor.execute(_TAKE_TURNS, {"city": city_id, "now": now, "limit": limit, "token": token, "until": until})
     rows = await cursor.fetchall()
     deliveries = [_leased(row) for row in rows if row.pop("state") == "queued"]
     return Lease(token, now, until, deliveries, settled=len(rows) - len(deliveries))
@@ -269,24 +286,40 @@ async def record_results(
     """
     refreshed = await _forget_devices(session, lease, results)
     endings = [
-        _ending_of(
-            delivery,
+        ending_of(
             # Refused at the old address; the device has told its new one since.
             replace(result, outcome=Outcome.RETRY) if delivery.device_id in refreshed else result,
+            delivery.tries,
+            due_at=delivery.due_at,
+            expires_at=delivery.expires_at,
             now=now,
             jitter=jitter(),
         )
         for delivery, result in zip(lease.deliveries, results, strict=True)
     ]
+    return await _write_endings(session, city_id, lease, endings, results, now=now)
+
+
+async def _write_endings(
+    session: AsyncSession,
+    city_id: int,
+    lease: Lease,
+    endings: Sequence[Ending],
+    results: Sequence[SendResult],
+    *,
+    now: datetime,
+) -> int:
     connection = await driver_connection(session)
-    recorded = await connection.execute(
+    written = await connection.execute(
         """
         UPDATE delivery SET
             state = ending.state, due_at = coalesce(ending.due_at, delivery.due_at), lease = NULL,
+            attempts = ending.attempts, failures = ending.failures, unanswered = ending.unanswered,
             provider_id = ending.provider_id, last_error = coalesce(ending.error, delivery.last_error),
             sent_at = CASE ending.state WHEN 'sent' THEN %(now)s::timestamptz END
-        FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(dues)s::timestamptz[], %(providers)s::text[],
-                    %(errors)s::text[]) AS ending (id, state, due_at, provider_id, error)
+        FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(dues)s::timestamptz[], %(attempts)s::integer[],
+                    %(failures)s::integer[], %(unanswered)s::integer[], %(providers)s::text[], %(errors)s::text[])
+             AS ending (id, state, due_at, attempts, failures, unanswered, provider_id, error)
         WHERE delivery.city_id = %(city)s AND delivery.id = ending.id AND delivery.state = 'queued'
           AND (delivery.lease = %(token)s OR ending.state = 'sent')
         """,
@@ -297,79 +330,31 @@ async def record_results(
             "ids": [delivery.id for delivery in lease.deliveries],
             "states": [ending.state for ending in endings],
             "dues": [ending.due_at for ending in endings],
+            "attempts": [ending.tries.attempts for ending in endings],
+            "failures": [ending.tries.failures for ending in endings],
+            "unanswered": [ending.tries.unanswered for ending in endings],
             "providers": [result.provider_id for result in results],
             "errors": [result.error for result in results],
         },
     )
-    return recorded.rowcount
-
-
-async def next_due_at(session: AsyncSession, city_id: int) -> datetime | None:
-    """Find when the next delivery of a city falls due, those under way counted by the end of their lease.
-
-    Returns:
-        A time, which may lie in the past; None where nothing is queued.
-    """
-    connection = await driver_connection(session)
-    cursor = await connection.execute(
-        "SELECT due_at FROM delivery WHERE city_id = %s AND state = 'queued' ORDER BY due_at LIMIT 1", (city_id,)
-    )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
-
-
-def retry_delay_s(result: SendResult, attempts: int, *, jitter: float) -> float:
-    """Choose how long to wait before a message is tried again.
-
-    Ten seconds at first, doubled each time up to an hour, and up to a quarter more to spread the load; longer where
-    the provider asked for longer, or an operator has to act first. Never less than ten seconds, which FCM asks for.
-
-    Args:
-        result: Of the last try.
-        attempts: How many tries there were, at least 1.
-        jitter: From 0 to 1.
-    """
-    doubled_s = min(_FIRST_DELAY_S * 2.0 ** min(attempts - 1, 20), _LONGEST_DELAY_S)
-    asked_s = max(result.retry_after_s or 0.0, _STOP_DELAY_S if result.outcome.is_stop else 0.0)
-    return max(doubled_s, asked_s) * (1 + jitter / 4)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """How one try ended: the delivery's new state, and when it is due again where it stays queued."""
-
-    state: str
-    due_at: datetime | None = None
-
-
-def _ending_of(delivery: LeasedDelivery, result: SendResult, *, now: datetime, jitter: float) -> _Ending:
-    match result.outcome:
-        case Outcome.SENT:
-            return _Ending("sent")
-        case Outcome.FORGET:
-            return _Ending("forgotten")
-        case Outcome.GIVE_UP:
-            return _Ending("dead")
-        case Outcome.RETRY | Outcome.STOP_PROJECT | Outcome.STOP_PLATFORM:
-            due_at = now + timedelta(seconds=retry_delay_s(result, delivery.attempts, jitter=jitter))
-            return _Ending("queued", due_at) if due_at < delivery.expires_at else _Ending("expired")
+    return written.rowcount
 
 
 async def _forget_devices(session: AsyncSession, lease: Lease, results: Sequence[SendResult]) -> set[UUID]:
     """Forget the devices that their provider does not know; gives those that registered since, which it does."""
     gone = {
-        delivery.device_id
+        delivery.device_id: delivery.refreshed_at
         for delivery, result in zip(lease.deliveries, results, strict=True)
         if result.outcome is Outcome.FORGET
     }
-    # Sorted, so that two senders lock the same devices in the same order.
-    return {
-        device_id
-        for device_id in sorted(gone)
-        if not await forget_address(session, device_id, unless_refreshed_since=lease.at)
-    }
+    refreshed = set()
+    for device_id, as_of in sorted(gone.items()):
+        if not await forget_address(session, device_id, as_of=as_of):
+            refreshed.add(device_id)
+    return refreshed
 
 
 def _leased(row: dict[str, Any]) -> LeasedDelivery:
     platform, address_kind = Platform(row.pop("platform")), AddressKind(row.pop("address_kind"))
-    return LeasedDelivery(**row, platform=platform, address_kind=address_kind)
+    tries = Tries(row.pop("attempts"), row.pop("failures"), row.pop("unanswered"))
+    return LeasedDelivery(**row, tries=tries, platform=platform, address_kind=address_kind)

@@ -1,8 +1,8 @@
 """A stand-in for FCM on a real socket, and the channel that talks to it through Google's library."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,22 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api.demo.fcm_standin import running_standin
+from api.demo.fcm_standin import Push, running_standin
 from push.fcm import FcmChannel
 
 
 @dataclass(frozen=True)
 class StandIn:
-    """A running stand-in as the tests see it."""
+    """A running stand-in as the tests see it.
+
+    Attributes:
+        on_arrival: Called, in the stand-in's thread, with each push that it accepts, before it answers.
+    """
 
     url: str
     account: dict[str, Any]
     http: httpx.Client
+    on_arrival: list[Callable[[Push], None]] = field(default_factory=list)
 
     def messages(self) -> list[dict[str, Any]]:
         return list(self.http.get("/messages").raise_for_status().json())
@@ -35,8 +40,14 @@ class StandIn:
 @pytest.fixture
 def stand_in(tmp_path: Path) -> Iterator[StandIn]:
     path = tmp_path / "fcm.json"
-    with running_standin(path) as url, httpx.Client(base_url=url) as http:
-        yield StandIn(url, json.loads(path.read_text()), http)
+    on_arrival: list[Callable[[Push], None]] = []
+
+    def arrive(push: Push) -> None:
+        for call in on_arrival:
+            call(push)
+
+    with running_standin(path, on_push=arrive) as url, httpx.Client(base_url=url) as http:
+        yield StandIn(url, json.loads(path.read_text()), http, on_arrival)
 
 
 @pytest_asyncio.fixture

@@ -5,7 +5,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -13,8 +13,8 @@ import pytest
 from api.demo.fcm_standin import write_credentials
 from push.channels import AddressKind, Message, Outcome, Platform
 from push.fcm import FcmChannel
+from tests.push.people import NOON, Clock
 
-NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
 EVENT = UUID("01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f")
 
 
@@ -26,11 +26,18 @@ def nowhere() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def a_message(address: str = "phone-1", kind: AddressKind = AddressKind.FID) -> Message:
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def a_message(
+    address: str = "phone-1", kind: AddressKind = AddressKind.FID, platform: Platform = Platform.ANDROID
+) -> Message:
     return Message(
         address_kind=kind,
         address=address,
-        platform=Platform.ANDROID,
+        platform=platform,
         title="Votre signalement",
         body="La ville l’a pris en charge.",
         data={"event_id": str(EVENT), "kind": "acknowledged"},
@@ -41,8 +48,8 @@ def a_message(address: str = "phone-1", kind: AddressKind = AddressKind.FID) -> 
 
 
 @pytest.mark.parametrize("kind", list(AddressKind))
-async def test_a_push_arrives_under_the_field_of_its_kind_of_address(fcm, stand_in, kind):
-    [result] = await fcm.send([a_message("phone-1", kind)])
+async def test_a_push_arrives_under_the_field_of_its_kind_of_address(fcm, stand_in, kind, clock):
+    [result] = await fcm.send([a_message("phone-1", kind)], clock.window())
 
     [arrived] = stand_in.messages()
     assert (result.outcome, result.provider_id) == (Outcome.SENT, arrived["name"])
@@ -51,8 +58,8 @@ async def test_a_push_arrives_under_the_field_of_its_kind_of_address(fcm, stand_
     assert arrived["data"] == {"event_id": str(EVENT), "kind": "acknowledged"}
 
 
-async def test_every_platform_gets_the_events_id_to_collapse_by_and_the_end_of_its_worth(fcm, stand_in):
-    await fcm.send([a_message()])
+async def test_every_platform_gets_the_events_id_to_collapse_by_and_the_end_of_its_worth(fcm, stand_in, clock):
+    await fcm.send([a_message()], clock.window())
 
     message = stand_in.messages()[0]["message"]
     assert message["android"]["collapse_key"] == message["android"]["notification"]["tag"] == str(EVENT)
@@ -64,123 +71,204 @@ async def test_every_platform_gets_the_events_id_to_collapse_by_and_the_end_of_i
 
 
 @pytest.mark.parametrize(
-    ("code", "outcome", "retry_after_s"),
+    ("code", "answer"),
     [
-        ("UNREGISTERED", Outcome.FORGET, None),
-        ("INVALID_ARGUMENT", Outcome.GIVE_UP, None),
-        ("SENDER_ID_MISMATCH", Outcome.STOP_PROJECT, None),
-        ("THIRD_PARTY_AUTH_ERROR", Outcome.STOP_PLATFORM, None),
-        ("QUOTA_EXCEEDED", Outcome.RETRY, 60),
-        ("INTERNAL", Outcome.RETRY, None),
-        ("UNAVAILABLE", Outcome.RETRY, None),
-        ("BAD_GATEWAY", Outcome.RETRY, None),
-        ("DROP", Outcome.RETRY, None),
+        ("UNREGISTERED", (Outcome.FORGET, None)),
+        ("INVALID_ARGUMENT", (Outcome.GIVE_UP, None)),
+        ("SENDER_ID_MISMATCH", (Outcome.STOP_PROJECT, None)),
+        ("THIRD_PARTY_AUTH_ERROR", (Outcome.STOP_PLATFORM, None)),
+        ("QUOTA_EXCEEDED", (Outcome.QUOTA, 60)),
+        ("INTERNAL", (Outcome.RETRY, None)),
+        ("UNAVAILABLE", (Outcome.RETRY, None)),
+        ("BAD_GATEWAY", (Outcome.RETRY, None)),
+        ("DROP", (Outcome.NO_ANSWER, None)),
     ],
 )
-async def test_each_answer_has_its_outcome_after_exactly_one_post(fcm, stand_in, code, outcome, retry_after_s):
+async def test_each_answer_has_its_outcome_after_exactly_one_post(fcm, stand_in, clock, code, answer):
     # Standing, so that a retry inside the library would show as a second attempt, not as a success.
     stand_in.fail(code, count=None)
 
-    [result] = await fcm.send([a_message()])
+    [result] = await fcm.send([a_message()], clock.window())
 
-    assert (result.outcome, result.retry_after_s) == (outcome, retry_after_s)
+    assert (result.outcome, result.retry_after_s) == answer
     assert result.error
     assert len(stand_in.attempts()) == 1
 
 
-async def test_a_server_that_does_not_answer_in_time_is_tried_again_later(stand_in):
+async def test_a_server_that_does_not_answer_in_time_may_have_taken_the_message(stand_in, clock):
     channel = FcmChannel(stand_in.account, url=stand_in.url, timeout_s=0.2)
     stand_in.fail("DELAY", delay_s=30)
 
-    [result] = await channel.send([a_message()])
+    [result] = await channel.send([a_message()], clock.window())
 
     await channel.close()
-    assert result.outcome is Outcome.RETRY
+    assert result.outcome is Outcome.NO_ANSWER
     assert len(stand_in.attempts()) == 1
 
 
-async def test_a_server_that_is_not_there_is_tried_again_later(stand_in, nowhere):
+async def test_a_server_that_is_not_there_has_not_got_the_message(stand_in, nowhere, clock):
     channel = FcmChannel(stand_in.account, url=nowhere)
 
-    [result] = await channel.send([a_message()])
+    [result] = await channel.send([a_message()], clock.window())
 
     await channel.close()
-    assert result.outcome is Outcome.RETRY
+    assert (result.outcome, result.retry_after_s) == (Outcome.UNSENT, 30)
 
 
-async def test_one_dead_device_costs_no_other_its_message(fcm, stand_in):
+async def test_a_batch_ends_when_its_time_is_over_and_says_of_each_message_whether_it_left(stand_in, clock):
+    let_go = threading.Event()
+    stand_in.on_arrival.append(lambda _push: let_go.wait())
+    channel = FcmChannel(stand_in.account, url=stand_in.url, in_flight=1)
+    channel._timeout_s = 0.2  # its requests wait longer, as they do where an answer trickles in
+
+    results = await channel.send([a_message("phone-1"), a_message("phone-2")], clock.window(0.2))
+
+    let_go.set()
+    await channel.close()
+    assert [result.outcome for result in results] == [Outcome.NO_ANSWER, Outcome.UNSENT]
+    assert [push["address"] for push in stand_in.attempts()] == ["phone-1"]
+
+
+async def test_nothing_leaves_after_the_window_has_closed(stand_in, clock):
+    stand_in.on_arrival.append(lambda _push: clock.pass_s(12))
+    channel = FcmChannel(stand_in.account, url=stand_in.url, in_flight=1)
+
+    results = await channel.send([a_message(f"phone-{n}") for n in range(5)], clock.window(30))
+
+    await channel.close()
+    assert [result.outcome for result in results] == [Outcome.SENT] * 3 + [Outcome.UNSENT] * 2
+    assert [push["address"] for push in stand_in.attempts()] == ["phone-0", "phone-1", "phone-2"]
+
+
+async def test_a_process_stopped_while_it_connects_sends_nothing_when_it_goes_on(stand_in, clock, monkeypatch):
+    channel = FcmChannel(stand_in.account, url=stand_in.url)
+    stand_in.fail("INTERNAL")
+    await channel.send([a_message("signs in")], clock.window())
+    window = clock.window()
+    connect = socket.socket.connect
+
+    def connect_late(connecting, address):
+        clock.pass_s(300)
+        return connect(connecting, address)
+
+    # A connection that is kept open would leave nothing to connect.
+    channel._http.close()
+    monkeypatch.setattr(socket.socket, "connect", connect_late)
+    [result] = await channel.send([a_message("phone-1")], window)
+
+    await channel.close()
+    assert result.outcome is Outcome.UNSENT
+    assert [push["address"] for push in stand_in.attempts()] == ["signs in"]
+
+
+async def test_one_dead_device_costs_no_other_its_message(fcm, stand_in, clock):
     stand_in.fail("UNREGISTERED", count=None, address="dead")
     addresses = [f"phone-{n}" for n in range(20)]
 
-    results = await fcm.send([a_message(address) for address in [*addresses[:10], "dead", *addresses[10:]]])
+    results = await fcm.send(
+        [a_message(address) for address in [*addresses[:10], "dead", *addresses[10:]]], clock.window()
+    )
 
     assert [result.outcome for result in results] == [Outcome.SENT] * 10 + [Outcome.FORGET] + [Outcome.SENT] * 10
     assert sorted(push["address"] for push in stand_in.messages()) == sorted(addresses)
 
 
-async def test_a_message_that_the_library_refuses_is_given_up_and_costs_no_other(fcm, stand_in):
-    results = await fcm.send([a_message(""), a_message("phone-2")])
+async def test_a_message_that_the_library_refuses_is_given_up_and_costs_no_other(fcm, stand_in, clock):
+    results = await fcm.send([a_message(""), a_message("phone-2")], clock.window())
 
     assert [result.outcome for result in results] == [Outcome.GIVE_UP, Outcome.SENT]
     assert len(stand_in.attempts()) == 1
 
 
-async def test_a_message_over_the_size_limit_is_given_up(fcm):
-    [result] = await fcm.send([replace(a_message(), body="é" * 2100)])
+async def test_a_message_over_the_size_limit_is_given_up(fcm, clock):
+    [result] = await fcm.send([replace(a_message(), body="é" * 2100)], clock.window())
 
     assert result.outcome is Outcome.GIVE_UP
 
 
-async def test_after_a_refusal_for_quota_the_project_rests_as_long_as_it_was_asked_to(stand_in):
-    clock = [1000.0]
-    channel = FcmChannel(stand_in.account, url=stand_in.url, monotonic=lambda: clock[0])
+async def test_after_a_refusal_for_quota_the_project_rests_as_long_as_it_was_asked_to(fcm, stand_in, clock):
     stand_in.fail("QUOTA_EXCEEDED", retry_after_s=7)
 
-    [refused] = await channel.send([a_message()])
-    clock[0] += 5
-    [resting] = await channel.send([a_message("phone-2")])
-    clock[0] += 2
-    [rested] = await channel.send([a_message("phone-2")])
+    [refused] = await fcm.send([a_message()], clock.window())
+    clock.pass_s(5)
+    [resting] = await fcm.send([a_message("phone-2", platform=Platform.IOS)], clock.window())
+    clock.pass_s(2)
+    [rested] = await fcm.send([a_message("phone-2", platform=Platform.IOS)], clock.window())
 
-    await channel.close()
-    assert (refused.outcome, refused.retry_after_s) == (Outcome.RETRY, 7)
-    assert (resting.outcome, resting.retry_after_s) == (Outcome.RETRY, 2)
+    assert (refused.outcome, refused.retry_after_s) == (Outcome.QUOTA, 7)
+    assert (resting.outcome, resting.retry_after_s) == (Outcome.UNSENT, 2)
     assert rested.outcome is Outcome.SENT
     assert len(stand_in.attempts()) == 2
 
 
-async def test_an_access_token_that_ended_early_is_fetched_anew_without_losing_a_message(fcm, stand_in):
-    await fcm.send([a_message("phone-1")])
+@pytest.mark.parametrize(
+    ("code", "other_platform"),
+    [("SENDER_ID_MISMATCH", Outcome.UNSENT), ("THIRD_PARTY_AUTH_ERROR", Outcome.SENT)],
+)
+async def test_where_our_credentials_are_refused_the_project_or_the_platform_stops(
+    fcm, stand_in, clock, code, other_platform
+):
+    stand_in.fail(code)
+
+    await fcm.send([a_message("phone-1", platform=Platform.IOS)], clock.window())
+    [same] = await fcm.send([a_message("phone-2", platform=Platform.IOS)], clock.window())
+    [other] = await fcm.send([a_message("phone-3")], clock.window())
+    clock.pass_s(300)
+    [later] = await fcm.send([a_message("phone-2", platform=Platform.IOS)], clock.window())
+
+    assert (same.outcome, same.retry_after_s) == (Outcome.UNSENT, 300)
+    assert other.outcome is other_platform
+    assert later.outcome is Outcome.SENT
+
+
+async def test_one_device_of_another_sender_does_not_stop_those_that_credentials_serve(fcm, stand_in, clock):
+    stand_in.fail("SENDER_ID_MISMATCH", count=None, address="odd")
+
+    first = await fcm.send([a_message("odd"), a_message("phone-1")], clock.window())
+    [next_one] = await fcm.send([a_message("phone-2")], clock.window())
+
+    assert [result.outcome for result in first] == [Outcome.STOP_PROJECT, Outcome.SENT]
+    assert next_one.outcome is Outcome.SENT
+
+
+async def test_an_access_token_that_ended_early_costs_a_wait_and_no_second_post(fcm, stand_in, clock):
+    await fcm.send([a_message("phone-1")], clock.window())
     stand_in.http.delete("/tokens").raise_for_status()
 
-    results = await fcm.send([a_message("phone-2"), a_message("phone-3")])
+    refused = await fcm.send([a_message("phone-2"), a_message("phone-3")], clock.window())
+    again = await fcm.send([a_message("phone-2"), a_message("phone-3")], clock.window())
 
-    assert [result.outcome for result in results] == [Outcome.SENT] * 2
+    assert [result.outcome for result in refused] == [Outcome.RETRY] * 2
+    assert [result.outcome for result in again] == [Outcome.SENT] * 2
     assert sorted(push["address"] for push in stand_in.messages()) == ["phone-1", "phone-2", "phone-3"]
 
 
-async def test_credentials_that_are_not_the_projects_stop_the_project_and_forget_nobody(stand_in, tmp_path):
+async def test_credentials_that_are_not_the_projects_stop_the_project_and_forget_nobody(stand_in, tmp_path, clock):
     stranger = write_credentials(tmp_path / "stranger.json", stand_in.url)
     channel = FcmChannel(stranger, url=stand_in.url)
 
-    results = await channel.send([a_message("phone-1"), a_message("phone-2")])
+    results = await channel.send([a_message("phone-1"), a_message("phone-2")], clock.window())
+    [resting] = await channel.send([a_message("phone-3")], clock.window())
 
     await channel.close()
     assert [result.outcome for result in results] == [Outcome.STOP_PROJECT] * 2
+    assert (resting.outcome, resting.retry_after_s) == (Outcome.UNSENT, 300)
     assert stand_in.attempts() == []
 
 
-async def test_a_sign_in_server_that_is_not_there_is_tried_again_later(stand_in, nowhere):
+async def test_a_sign_in_server_that_is_not_there_is_asked_again_later(stand_in, nowhere, clock):
     channel = FcmChannel({**stand_in.account, "token_uri": f"{nowhere}/token"}, url=stand_in.url)
 
-    [result] = await channel.send([a_message()])
+    [result] = await channel.send([a_message()], clock.window())
 
     await channel.close()
-    assert result.outcome is Outcome.RETRY
+    assert (result.outcome, result.retry_after_s) == (Outcome.UNSENT, 30)
     assert stand_in.attempts() == []
 
 
-async def test_nobody_but_the_two_servers_it_was_given_is_asked_and_they_only_when_sending(stand_in, monkeypatch):
+async def test_nobody_but_the_two_servers_it_was_given_is_asked_and_they_only_when_sending(
+    stand_in, monkeypatch, clock
+):
     asked = []
     resolve = socket.getaddrinfo
 
@@ -192,7 +280,7 @@ async def test_nobody_but_the_two_servers_it_was_given_is_asked_and_they_only_wh
 
     channel = FcmChannel(stand_in.account, url=stand_in.url)
     asked_before_sending = list(asked)
-    await channel.send([a_message()])
+    await channel.send([a_message()], clock.window())
     await channel.close()
 
     assert asked_before_sending == []
@@ -200,11 +288,11 @@ async def test_nobody_but_the_two_servers_it_was_given_is_asked_and_they_only_wh
     assert [thread for thread in threading.enumerate() if type(thread).__module__.startswith("google.auth")] == []
 
 
-async def test_no_error_and_no_repr_shows_a_push_address(fcm, stand_in):
+async def test_no_error_and_no_repr_shows_a_push_address(fcm, stand_in, clock):
     secret = "fCk3-a-push-address"
     stand_in.fail("INVALID_ARGUMENT", address=secret)
 
-    [result] = await fcm.send([a_message(secret)])
+    [result] = await fcm.send([a_message(secret)], clock.window())
 
     assert secret not in repr(a_message(secret))
     assert secret not in (result.error or "")

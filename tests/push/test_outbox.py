@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import select
 
 from db.base import new_id
@@ -15,10 +13,8 @@ from push.outbox import (
     Notification,
     Recipient,
     lease_deliveries,
-    next_due_at,
     queue_notifications,
     record_results,
-    retry_delay_s,
 )
 from tests.push.people import CITY, NOON, OTHER_CITY, a_device, a_registration, after
 
@@ -85,7 +81,7 @@ async def test_what_is_told_to_all_and_to_one_come_together(city):
     [delivery] = (await lease(city)).deliveries
 
     assert delivery.params == {"status": "resolved", "report_id": str(device.person_id)}
-    assert (delivery.kind, delivery.locale, delivery.attempts) == ("resolved", "fr-CA", 1)
+    assert (delivery.kind, delivery.locale, delivery.tries.attempts) == ("resolved", "fr-CA", 1)
     assert delivery.expires_at == NOON + timedelta(hours=24)
 
 
@@ -99,7 +95,7 @@ async def test_what_is_leased_is_nobody_elses_until_the_lease_ends(city):
     late = await lease(city, now=after(60))
 
     assert [len(taken.deliveries) for taken in (first, second, third, late)] == [2, 1, 0, 3]
-    assert {delivery.attempts for delivery in late.deliveries} == {2}
+    assert {delivery.tries.attempts for delivery in late.deliveries} == {2}
 
 
 async def test_a_device_hears_of_things_in_the_order_they_happened_and_one_at_a_time(city):
@@ -116,6 +112,33 @@ async def test_a_device_hears_of_things_in_the_order_they_happened_and_one_at_a_
         await record_results(city, CITY, taken, [SENT], now=after(5))
 
     assert heard == happened
+
+
+async def test_what_was_given_back_unsent_keeps_its_place_before_later_news(city):
+    device = await a_device(city, "phone-1")
+    first, second = new_id(), new_id()
+    await tell(city, device.person_id, event_id=first)
+    taken = await lease(city)
+    await tell(city, device.person_id, event_id=second, now=after(1))
+
+    await record_results(city, CITY, taken, [SendResult(Outcome.UNSENT)], now=after(30))
+
+    [again] = (await lease(city, now=after(30))).deliveries
+    assert (again.event_id, again.tries.attempts) == (first, 1)
+
+
+async def test_two_senders_at_once_take_a_devices_oldest_and_nothing_else(database):
+    async with database.transaction(CITY) as session:
+        device = await a_device(session, "phone-1")
+        for seconds in range(3):
+            await tell(session, device.person_id, now=after(seconds))
+
+    async with database.transaction(CITY) as one, database.transaction(CITY) as other:
+        # One row each: neither has locked what the other might take.
+        first = await lease(one, now=after(5), limit=1)
+        second = await lease(other, now=after(5), limit=1)
+
+    assert (len(first.deliveries), len(second.deliveries)) == (1, 0)
 
 
 async def test_what_has_to_be_tried_again_holds_nothing_up(city):
@@ -156,7 +179,6 @@ async def test_an_expired_notification_is_marked_and_not_sent(city):
 
     assert (taken.deliveries, taken.settled) == ([], 1)
     assert (await the_delivery(city)).state == "expired"
-    assert await next_due_at(city, CITY) is None
 
 
 async def test_a_device_that_left_before_its_turn_is_dropped(city):
@@ -177,10 +199,13 @@ async def test_a_device_that_left_before_its_turn_is_dropped(city):
         (SendResult(Outcome.GIVE_UP, error="too big"), "dead", None),
         (SendResult(Outcome.FORGET, error="unregistered"), "forgotten", None),
         (RETRY, "queued", 10),
-        (SendResult(Outcome.RETRY, error="quota", retry_after_s=90), "queued", 90),
+        (SendResult(Outcome.NO_ANSWER, error="cut off"), "queued", 60),
+        (SendResult(Outcome.QUOTA, error="quota", retry_after_s=90), "queued", 90),
+        (SendResult(Outcome.UNSENT, error="the window closed"), "queued", 0),
+        (SendResult(Outcome.UNSENT, error="the project rests", retry_after_s=7), "queued", 7),
         (SendResult(Outcome.STOP_PROJECT, error="sender"), "queued", 300),
         (SendResult(Outcome.STOP_PLATFORM, error="apns"), "queued", 300),
-        (SendResult(Outcome.RETRY, error="quota", retry_after_s=86400), "expired", None),
+        (SendResult(Outcome.QUOTA, error="quota", retry_after_s=86400), "expired", None),
     ],
 )
 async def test_an_outcome_decides_what_becomes_of_a_delivery(city, result, state, due_after_s):
@@ -192,7 +217,7 @@ async def test_an_outcome_decides_what_becomes_of_a_delivery(city, result, state
     delivery = await the_delivery(city)
     assert (delivery.state, delivery.last_error, delivery.provider_id) == (state, result.error, result.provider_id)
     assert delivery.sent_at == (NOON if state == "sent" else None)
-    assert await next_due_at(city, CITY) == (None if due_after_s is None else after(due_after_s))
+    assert state != "queued" or delivery.due_at == after(due_after_s)
 
 
 async def test_only_a_device_that_its_provider_does_not_know_loses_its_address(city):
@@ -251,29 +276,3 @@ async def test_an_error_stays_on_record_when_a_delivery_expires(city):
 
     delivery = await the_delivery(city)
     assert (delivery.state, delivery.last_error) == ("expired", "no answer")
-
-
-@pytest.mark.parametrize(
-    ("attempts", "retry_after_s", "delay_s"),
-    [(1, None, 10), (2, None, 20), (3, None, 40), (9, None, 2560), (10, None, 3600), (5000, None, 3600),
-     (1, 1, 10), (1, 60, 60), (3, 25, 40), (1, 7200, 7200)],
-)  # fmt: skip
-def test_the_wait_doubles_from_ten_seconds_and_heeds_the_provider(attempts, retry_after_s, delay_s):
-    result = SendResult(Outcome.RETRY, retry_after_s=retry_after_s)
-
-    assert retry_delay_s(result, attempts, jitter=0) == delay_s
-
-
-@given(
-    outcome=st.sampled_from([Outcome.RETRY, Outcome.STOP_PROJECT, Outcome.STOP_PLATFORM]),
-    attempts=st.integers(1, 10_000),
-    retry_after_s=st.none() | st.floats(0, 1e6),
-    jitter=st.floats(0, 1),
-)
-def test_no_message_is_tried_twice_within_ten_seconds_or_before_it_was_asked_for(
-    outcome, attempts, retry_after_s, jitter
-):
-    delay_s = retry_delay_s(SendResult(outcome, retry_after_s=retry_after_s), attempts, jitter=jitter)
-
-    assert delay_s >= max(10, retry_after_s or 0)
-    assert delay_s <= max(3600, retry_after_s or 0) * 1.25
