@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from api.auth import find_caller
 from db.base import new_id
@@ -119,15 +119,103 @@ async def test_a_forgotten_device_is_gone_with_its_secret(session):
     assert not await forget_device(session, registration.id)
 
 
-@pytest.mark.parametrize(("refused_after_s", "forgotten"), [(-1, False), (0, True), (1, True)])
-async def test_an_address_is_forgotten_unless_the_device_registered_since(session, refused_after_s, forgotten):
+async def start_together(owner, database, first, second):
+    """Run two transactions that both wait for devices and secrets, and let go of all of them at once."""
+
+    async def run(what):
+        async with database.transaction() as session:
+            await what(session)
+
+    async with owner.transaction() as holder:
+        await holder.execute(text("SELECT FROM device FOR UPDATE"))
+        await holder.execute(text("SELECT FROM credential FOR UPDATE"))
+        tasks = [asyncio.create_task(run(what)) for what in (first, second)]
+        async with owner.transaction() as watch, asyncio.timeout(20):
+            waiting = text(
+                "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE NOT granted AND datname = current_database()"
+            )
+            while await watch.scalar(waiting) < 2:
+                assert not any(task.done() for task in tasks)
+    await asyncio.gather(*tasks)
+
+
+async def two_phones(database):
+    """Two registrations, that of the lower id first."""
+    ids = sorted([new_id(), new_id()])
+    phones = [a_registration(f"phone-{n}", device_id=device_id) for n, device_id in enumerate(ids)]
+    async with database.transaction() as session:
+        for phone in phones:
+            await register_device(session, phone, now=NOON)
+    return phones
+
+
+async def test_two_phones_may_swap_addresses_at_the_same_moment(owner, database):
+    one, other = await two_phones(database)
+
+    def takes(phone, push):
+        return lambda session: register_device(session, replace(phone, push=push), now=after(1))
+
+    await start_together(owner, database, takes(one, other.push), takes(other, one.push))
+
+    async with database.transaction() as session:
+        assert await addresses(session) == {one.id: ("fid", "phone-1"), other.id: ("fid", "phone-0")}
+
+
+async def test_a_phone_may_register_while_it_is_being_forgotten(owner, database):
+    phone, _ = await two_phones(database)
+
+    await start_together(
+        owner, database,
+        lambda session: register_device(session, phone, now=after(1)),
+        lambda session: forget_device(session, phone.id),
+    )  # fmt: skip
+
+    async with database.transaction() as session:
+        known = await find_caller(session, phone.secret, now=after(1))
+        assert (known is None) is (phone.id not in await addresses(session))
+
+
+async def test_a_phone_may_take_an_address_while_both_are_being_forgotten(owner, database):
+    one, other = await two_phones(database)
+
+    async def forget_both(session):
+        for phone in (one, other):
+            await forget_address(session, phone.id, as_of=NOON)
+
+    await start_together(
+        owner, database,
+        forget_both,
+        lambda session: register_device(session, replace(one, push=other.push), now=after(1)),
+    )  # fmt: skip
+
+    async with database.transaction() as session:
+        assert await addresses(session) == {one.id: ("fid", "phone-1"), other.id: (None, None)}
+
+
+@pytest.mark.parametrize("clock_s", [-3600, 0, 3600])
+@pytest.mark.parametrize("address", ["phone-1", "phone-2"])
+async def test_an_address_is_kept_where_the_device_registered_since_whatever_the_machines_clocks_say(
+    session, clock_s, address
+):
+    registration = a_registration("phone-1")
+    await register_device(session, registration, now=NOON)
+    read = (await session.get_one(Device, registration.id)).refreshed_at
+    again = replace(registration, push=PushAddress(AddressKind.FID, address))
+    await register_device(session, again, now=after(clock_s))
+
+    forgotten = await forget_address(session, registration.id, as_of=read)
+
+    assert not forgotten
+    assert await addresses(session) == {registration.id: ("fid", address)}
+
+
+async def test_an_address_that_its_provider_does_not_know_is_forgotten(session):
     registration = a_registration("phone-1")
     await register_device(session, registration, now=NOON)
 
-    answer = await forget_address(session, registration.id, unless_refreshed_since=after(refused_after_s))
-
-    assert answer is forgotten
-    assert (await addresses(session))[registration.id] == ((None, None) if forgotten else ("fid", "phone-1"))
+    assert await forget_address(session, registration.id, as_of=NOON)
+    assert await addresses(session) == {registration.id: (None, None)}
 
 
 async def test_a_secret_and_an_address_show_in_no_repr():
