@@ -1,6 +1,7 @@
 """Photos: received, made safe, served."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +10,7 @@ from uuid import UUID
 
 import structlog
 from geoalchemy2 import Geography, Geometry, WKBElement, WKTElement
-from sqlalchemy import BigInteger, CheckConstraint, Index, cast, exists, func, select, update
+from sqlalchemy import BigInteger, CheckConstraint, Index, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,8 +22,17 @@ from media.decoders import Decoders
 from media.derive import DecoderFailed, Derivatives, Rejected
 from media.exif import TakenPlace
 from media.headers import MAX_PIXELS
+from media.objects import StorageUnavailable
 from media.outcome import Rejection
-from media.store import MAX_BYTES, BlobMissing, IncomingPhoto, PhotoStore, original_key
+from media.store import (
+    MAX_BYTES,
+    ORIGINALS,
+    IncomingPhoto,
+    PhotoStore,
+    content_hash,
+    derived_from,
+    original_key,
+)
 
 MAKE_SAFE: Final = "media.make_safe"
 """Kind of the job that makes a received photo safe; payload `{"photo_id": "<uuid>"}`."""
@@ -39,11 +49,10 @@ class PhotoState(StrEnum):
 
 
 class PhotoSize(StrEnum):
-    """What of a photo can be asked for."""
+    """The pictures that are made of a photo."""
 
     LARGE = "large"
     SMALL = "small"
-    ORIGINAL = "original"
 
 
 class Photo(Base):
@@ -62,6 +71,7 @@ class Photo(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     uploader: Mapped[str]  # 'device:<id>', 'staff:<id>' or 'report:<id>' for photos sent with an anonymous report
     sha256: Mapped[str]
+    upload_id: Mapped[UUID | None]  # the upload whose bytes it has; None where its hash alone is their key
     byte_size: Mapped[int] = mapped_column(BigInteger)
     content_type: Mapped[str]
     width: Mapped[int]
@@ -76,6 +86,11 @@ class Photo(Base):
     small_key: Mapped[str | None]
     received_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+
+    @property
+    def original_key(self) -> str:
+        """Where its bytes are as they were received; gone once it is rejected."""
+        return original_key(self.sha256, self.upload_id)
 
 
 class PhotoClaim(Base):
@@ -142,13 +157,18 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class ServedPhoto:
-    """Bytes of a photo on their way out: type, length, a tag that changes with the content, and the stream."""
+class StoredCopy:
+    """What is stored of a photo: the original, or a picture made of it.
 
+    Attributes:
+        key: Where it is.
+        content_type: What it is.
+        etag: Changes with the content.
+    """
+
+    key: str
     content_type: str
-    byte_size: int
     etag: str
-    chunks: AsyncIterator[bytes]
 
 
 async def receive_photo(
@@ -195,6 +215,8 @@ async def receive_photo(
             recorded = await record_photo(session, photo_id, incoming, uploader=uploader, now=now)
             if recorded.is_new:
                 await enqueue(session, MAKE_SAFE, {"photo_id": str(photo_id)})
+        if not recorded.is_new:  # another copy of this upload was quicker, and its row names its own bytes
+            await _delete_soon(store, incoming.key)
     return recorded
 
 
@@ -212,6 +234,7 @@ async def record_photo(
         "id": photo_id,
         "uploader": uploader,
         "sha256": incoming.sha256,
+        "upload_id": incoming.upload_id,
         "byte_size": incoming.byte_size,
         "content_type": incoming.header.format.content_type,
         "width": incoming.header.width,
@@ -271,7 +294,7 @@ async def process_photo(
 
     Raises:
         DecoderFailed: the decoder gave no answer; to be tried again.
-        BlobMissing: the original is gone, and no photo with the same bytes was rejected.
+        BlobMissing: the original is gone.
         StorageUnavailable: the store does not answer; to be tried again.
     """
     async with database.transaction() as session:
@@ -279,38 +302,54 @@ async def process_photo(
     if photo is None:
         return None
     if photo.state == PhotoState.PENDING:
-        outcome = await _derive(database, store, decoders, photo, gives_up=gives_up)
-        state = await _record_outcome(database, store, photo, outcome, now=now)
-    else:
-        state = PhotoState(photo.state)
-    if state == PhotoState.REJECTED:
-        # Also on a second run: the first may have been killed between its commit and this.
-        await _delete_original(database, store, photo.sha256)
-    return state
+        outcome = await _derive(store, decoders, photo, gives_up=gives_up)
+        return await _record_outcome(database, store, photo, outcome, now=now)
+    return PhotoState(photo.state)
 
 
-async def photo_bytes(store: PhotoStore, photo: Photo, size: PhotoSize) -> ServedPhoto:
-    """Open the bytes of a photo; who may see them is for the caller to decide.
+def stored_original(photo: Photo) -> StoredCopy:
+    """Tell where the bytes of a photo are as they were received, which is as soon as they were.
 
-    The original is there as soon as it has arrived, the other sizes once it is made safe.
+    Raises:
+        PhotoWasRejected: nothing could be made of it.
+    """
+    _refuse_rejected(photo)
+    return StoredCopy(photo.original_key, photo.content_type, photo.sha256)
+
+
+def stored_picture(photo: Photo, size: PhotoSize) -> StoredCopy:
+    """Tell where a picture made of a photo is; who may see it is for the caller to decide.
 
     Raises:
         PhotoNotReady: not made safe yet.
         PhotoWasRejected: nothing could be made of it.
-        BlobMissing: the bytes are not where the row says.
-        StorageUnavailable: the store does not answer.
     """
-    if photo.state == PhotoState.REJECTED:
-        raise PhotoWasRejected(photo.id, Rejection(str(photo.reason)))
-    if size is PhotoSize.ORIGINAL:
-        stored = await store.read(original_key(photo.sha256))
-        return ServedPhoto(photo.content_type, stored.byte_size, photo.sha256, stored.chunks)
+    _refuse_rejected(photo)
     key = photo.large_key if size is PhotoSize.LARGE else photo.small_key
     if key is None:
         raise PhotoNotReady(photo.id)
-    stored = await store.read(key)
-    # The key names the content by its hash.
-    return ServedPhoto("image/webp", stored.byte_size, key.rpartition("-")[2].removesuffix(".webp"), stored.chunks)
+    return StoredCopy(key, "image/webp", content_hash(key) or key)
+
+
+async def keys_in_use(session: AsyncSession, keys: Collection[str]) -> set[str]:
+    """Tell which keys of the store some photo names; those of others, of whatever kind, are left out."""
+    hashes = {key.rpartition("/")[2][:64] for key in keys if key.startswith(ORIGINALS)}
+    ids = {photo_id for key in keys if (photo_id := derived_from(key)) is not None}
+    in_use: set[str] = set()
+    if hashes:
+        query = select(Photo.sha256, Photo.upload_id).where(
+            Photo.sha256.in_(hashes), Photo.state != PhotoState.REJECTED
+        )
+        in_use |= {original_key(*row) for row in await session.execute(query)}
+    if ids:
+        rows = await session.execute(select(Photo.large_key, Photo.small_key).where(Photo.id.in_(ids)))
+        in_use |= {key for row in rows for key in row}
+    return in_use.intersection(keys)
+
+
+def _refuse_rejected(photo: Photo) -> None:
+    if photo.state == PhotoState.REJECTED:
+        raise PhotoWasRejected(photo.id, Rejection(str(photo.reason)))
 
 
 async def _known_photo(session: AsyncSession, photo_id: UUID, *, uploader: str, sha256: str) -> Photo | None:
@@ -324,45 +363,38 @@ async def _known_photo(session: AsyncSession, photo_id: UUID, *, uploader: str, 
     return photo
 
 
-async def _derive(
-    database: Database, store: PhotoStore, decoders: Decoders, photo: Photo, *, gives_up: bool
-) -> Derivatives | Rejected:
+async def _derive(store: PhotoStore, decoders: Decoders, photo: Photo, *, gives_up: bool) -> Derivatives | Rejected:
     try:
-        async with store.local_copy(original_key(photo.sha256)) as original:
+        async with store.local_copy(photo.original_key) as original:
             return await decoders.make_safe(original)
     except DecoderFailed as failed:
         if not gives_up:
             raise
         return Rejected(Rejection.TOO_COMPLEX, failed.why)
-    except BlobMissing:
-        # The same bytes under another id were rejected, and deleted just as they arrived again: the verdict is known.
-        async with database.transaction() as session:
-            twin = select(Photo.reason).where(Photo.sha256 == photo.sha256, Photo.state == PhotoState.REJECTED)
-            reason = await session.scalar(twin.order_by(Photo.id).limit(1))
-        if reason is None:
-            raise
-        return Rejected(Rejection(reason))
 
 
 async def _record_outcome(
     database: Database, store: PhotoStore, photo: Photo, outcome: Derivatives | Rejected, *, now: datetime
 ) -> PhotoState:
+    made: dict[str, str] = {}
     if isinstance(outcome, Rejected):
         _log.info("photo_rejected", photo_id=str(photo.id), reason=outcome.reason, error=outcome.error)
         values: dict[str, Any] = {"state": PhotoState.REJECTED, "reason": outcome.reason}
     else:
-        values = _facts(outcome) | {
-            "state": PhotoState.READY,
-            "large_key": await store.put_derivative(photo.id, PhotoSize.LARGE, outcome.large),
-            "small_key": await store.put_derivative(photo.id, PhotoSize.SMALL, outcome.small),
-        }
+        made["large_key"] = await store.put_derivative(photo.id, PhotoSize.LARGE, outcome.large)
+        made["small_key"] = await store.put_derivative(photo.id, PhotoSize.SMALL, outcome.small)
+        values = _facts(outcome) | made | {"state": PhotoState.READY}
+    pending = update(Photo).where(Photo.id == photo.id, Photo.state == PhotoState.PENDING)
     async with database.transaction() as session:
-        await session.execute(
-            update(Photo)
-            .where(Photo.id == photo.id, Photo.state == PhotoState.PENDING)
-            .values(**values, finished_at=now)
-        )
-        return PhotoState((await session.scalars(select(Photo.state).where(Photo.id == photo.id))).one())
+        state = await session.scalar(pending.values(**values, finished_at=now).returning(Photo.state))
+        is_first = state is not None
+        if state is None:
+            state = (await session.scalars(select(Photo.state).where(Photo.id == photo.id))).one()
+    if not is_first:
+        await _delete_soon(store, *made.values())
+    elif isinstance(outcome, Rejected):
+        await _delete_unused(database, store, photo.original_key)
+    return PhotoState(state)
 
 
 def _facts(made: Derivatives) -> dict[str, Any]:
@@ -378,10 +410,15 @@ def _facts(made: Derivatives) -> dict[str, Any]:
     }
 
 
-async def _delete_original(database: Database, store: PhotoStore, sha256: str) -> None:
-    """Delete rejected bytes unless a photo that was not rejected has the same."""
+async def _delete_unused(database: Database, store: PhotoStore, key: str) -> None:
+    """Delete rejected bytes; of before uploads were kept apart, another photo may have the same."""
     async with database.transaction() as session:
-        needed = select(exists().where(Photo.sha256 == sha256, Photo.state != PhotoState.REJECTED))
-        if await session.scalar(needed):
-            return
-    await store.delete(original_key(sha256))
+        in_use = await keys_in_use(session, [key])
+    if not in_use:
+        await _delete_soon(store, key)
+
+
+async def _delete_soon(store: PhotoStore, *keys: str) -> None:
+    """Delete what no row names: now, or where the store does not answer, with the next sweep."""
+    with suppress(StorageUnavailable):
+        await store.delete(*keys)

@@ -1,36 +1,39 @@
-"""Where the bytes of photos are kept: originals under their SHA-256, derivatives under their photo.
+"""Where photos are kept: originals under their SHA-256, derivatives under their photo.
 
-A local folder or any object store that obstore knows by URL, with one promise for both: what a call has answered is
-durable, and what failed leaves nothing behind. A key never changes its content, so that anything may be written
-twice.
+Every key is one upload's or one derivation's own and is written once. Whatever no row names after a day is nobody's,
+therefore, and nobody can be about to name it: that is what `media.sweep` goes by.
 """
 
-import asyncio
-import hashlib
-import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import re
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256 as hash_of
 from pathlib import Path
-from tempfile import gettempdir, mkstemp
-from typing import BinaryIO, Final, ParamSpec, TypeVar
+from typing import Final
 from urllib.parse import unquote, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
-import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, from_url
 
 from media.headers import MAX_PIXELS, ImageHeader, read_header
+from media.objects import Objects, Spool, StorageUnavailable, make_folder, on_disk
 
 MAX_BYTES: Final = 20_000_000
 """Most bytes of a photo: 20 MB."""
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+ORIGINALS: Final = "originals/"
+DERIVED: Final = "derived/"
 
 # A body is handed to the disk in pieces of about this size: few changes of thread, little memory.
 _PIECE_BYTES: Final = 1 << 20
+# What was stored before keys were each upload's own ends with the hash, or lies in a folder of its photo.
+_KEY: Final = re.compile(
+    r"(?:originals/[0-9a-f]{2}/|derived/(?:[0-9a-f]{2}/)?(?P<photo>[0-9a-f-]{36})[-/](?:large|small)-)"
+    r"(?P<hash>[0-9a-f]{16,64})(?:-[0-9a-f]{32})?(?:\.webp)?"
+)
 
 
 class PhotoTooLarge(Exception):
@@ -59,65 +62,55 @@ class BodyLengthMismatch(Exception):
         self.received_bytes = received_bytes
 
 
-class BlobMissing(Exception):
-    """Nothing is stored under a key.
-
-    Attributes:
-        key: The key.
-    """
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-
-class StorageUnavailable(Exception):
-    """The store cannot be written or read now (disk full, no permission, no answer); nothing was stored."""
-
-
 @dataclass(frozen=True, slots=True)
 class IncomingPhoto:
     """An upload that came whole and has the header of a photo; on disk, but not kept yet.
 
     Attributes:
+        upload_id: Of this one upload: the same bytes sent again have another.
         sha256: Its SHA-256, hexadecimal.
         byte_size: Its length.
         header: What its header declares.
         spool: The file it lies in.
     """
 
+    upload_id: UUID
     sha256: str
     byte_size: int
     header: ImageHeader
-    spool: "_Spool"
+    spool: Spool
+
+    @property
+    def key(self) -> str:
+        """Where `PhotoStore.keep` stores it."""
+        return original_key(self.sha256, self.upload_id)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBytes:
-    """Stored bytes being read: how many, and the stream of them."""
+def original_key(sha256: str, upload_id: UUID | None) -> str:
+    """Name the place of an original; spread over 256 folders, which keeps each small.
 
-    byte_size: int
-    chunks: AsyncIterator[bytes]
-
-
-def original_key(sha256: str) -> str:
-    """Name the place of an original; spread over 256 folders, which keeps each small."""
-    return f"originals/{sha256[:2]}/{sha256}"
+    Args:
+        sha256: Of its bytes, hexadecimal.
+        upload_id: The upload that brought them; None for one from before uploads were told apart.
+    """
+    upload = "" if upload_id is None else f"-{upload_id.hex}"
+    return f"{ORIGINALS}{sha256[:2]}/{sha256}{upload}"
 
 
-class PhotoStore:
+def content_hash(key: str) -> str | None:
+    """Read from a key the SHA-256 of what it holds, or (old derivatives) its first 16 digits; None for other keys."""
+    named = _KEY.fullmatch(key)
+    return None if named is None else named["hash"]
+
+
+def derived_from(key: str) -> UUID | None:
+    """Read from the key of a derivative which photo it was made from; None for other keys."""
+    named = _KEY.fullmatch(key)
+    return None if named is None or named["photo"] is None else UUID(named["photo"])
+
+
+class PhotoStore(Objects):
     """The bytes of photos, in a local folder or an object store."""
-
-    def __init__(self, objects: ObjectStore, *, folder: Path | None = None) -> None:
-        """Use an object store; `open_store` makes one from a URL.
-
-        Args:
-            objects: Where bytes are read and deleted, and written unless `folder` is given.
-            folder: The folder of a local store: written directly, as obstore does not wait for the disk.
-        """
-        self._objects = objects
-        self._folder = folder
-        self._incoming = folder / "incoming" if folder else Path(gettempdir())
 
     @asynccontextmanager
     async def receive(
@@ -146,18 +139,18 @@ class PhotoStore:
         """
         if announced_bytes is not None and announced_bytes > max_bytes:
             raise PhotoTooLarge(max_bytes)
-        async with self._spooled() as spool:
+        async with self.spooled() as spool:
             await _fill(spool, body, max_bytes=max_bytes, announced_bytes=announced_bytes)
-            header = await asyncio.to_thread(read_header, spool.file, max_pixels=max_pixels)
-            yield IncomingPhoto(spool.hash.hexdigest(), spool.byte_size, header, spool)
+            header = await on_disk(read_header, spool.file, max_pixels=max_pixels)
+            yield IncomingPhoto(uuid4(), spool.hash.hexdigest(), spool.byte_size, header, spool)
 
     async def keep(self, photo: IncomingPhoto) -> None:
-        """Store an upload under its SHA-256; when this returns, the bytes are durable.
+        """Store an upload under its key; when this returns, the bytes are durable.
 
         Raises:
             StorageUnavailable: they could not be made durable.
         """
-        await self._put(original_key(photo.sha256), photo.spool)
+        await self.place(photo.spool, photo.key)
 
     async def put_derivative(self, photo_id: UUID, size: str, picture: bytes) -> str:
         """Store a WebP derivative of a photo durably; answers its key, which names its content.
@@ -165,98 +158,22 @@ class PhotoStore:
         Raises:
             StorageUnavailable: the bytes could not be made durable.
         """
-        key = f"derived/{photo_id}/{size}-{hashlib.sha256(picture).hexdigest()[:16]}.webp"
-        async with self._spooled() as spool:
-            await _on_disk(spool.write, [picture])
-            await self._put(key, spool)
+        name = f"{photo_id}-{size}-{hash_of(picture).hexdigest()}-{uuid4().hex}.webp"
+        key = f"{DERIVED}{photo_id.hex[-2:]}/{name}"
+        await self.put(key, picture)
         return key
 
-    async def read(self, key: str) -> StoredBytes:
-        """Open stored bytes for streaming.
 
-        Raises:
-            BlobMissing: nothing is stored there.
-            StorageUnavailable: the store does not answer.
-        """
-        try:
-            found = await obstore.get_async(self._objects, key)
-        except FileNotFoundError:
-            raise BlobMissing(key) from None
-        except (BaseError, OSError) as error:
-            raise StorageUnavailable from error
-        return StoredBytes(found.meta["size"], _chunks(found))
-
-    @asynccontextmanager
-    async def local_copy(self, key: str) -> AsyncIterator[Path]:
-        """Get stored bytes as a local file, for programs that need one; a copy is removed afterwards.
-
-        Raises:
-            BlobMissing: nothing is stored there.
-            StorageUnavailable: the store does not answer.
-        """
-        if self._folder is not None:
-            path = self._folder / key
-            if not await asyncio.to_thread(path.is_file):
-                raise BlobMissing(key)
-            yield path
-            return
-        stored = await self.read(key)
-        async with self._spooled() as spool:
-            async for chunk in stored.chunks:
-                await _on_disk(spool.write, [chunk])
-            await _on_disk(spool.file.flush)
-            yield spool.path
-
-    async def delete(self, key: str) -> None:
-        """Delete what is stored under a key, if anything is.
-
-        Raises:
-            StorageUnavailable: the store does not answer.
-        """
-        try:
-            await obstore.delete_async(self._objects, key)
-        except FileNotFoundError:
-            return
-        except (BaseError, OSError) as error:
-            raise StorageUnavailable from error
-
-    async def check(self) -> None:
-        """Make sure that photos can be stored now, by writing and deleting a few bytes.
-
-        Raises:
-            StorageUnavailable: they cannot.
-        """
-        key = f"checks/{os.getpid()}"
-        async with self._spooled() as spool:
-            await _on_disk(spool.write, [b"ready"])
-            await self._put(key, spool)
-        await self.delete(key)
-
-    @asynccontextmanager
-    async def _spooled(self) -> AsyncIterator["_Spool"]:
-        spool = await _on_disk(_Spool, self._incoming)
-        try:
-            yield spool
-        finally:
-            spool.discard()
-
-    async def _put(self, key: str, spool: "_Spool") -> None:
-        """Move a spooled file to its key; on return it is durable."""
-        if self._folder is not None:
-            await _on_disk(_place, spool, self._folder, key)
-            return
-        try:
-            await _on_disk(spool.file.flush)
-            await obstore.put_async(self._objects, key, spool.path)
-        except BaseError as error:
-            raise StorageUnavailable from error
-
-
-def open_store(url: str) -> PhotoStore:
+def open_store(url: str, *, patience: timedelta = timedelta(seconds=20)) -> PhotoStore:
     """Open the store that a URL names.
 
     `file:///folder` (made if missing), or an object store such as `s3://bucket/prefix`. An object store's
     credentials, region and endpoint come from its usual environment variables (`AWS_...`).
+
+    Args:
+        url: The URL.
+        patience: How long an object store may take to answer, the sending of a photo included, before it counts as
+            not available; it is asked again only within that time.
 
     Raises:
         ValueError: no such kind of store.
@@ -265,42 +182,32 @@ def open_store(url: str) -> PhotoStore:
     parts = urlsplit(url)
     if parts.scheme != "file":
         try:
-            return PhotoStore(from_url(url))
+            return PhotoStore(
+                from_url(
+                    url,
+                    # Encrypted unless the endpoint that was set says http://, as one beside this server may.
+                    # `timeout` counts on while a slow phone takes the answer; `read_timeout` does not.
+                    client_options={
+                        "allow_http": True,
+                        "connect_timeout": min(patience, timedelta(seconds=3)),
+                        "read_timeout": patience,
+                        "timeout": timedelta(minutes=10),
+                    },
+                    retry_config={"max_retries": 2, "retry_timeout": patience},
+                )
+            )
         except (BaseError, ValueError) as error:
             raise ValueError(f"not the URL of a store: {parts.scheme}://{parts.netloc}") from error
     folder = Path(unquote(parts.path))
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / "incoming").mkdir(exist_ok=True, mode=0o700)
+        make_folder(folder, mode=0o700)
+        make_folder(folder / "incoming", mode=0o700)
     except OSError as error:
         raise StorageUnavailable from error
     return PhotoStore(LocalStore(folder), folder=folder)
 
 
-class _Spool:
-    """A file that bytes are collected in before they have a name; gone after `discard`, unless moved away."""
-
-    def __init__(self, folder: Path) -> None:
-        handle, name = mkstemp(dir=folder, prefix="photo-")
-        self.file: BinaryIO = os.fdopen(handle, "w+b")
-        self.path = Path(name)
-        self.hash = hashlib.sha256()
-        self.byte_size = 0
-
-    def write(self, chunks: list[bytes]) -> None:
-        for chunk in chunks:
-            self.file.write(chunk)
-            self.hash.update(chunk)
-            self.byte_size += len(chunk)
-
-    def discard(self) -> None:
-        """Close and remove the file; quick enough to run where even a cancelled caller gets to: in the event loop."""
-        with suppress(OSError):  # a full disk, said once already when it was written to
-            self.file.close()
-        self.path.unlink(missing_ok=True)
-
-
-async def _fill(spool: _Spool, body: AsyncIterable[bytes], *, max_bytes: int, announced_bytes: int | None) -> None:
+async def _fill(spool: Spool, body: AsyncIterable[bytes], *, max_bytes: int, announced_bytes: int | None) -> None:
     received_bytes = 0
     piece: list[bytes] = []
     piece_bytes = 0
@@ -313,50 +220,8 @@ async def _fill(spool: _Spool, body: AsyncIterable[bytes], *, max_bytes: int, an
         piece.append(chunk)
         piece_bytes += len(chunk)
         if piece_bytes >= _PIECE_BYTES:
-            await _on_disk(spool.write, piece)
+            await on_disk(spool.write, piece)
             piece, piece_bytes = [], 0
     if announced_bytes is not None and received_bytes < announced_bytes:
         raise BodyLengthMismatch(announced_bytes, received_bytes)
-    await _on_disk(spool.write, piece)
-
-
-def _place(spool: _Spool, folder: Path, key: str) -> None:
-    """Give a spooled file its name in a local store: file, then folder, on disk before this returns."""
-    spool.file.flush()
-    os.fsync(spool.file.fileno())
-    target = folder / key
-    _make_folder(target.parent, within=folder)
-    spool.path.replace(target)
-    _sync_folder(target.parent)
-
-
-def _make_folder(path: Path, *, within: Path) -> None:
-    if path == within or path.is_dir():
-        return
-    _make_folder(path.parent, within=within)
-    path.mkdir(exist_ok=True, mode=0o700)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-async def _chunks(found: "obstore.GetResult") -> AsyncIterator[bytes]:
-    try:
-        async for chunk in found.stream():
-            yield bytes(chunk)
-    except (BaseError, OSError) as error:
-        raise StorageUnavailable from error
-
-
-async def _on_disk(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Do blocking work on a thread; what the disk refuses is `StorageUnavailable`."""
-    try:
-        return await asyncio.to_thread(work, *args, **kwargs)
-    except OSError as error:
-        raise StorageUnavailable from error
+    await on_disk(spool.write, piece)

@@ -14,7 +14,7 @@ from db.postgres import ClusterError
 from db.sessions import DatabaseUnavailable
 from db.tenancy import PrivilegedRole
 from issues.staff import CrewNotFound, RoleNotForStaff, StaffNotFound
-from media.store import StorageUnavailable
+from media.objects import StorageUnavailable
 
 
 class CommandRefused(Exception):

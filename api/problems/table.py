@@ -30,6 +30,7 @@ from issues.dispatch import IssueNotOpen, PhotoTaken, StaleWorkOrder
 from issues.issue import IssueMerged, IssueNotFound
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed, TransitionNotAllowed
+from issues.originals import LinkNotValid
 from issues.pages import InvalidCursor
 from issues.questions import AnswersRefused
 from issues.reports import ReportNotFound
@@ -37,11 +38,13 @@ from issues.staff import CrewNotFound
 from issues.submit import IdAlreadyUsed
 from issues.work_orders import WorkOrderNotFound
 from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage
+from media.objects import BlobMissing, StorageFull, StorageUnavailable
 from media.photos import PhotoIdAlreadyUsed, PhotoNotReady, PhotoWasRejected
-from media.store import BlobMissing, BodyLengthMismatch, PhotoTooLarge, StorageUnavailable
+from media.store import BodyLengthMismatch, PhotoTooLarge
 from push.devices import DeviceSecretMismatch
 
 _RETRY_AFTER_S: Final = 2
+_RETRY_WHEN_FULL_S: Final = 60  # somebody has to make room first
 _RETRY_WHEN_FULL_S: Final = 60  # somebody has to make room first
 
 
@@ -285,6 +288,13 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         422, "crew-unknown", msgid("Unknown crew"), msgid("The city has no such crew."), fields=("crew",)
     ),
     # Photos.
+    LinkNotValid: Problem(
+        403,
+        "link-not-valid",
+        msgid("Link not valid"),
+        msgid("This link is not valid, or no longer. Ask for the original again."),
+        fields=("proof",),
+    ),
     PhotoTaken: Problem(
         409,
         "photo-taken",
@@ -373,6 +383,13 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         msgid("Not available now"),
         msgid("This does not work right now. Try again in a moment."),
         retry_after_s=_RETRY_AFTER_S,
+    ),
+    StorageFull: Problem(
+        503,
+        "storage-full",
+        msgid("No room"),
+        msgid("There is no room for photos at the moment, and nothing of this one was kept. Send it again later."),
+        retry_after_s=_RETRY_WHEN_FULL_S,
     ),
     StorageUnavailable: Problem(
         503,

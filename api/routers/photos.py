@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
-from typing import Final
+from typing import Annotated, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -24,12 +25,15 @@ from api.scope import BODY, CALLER
 from api.serving import Serving
 from db.credentials import hash_secret
 from issues.actors import Role
+from issues.originals import LinkNotValid, note_reading, offer_original
 from issues.reports import find_report_home, photo_release
-from media.photos import Photo, PhotoSize, find_photo, photo_bytes, receive_photo
+from media.photos import Photo, PhotoSize, StoredCopy, find_photo, receive_photo, stored_original, stored_picture
 
 router = APIRouter(prefix="/v1/photos", tags=["photos"])
 
-_PUBLIC: Final = "public, max-age=31536000, immutable"
+# The phone that has shown a picture may keep it: it never changes. What others share forgets it after five minutes,
+# or asks again: a report may be taken back, an issue become private, a city show photos no more.
+_PUBLIC: Final = "public, max-age=31536000, s-maxage=300, immutable"
 _PRIVATE: Final = "private, max-age=3600"
 _SLACK_BYTES: Final = 1_000_000
 _IMAGES: Final = ("image/jpeg", "image/heic", "image/png", "image/webp")
@@ -40,12 +44,14 @@ class _Seen:
     """A photo that the caller may see.
 
     Attributes:
-        with_original: Whether that includes the bytes as received.
+        city_id: The city that it belongs to; None as long as no report or order names it.
+        staff: The caller, where they see it as staff; else None.
     """
 
     photo: Photo
     public: bool
-    with_original: bool
+    city_id: int | None
+    staff: Caller | None
 
 
 @router.put(
@@ -92,33 +98,92 @@ async def read_photo_state(*, request: Request, served: Served, now: Now, photo_
 
 
 @router.get(
+    "/{photo_id}/original",
+    response_class=Response,
+    responses={
+        200: {"content": {image: binary("The photo as it was received.") for image in _IMAGES}},
+        303: {"description": "The address that gives it without another secret, for ten minutes."},
+        **problems(410),
+    },
+)
+async def read_original(
+    *,
+    request: Request,
+    served: Served,
+    now: Now,
+    photo_id: UUID,
+    proof: Annotated[str | None, Query(max_length=200, description="From the address that staff are sent to.")] = None,
+) -> Response:
+    """Get a photo as it was received, place and device in it and all: for staff, who are sent to an address for it.
+
+    Whoever has that address reads the photo, in the name of whom it was given to; each reading is in the history of
+    the issue.
+    """
+    if proof is None:
+        return await _send_to_original(request, served, photo_id, now)
+    async with served.database.transaction() as session:
+        photo = await find_photo(session, photo_id)
+        if photo is None:
+            raise LinkNotValid
+        await note_reading(session, photo, proof, now=now)
+        original = stored_original(photo)
+    # Kept nowhere, so that reading it again is another reading.
+    return await _send(served, original, photo_id.hex, _headers("private, no-store", disposition="attachment"))
+
+
+@router.get(
     "/{photo_id}/{size}",
     response_class=Response,
     responses={
-        200: {"content": {image: binary("The photo.") for image in _IMAGES}},
+        200: {"content": {"image/webp": binary("The picture.")}},
         304: {"description": "Unchanged since the `ETag` in `If-None-Match`."},
         **problems(409, 410),
     },
 )
-async def read_photo(*, request: Request, served: Served, now: Now, photo_id: UUID, size: PhotoSize) -> Response:
-    """Get a photo: `large` (1600 px) or `small` (400 px) as WebP, or the `original`, which is for staff only."""
+async def read_picture(*, request: Request, served: Served, now: Now, photo_id: UUID, size: PhotoSize) -> Response:
+    """Get a picture made of a photo, which holds nothing but pixels: `large` (1600 px) or `small` (400 px)."""
     seen = await _find(request, served, photo_id, now)
-    if size is PhotoSize.ORIGINAL and not seen.with_original:
-        raise RoleNeeded([Role.AGENT, Role.CREW])
-    found = await photo_bytes(served.store, seen.photo, size)
-    public = seen.public and size is not PhotoSize.ORIGINAL
-    headers = {
-        "ETag": f'"{found.etag}"',
-        "Cache-Control": _PUBLIC if public else _PRIVATE,
-        "Vary": "Authorization",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Content-Disposition": "attachment" if size is PhotoSize.ORIGINAL else "inline",
-    }
-    if _has(request.headers.get("if-none-match"), found.etag):
+    picture = stored_picture(seen.photo, size)
+    headers = _headers(_PUBLIC if seen.public else _PRIVATE, disposition="inline")
+    headers |= {"ETag": f'"{picture.etag}"', "Vary": "Authorization"}
+    if seen.public:
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # the city's own pages show it too
+    if _has(request.headers.get("if-none-match"), picture.etag):
         return Response(status_code=304, headers=headers)
-    headers["Content-Length"] = str(found.byte_size)
-    return StreamingResponse(found.chunks, headers=headers, media_type=found.content_type)
+    return await _send(served, picture, f"{photo_id.hex}-{size}", headers)
+
+
+async def _send_to_original(request: Request, served: Serving, photo_id: UUID, now: datetime) -> Response:
+    seen = await _find(request, served, photo_id, now)
+    if seen.staff is None:
+        raise RoleNeeded([Role.AGENT, Role.CREW])
+    stored_original(seen.photo)
+    city_id = seen.staff.city_id
+    if city_id is None or city_id != seen.city_id:
+        raise NothingHere  # their own, named in no report or order yet: no history to write the reading into
+    async with served.database.transaction() as session:
+        proof = await offer_original(session, photo_id, reader=seen.staff.actor, city_id=city_id, now=now)
+    address = f"{request.url.path}?{urlencode({'proof': proof})}"
+    return Response(status_code=303, headers={"Location": address, "Cache-Control": "no-store"})
+
+
+def _headers(cache_control: str, *, disposition: str) -> dict[str, str]:
+    """Head bytes that somebody else made: nothing takes them for a page, and nothing in them runs or loads."""
+    return {
+        "Cache-Control": cache_control,
+        "Content-Disposition": disposition,
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+async def _send(served: Serving, copy: StoredCopy, name: str, headers: dict[str, str]) -> Response:
+    stored = await served.store.read(copy.key)
+    filename = f"{name}.{copy.content_type.removeprefix('image/')}"
+    headers["Content-Disposition"] += f'; filename="{filename}"'
+    headers["Content-Length"] = str(stored.byte_size)
+    return StreamingResponse(stored.chunks, headers=headers, media_type=copy.content_type)
 
 
 async def _find(request: Request, served: Serving, photo_id: UUID, now: datetime) -> _Seen:
@@ -142,7 +207,7 @@ async def _find(request: Request, served: Serving, photo_id: UUID, now: datetime
     staff = caller is not None and (own or release.city_id == caller.city_id) and caller.actor.is_staff
     if not (own or staff or release.public):
         raise NothingHere
-    return _Seen(photo, public=release.public, with_original=staff)
+    return _Seen(photo, public=release.public, city_id=release.city_id, staff=caller if staff else None)
 
 
 async def _is_own(session: AsyncSession, photo: Photo, caller: Caller | None, secret: str | None) -> bool:

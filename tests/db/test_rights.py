@@ -22,6 +22,7 @@ RIGHTS = {
     **dict.fromkeys(("city", "layer", "district", "neighbour", "street", "address"), READ),
     **dict.fromkeys(("service", "department", "crew", "route"), READ),
     "alembic_version": READ,
+    "signing_key": READ,
     # a city's
     "issue_map": READ,
     "issue": CHANGE,

@@ -12,6 +12,7 @@ from db.sessions import Database
 from media.decoders import Decoders
 from media.derive import DecoderFailed, Derivatives
 from media.headers import EmptyPhoto, TooManyPixels
+from media.objects import BlobMissing, StorageFull
 from media.outcome import Rejection
 from media.photos import (
     Photo,
@@ -22,12 +23,14 @@ from media.photos import (
     PhotoWasRejected,
     Recorded,
     find_photo,
-    photo_bytes,
+    keys_in_use,
     process_photo,
     receive_photo,
+    stored_original,
+    stored_picture,
     taken_place,
 )
-from media.store import BlobMissing, BodyLengthMismatch, PhotoStore, StorageUnavailable, open_store, original_key
+from media.store import BodyLengthMismatch, PhotoStore, open_store, original_key
 from tests.media.pictures import encoded, opened, orientation_block, png_claiming, scene, webp_chunks
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -42,18 +45,13 @@ OTHER_PHONE = "device:01936f3e-9000-7000-8000-000000000002"
 REAL_PHOTO = Path(__file__).parents[2] / "cities/montreal/samples/photos/broken-gully.jpg"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def store(folder: Path) -> PhotoStore:
-    return open_store(folder.as_uri())
-
-
 async def body(data: bytes) -> AsyncIterator[bytes]:
     yield data
+
+
+@pytest.fixture
+def store(local: PhotoStore) -> PhotoStore:
+    return local
 
 
 @pytest.fixture
@@ -104,9 +102,11 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-async def bytes_of(store: PhotoStore, photo: Photo, size: PhotoSize) -> bytes:
-    served = await photo_bytes(store, photo, size)
-    return b"".join([chunk async for chunk in served.chunks])
+async def bytes_of(store: PhotoStore, photo: Photo, size: PhotoSize | None = None) -> bytes:
+    """Read a picture made of a photo, or the original."""
+    copy = stored_original(photo) if size is None else stored_picture(photo, size)
+    stored = await store.read(copy.key)
+    return b"".join([chunk async for chunk in stored.chunks])
 
 
 async def test_a_received_photo_has_its_bytes_its_row_and_its_job(receive, stored, counts, store, database):
@@ -117,7 +117,7 @@ async def test_a_received_photo_has_its_bytes_its_row_and_its_job(receive, store
     assert (photo.uploader, photo.state, photo.received_at) == (PHONE, "pending", NOON)
     assert (photo.sha256, photo.byte_size) == (hashlib.sha256(PHOTO).hexdigest(), len(PHOTO))
     assert (photo.content_type, photo.width, photo.height) == ("image/jpeg", 640, 480)
-    assert await bytes_of(store, photo, PhotoSize.ORIGINAL) == PHOTO
+    assert await bytes_of(store, photo) == PHOTO
     assert await counts() == (1, 1)
     async with database.transaction() as session:
         payload = await session.scalar(text("SELECT convert_from(payload, 'UTF8')::json ->> 'photo_id' FROM pgqueuer"))
@@ -187,15 +187,16 @@ async def test_what_is_refused_at_receipt_is_not_recorded(receive, counts, folde
     assert files(folder) == []
 
 
-async def test_a_photo_that_cannot_be_stored_is_not_recorded(receive, counts, monkeypatch):
-    def full(*args):
-        raise OSError(28, "No space left on device")
+async def test_a_photo_that_finds_no_room_is_not_recorded(database, cramped_folder, counts):
+    store = open_store(cramped_folder.as_uri())
+    too_much = body(PHOTO + bytes(2_000_000))
 
-    monkeypatch.setattr("media.store._place", full)
-    with pytest.raises(StorageUnavailable):
-        await receive()
+    with pytest.raises(StorageFull):
+        await receive_photo(database, store, ID, too_much, uploader=PHONE, announced_bytes=None, now=NOON)
 
-    assert await counts() == (0, 0)
+    assert (await counts(), files(cramped_folder)) == ((0, 0), [])
+    taken = await receive_photo(database, store, ID, body(PHOTO), uploader=PHONE, announced_bytes=None, now=NOON)
+    assert taken.is_new
 
 
 async def test_no_transaction_is_open_while_bytes_come_in(database, store):
@@ -230,18 +231,15 @@ async def test_a_processed_photo_has_safe_pictures_and_its_facts_beside_them(rec
     assert place.accuracy_m is None
 
 
-async def test_what_is_served_names_its_type_length_and_content(receive, process, stored, store):
+async def test_what_is_served_has_a_type_and_a_tag_of_its_content(receive, process, stored):
     await receive(encoded(scene(), "PNG"))
     await process()
     photo = await stored()
 
-    large = await photo_bytes(store, photo, PhotoSize.LARGE)
-    small = await photo_bytes(store, photo, PhotoSize.SMALL)
-    original = await photo_bytes(store, photo, PhotoSize.ORIGINAL)
+    large, small = stored_picture(photo, PhotoSize.LARGE), stored_picture(photo, PhotoSize.SMALL)
+    original = stored_original(photo)
 
-    assert (large.content_type, original.content_type) == ("image/webp", "image/png")
-    assert len(b"".join([chunk async for chunk in large.chunks])) == large.byte_size
-    assert original.byte_size == photo.byte_size
+    assert (large.content_type, small.content_type, original.content_type) == ("image/webp", "image/webp", "image/png")
     assert len({large.etag, small.etag, original.etag}) == 3
     assert original.etag == photo.sha256
 
@@ -277,8 +275,8 @@ async def test_before_it_is_safe_only_the_original_is_there(receive, stored, sto
     photo = await stored()
 
     with pytest.raises(PhotoNotReady):
-        await photo_bytes(store, photo, PhotoSize.LARGE)
-    assert await bytes_of(store, photo, PhotoSize.ORIGINAL) == PHOTO
+        stored_picture(photo, PhotoSize.LARGE)
+    assert await bytes_of(store, photo) == PHOTO
 
 
 async def test_a_truncated_photo_is_rejected_with_its_reason_and_its_bytes_are_deleted(
@@ -291,9 +289,9 @@ async def test_a_truncated_photo_is_rejected_with_its_reason_and_its_bytes_are_d
     photo = await stored()
     assert (photo.state, photo.reason, photo.finished_at) == ("rejected", "truncated", LATER)
     assert files(folder) == []
-    for size in PhotoSize:
+    for size in (None, *PhotoSize):
         with pytest.raises(PhotoWasRejected) as raised:
-            await photo_bytes(store, photo, size)
+            await bytes_of(store, photo, size)
         assert raised.value.reason is Rejection.TRUNCATED
 
 
@@ -308,37 +306,59 @@ async def test_a_rejected_photo_sent_again_stays_rejected_and_leaves_nothing(rec
     assert await counts() == (1, 1)
 
 
-async def test_rejected_bytes_stay_while_another_photo_needs_them(receive, process, stored, store):
+async def test_rejected_bytes_go_and_the_same_bytes_of_another_photo_stay(receive, process, stored, store):
     await receive(CUT_OFF)
     await receive(CUT_OFF, OTHER_ID, OTHER_PHONE)
 
     await process(ID)
-    assert await bytes_of(store, await stored(OTHER_ID), PhotoSize.ORIGINAL) == CUT_OFF
+
+    assert await bytes_of(store, await stored(OTHER_ID)) == CUT_OFF
+    with pytest.raises(BlobMissing):
+        await store.read((await stored(ID)).original_key)
+
+
+async def test_photos_from_before_uploads_were_told_apart_share_their_bytes_until_both_are_rejected(
+    receive, process, stored, store, database
+):
+    await receive(CUT_OFF)
+    await receive(CUT_OFF, OTHER_ID, OTHER_PHONE)
+    shared = original_key(hashlib.sha256(CUT_OFF).hexdigest(), None)
+    await store.put(shared, CUT_OFF)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE photo SET upload_id = NULL"))
+
+    await process(ID)
+    assert await bytes_of(store, await stored(OTHER_ID)) == CUT_OFF
 
     await process(OTHER_ID)
     with pytest.raises(BlobMissing):
-        await store.read(original_key(hashlib.sha256(CUT_OFF).hexdigest()))
+        await store.read(shared)
 
 
-async def test_bytes_deleted_just_as_they_came_again_have_the_verdict_of_the_first_time(
-    receive, process, stored, store
-):
-    await receive(CUT_OFF)
-    await process(ID)
-    await receive(CUT_OFF, OTHER_ID)
-    await store.delete(original_key(hashlib.sha256(CUT_OFF).hexdigest()))
-
-    assert await process(OTHER_ID) is PhotoState.REJECTED
-    assert (await stored(OTHER_ID)).reason == "truncated"
-
-
-async def test_bytes_that_are_gone_without_a_verdict_are_an_error(receive, process, stored, store):
+async def test_a_photo_whose_bytes_are_gone_is_an_error(receive, process, stored, store):
     await receive()
-    await store.delete(original_key(hashlib.sha256(PHOTO).hexdigest()))
+    await store.delete((await stored()).original_key)
 
     with pytest.raises(BlobMissing):
         await process()
     assert (await stored()).state == "pending"
+
+
+async def test_keys_are_in_use_as_long_as_a_photo_names_them(receive, process, stored, database):
+    await receive()
+    await process()
+    await receive(CUT_OFF, OTHER_ID)
+    pending, ready = await stored(OTHER_ID), await stored()
+    named = {pending.original_key, ready.original_key, ready.large_key, ready.small_key}
+    others = {original_key(ready.sha256, ID), f"derived/01/{ID}-large-{ready.sha256}-{ID.hex}.webp", "checks/1", "x"}
+
+    async with database.transaction() as session:
+        assert await keys_in_use(session, named | others) == named
+    await process(OTHER_ID)
+
+    async with database.transaction() as session:
+        assert await keys_in_use(session, named | others) == named - {pending.original_key}
+        assert await keys_in_use(session, []) == set()
 
 
 async def test_a_second_run_changes_nothing(receive, process, stored, folder):
@@ -358,16 +378,6 @@ async def test_runs_at_once_give_one_result(receive, process, folder):
 
     assert await asyncio.gather(*(process() for _ in range(3))) == [PhotoState.READY] * 3
     assert len(files(folder)) == 3
-
-
-async def test_a_second_run_deletes_what_a_killed_first_one_left(receive, process, folder):
-    await receive(CUT_OFF)
-    original = files(folder)[0]
-    await process()
-    original.write_bytes(CUT_OFF)
-
-    assert await process() is PhotoState.REJECTED
-    assert files(folder) == []
 
 
 async def test_a_photo_that_is_not_there_is_nothing_to_do(process):

@@ -1,22 +1,26 @@
 import asyncio
 import hashlib
 import os
+import socket
 import tracemalloc
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from uuid import UUID
 
-import obstore
 import pytest
-from obstore.store import MemoryStore
 
 from media.headers import BrokenImageHeader, EmptyPhoto, ImageFormat, ImageHeader, TooManyPixels, UnsupportedImage
+from media.objects import BlobMissing, StorageFull, StorageUnavailable
 from media.store import (
-    BlobMissing,
+    ORIGINALS,
     BodyLengthMismatch,
     PhotoStore,
     PhotoTooLarge,
-    StorageUnavailable,
+    content_hash,
+    derived_from,
     open_store,
     original_key,
 )
@@ -24,25 +28,6 @@ from tests.media.pictures import encoded, png_claiming, scene
 
 PHOTO = encoded(scene())
 PHOTO_ID = UUID("01936f3e-8000-7000-8000-000000000001")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def local(folder: Path) -> PhotoStore:
-    return open_store(folder.as_uri())
-
-
-@pytest.fixture(params=["local", "objects"])
-def store(request, local: PhotoStore, tmp_path, monkeypatch) -> PhotoStore:
-    """Each kind of store in turn; an object store's uploads wait in the system's temporary folder."""
-    if request.param == "local":
-        return local
-    monkeypatch.setattr("media.store.gettempdir", lambda: str(tmp_path))
-    return PhotoStore(MemoryStore())
 
 
 async def body(data: bytes, *, chunk_bytes: int = 65536) -> AsyncIterator[bytes]:
@@ -60,11 +45,20 @@ async def read(store: PhotoStore, key: str) -> bytes:
 async def keep(store: PhotoStore, data: bytes) -> str:
     async with store.receive(body(data), announced_bytes=len(data)) as photo:
         await store.keep(photo)
-    return original_key(photo.sha256)
+    return photo.key
 
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def spools(folder: Path) -> list[Path]:
+    """What is left of uploads on their way."""
+    return [path for path in files(folder) if path.name.startswith("jalon-photo-")]
+
+
+async def listed(store: PhotoStore, prefix: str) -> list[str]:
+    return sorted([stored.key async for page in store.pages(prefix) for stored in page])
 
 
 async def test_keeps_a_photo_under_its_hash_and_tells_what_it_is(store, tmp_path):
@@ -74,8 +68,9 @@ async def test_keeps_a_photo_under_its_hash_and_tells_what_it_is(store, tmp_path
     assert photo.sha256 == hashlib.sha256(PHOTO).hexdigest()
     assert photo.byte_size == len(PHOTO)
     assert photo.header == ImageHeader(ImageFormat.JPEG, 640, 480)
-    assert await read(store, original_key(photo.sha256)) == PHOTO
-    assert not [path for path in files(tmp_path) if path.name.startswith("photo-")]
+    assert content_hash(photo.key) == photo.sha256
+    assert await read(store, photo.key) == PHOTO
+    assert spools(tmp_path) == []
 
 
 async def test_a_length_need_not_be_announced(store):
@@ -89,11 +84,15 @@ async def test_what_is_not_kept_leaves_nothing(store, tmp_path):
 
     assert files(tmp_path) == []
     with pytest.raises(BlobMissing):
-        await store.read(original_key(photo.sha256))
+        await store.read(photo.key)
 
 
-async def test_the_same_photo_may_be_kept_twice(store):
-    assert await keep(store, PHOTO) == await keep(store, PHOTO)
+async def test_the_same_bytes_sent_twice_are_kept_under_two_keys(store):
+    first, second = await keep(store, PHOTO), await keep(store, PHOTO)
+
+    await store.delete(first)
+
+    assert await read(store, second) == PHOTO
 
 
 @pytest.mark.parametrize(
@@ -240,11 +239,27 @@ async def test_a_local_photo_is_readable_by_its_owner_only(local, folder):
 async def test_a_derivative_is_named_for_its_photo_size_and_content(store):
     key = await store.put_derivative(PHOTO_ID, "large", b"picture")
     other = await store.put_derivative(PHOTO_ID, "large", b"another picture")
+    again = await store.put_derivative(PHOTO_ID, "large", b"picture")
 
-    assert key.startswith(f"derived/{PHOTO_ID}/large-")
+    assert key.startswith(f"derived/01/{PHOTO_ID}-large-{hashlib.sha256(b'picture').hexdigest()}-")
     assert key.endswith(".webp")
-    assert key != other
+    assert (content_hash(key), derived_from(key)) == (hashlib.sha256(b"picture").hexdigest(), PHOTO_ID)
+    assert len({key, other, again}) == 3
     assert await read(store, key) == b"picture"
+
+
+@pytest.mark.parametrize(
+    ("key", "digits", "photo_id"),
+    [
+        (original_key("ab" * 32, None), "ab" * 32, None),
+        (original_key("ab" * 32, PHOTO_ID), "ab" * 32, None),
+        (f"derived/{PHOTO_ID}/small-0123456789abcdef.webp", "0123456789abcdef", PHOTO_ID),
+        ("uploads/01936f3e-8000-7000-8000-000000000001-x", None, None),
+        (f"originals/ab/{'ab' * 32}.tmp", None, None),
+    ],
+)
+def test_a_key_tells_what_it_holds(key, digits, photo_id):
+    assert (content_hash(key), derived_from(key)) == (digits, photo_id)
 
 
 async def test_a_program_gets_a_file_to_read(store, tmp_path):
@@ -254,14 +269,14 @@ async def test_a_program_gets_a_file_to_read(store, tmp_path):
         assert path.read_bytes() == PHOTO
 
     assert await read(store, key) == PHOTO
-    assert not [path for path in files(tmp_path) if path.name.startswith("photo-")]
+    assert spools(tmp_path) == []
 
 
 async def test_what_is_not_there_is_missing(store):
     with pytest.raises(BlobMissing):
-        await store.read(original_key("0" * 64))
+        await store.read(original_key("0" * 64, PHOTO_ID))
     with pytest.raises(BlobMissing):
-        async with store.local_copy(original_key("0" * 64)):
+        async with store.local_copy(original_key("0" * 64, PHOTO_ID)):
             pytest.fail("found")
 
 
@@ -290,37 +305,140 @@ async def test_a_disk_that_does_not_take_the_bytes_is_unavailable(local, folder)
         await local.check()
 
 
-async def test_a_disk_that_fails_at_the_last_moment_is_unavailable_and_keeps_nothing(local, folder, monkeypatch):
-    def full(handle):
-        raise OSError(28, "No space left on device")
+async def test_a_folder_with_no_room_is_full_and_keeps_nothing(cramped_folder):
+    store = open_store(cramped_folder.as_uri())
+    larger = PHOTO + bytes(2_000_000)
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageUnavailable):
-        await keep(local, PHOTO)
+    with pytest.raises(StorageFull):
+        await keep(store, larger)
+    with pytest.raises(StorageFull):
+        await store.put_derivative(PHOTO_ID, "large", larger)
 
-    assert files(folder) == []
+    assert files(cramped_folder) == []
+    assert await read(store, await keep(store, PHOTO)) == PHOTO
 
 
-async def test_an_object_store_that_does_not_answer_is_unavailable(tmp_path, monkeypatch):
-    monkeypatch.setattr("media.store.gettempdir", lambda: str(tmp_path))
-    nobody_listens = obstore.store.S3Store(
-        "bucket",
-        endpoint="http://127.0.0.1:9",
-        region="ca-central-1",
-        access_key_id="id",
-        secret_access_key="secret",
-        client_options={"allow_http": True},
-        retry_config={"max_retries": 0},
-    )
-    store = PhotoStore(nobody_listens)
+async def test_a_bucket_whose_uploads_find_no_room_to_wait_is_full(bucket_url, cramped_folder, monkeypatch):
+    monkeypatch.setattr("media.objects.gettempdir", lambda: str(cramped_folder))
+    store = open_store(bucket_url)
+
+    with pytest.raises(StorageFull):
+        await keep(store, PHOTO + bytes(2_000_000))
+
+    assert files(cramped_folder) == []
+
+
+async def test_lists_what_is_below_a_prefix_with_its_length_and_time(store):
+    began = datetime.now(UTC) - timedelta(seconds=1)  # S3 counts in whole seconds
+    keys = sorted([await keep(store, PHOTO), await keep(store, PHOTO + b"\0")])
+    await store.put_derivative(PHOTO_ID, "large", b"picture")
+
+    assert await listed(store, ORIGINALS) == keys
+    (stored,) = [stored async for page in store.pages("derived/") for stored in page]
+    assert stored.byte_size == len(b"picture")
+    assert began <= stored.stored_at <= datetime.now(UTC)
+    assert await listed(store, "uploads/") == []
+
+
+async def test_lists_in_pages(store, monkeypatch):
+    monkeypatch.setattr("media.objects._PAGE", 2)
+    keys = sorted([f"checks/{number}" for number in range(5)])
+    for key in keys:
+        await store.put(key, b"x")
+
+    pages = [page async for page in store.pages("checks/")]
+
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert sorted(stored.key for page in pages for stored in page) == keys
+
+
+async def test_forgets_what_killed_processes_were_receiving(store, tmp_path):
+    async with store.spooled() as killed, store.spooled() as living:
+        os.utime(killed.path, (0, 0))
+
+        deleted = await store.delete_spools(before=datetime.now(UTC) - timedelta(hours=24))
+
+        assert (deleted, spools(tmp_path)) == (1, [living.path])
+
+
+async def test_a_large_photo_is_sent_to_a_bucket_in_one_piece(bucket_url):
+    store = open_store(bucket_url)
+    large = PHOTO + bytes(12_000_000)
+
+    assert await read(store, await keep(store, large)) == large
+
+
+@pytest.fixture
+def ask(s3_at):
+    """Calls all that a store does, one by one, and tells what each ran into."""
+
+    async def ask(store: PhotoStore) -> list[type[BaseException]]:
+        async def copy() -> None:
+            async with store.local_copy("originals/a"):
+                pytest.fail("found")
+
+        calls = [keep(store, PHOTO), store.put("checks/1", b"x"), store.read("originals/a"), copy()]
+        calls += [store.delete("originals/a"), listed(store, ORIGINALS), store.check()]
+        return [type(found) for found in await asyncio.gather(*calls, return_exceptions=True)]
+
+    return ask
+
+
+async def test_a_bucket_that_is_down_is_unavailable_at_once(s3_at, ask, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nobody_listens = probe.getsockname()[1]
+    s3_at(f"http://127.0.0.1:{nobody_listens}")
+
+    assert await ask(open_store("s3://bucket")) == [StorageUnavailable] * 7
+    assert files(tmp_path) == []
+
+
+async def test_a_bucket_that_takes_calls_and_never_answers_is_unavailable_after_a_while(s3_at, ask, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+        s3_at(f"http://127.0.0.1:{never_answers.getsockname()[1]}")
+        store = open_store("s3://bucket", patience=timedelta(seconds=0.3))
+
+        async with asyncio.timeout(10):
+            assert await ask(store) == [StorageUnavailable] * 7
+    assert files(tmp_path) == []
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Answers everybody that they may not."""
+
+    def refuse(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+for _method in ("GET", "PUT", "POST", "DELETE"):
+    setattr(Refusing, f"do_{_method}", Refusing.refuse)
+
+
+async def test_a_bucket_that_refuses_the_credentials_is_unavailable(s3_at, ask):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever).start()
+        s3_at(f"http://127.0.0.1:{server.server_port}")
+        answers = await ask(open_store("s3://bucket"))
+        server.shutdown()
+
+    assert answers == [StorageUnavailable] * 7
+
+
+async def test_a_bucket_that_is_not_there_takes_nothing(s3_server, s3_at):
+    s3_at(s3_server)
+    store = open_store("s3://nobody-made-this")
 
     with pytest.raises(StorageUnavailable):
         await keep(store, PHOTO)
     with pytest.raises(StorageUnavailable):
-        await store.read(original_key("0" * 64))
-    with pytest.raises(StorageUnavailable):
-        await store.delete(original_key("0" * 64))
-    assert files(tmp_path) == []
+        await store.check()
 
 
 @pytest.mark.parametrize("url", ["nonsense", "gopher://host/path", "s3://"])
