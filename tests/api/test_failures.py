@@ -99,7 +99,7 @@ async def test_a_mistake_of_ours_is_a_problem_without_a_word_about_it(app, api):
 
     app.dependency_overrides[received_at] = fail
 
-    answer = await api.post("/v1/reports", json=a_report(), headers={"Accept-Language": "en"})
+    answer = await api.get("/v1/issues", headers={"Accept-Language": "en"})
 
     document = problem_of(answer, 500, "unexpected")
     assert document["title"] == "Our mistake"
