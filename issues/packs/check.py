@@ -44,10 +44,11 @@ def check_pack(folder: Path) -> PackReport:
     if departments:
         _check_departments(departments, findings)
     places = read_places(folder, city, findings) if city else None
-    if not (city and services and departments and places):
+    rules = expand_routes(routes, city.responsible_layer if city else "")
+    if routes or ROUTES not in findings.files_with_errors:
+        check_routes(rules, services, departments, places.layers if places else None, findings)
+    if findings.fatal or not (city and services and departments and places):
         return PackReport(findings.problems, None)
-    rules = expand_routes(routes, city.responsible_layer)
-    check_routes(rules, services, departments, places.layers, findings)
     pack = Pack(
         sha256=_fingerprint(folder, city),
         city=city,
@@ -56,7 +57,7 @@ def check_pack(folder: Path) -> PackReport:
         routes=[rule for _, rule in rules],
         places=places,
     )
-    return PackReport(findings.problems, None if findings.fatal else pack)
+    return PackReport(findings.problems, pack)
 
 
 def _check_city(city: CitySheet, findings: Findings) -> None:

@@ -16,12 +16,21 @@ from issues.routing import RouteRule
 
 @dataclass(frozen=True, slots=True)
 class LayerShapes:
-    """A layer and its districts."""
+    """A layer and its districts.
+
+    Attributes:
+        code: Its code.
+        names: Its name by language.
+        responsible: Whether it decides who answers for a place.
+        districts: Its districts.
+        codes: Those of its districts, also of such as cannot be used; None where its file cannot be read.
+    """
 
     code: str
     names: Mapping[str, str]
     responsible: bool
     districts: Sequence[DistrictShape]
+    codes: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from issues.packs.schema import (
     NeighbourFile,
     SourcedFile,
     StreetFile,
+    is_file_name,
 )
 from issues.packs.sheets import read_rows
 
@@ -45,15 +46,7 @@ def read_places(folder: Path, city: CitySheet, findings: Findings) -> Places:
     """Read all files of places that `city.yml` names; what cannot be used is among the findings."""
     neighbours = _read_neighbours(folder, city.neighbours, findings) if city.neighbours else []
     around = [neighbour.outline for neighbour in neighbours]
-    layers = [
-        LayerShapes(
-            layer.code,
-            layer.names,
-            layer.code == city.responsible_layer,
-            _read_districts(folder, layer, around, findings),
-        )
-        for layer in city.layers
-    ]
+    layers = [_read_layer(folder, layer, city.responsible_layer, around, findings) for layer in city.layers]
     responsible = [district.polygon for layer in layers if layer.responsible for district in layer.districts]
     places = Places(
         layers=layers,
@@ -62,12 +55,15 @@ def read_places(folder: Path, city: CitySheet, findings: Findings) -> Places:
         streets=_read_streets(folder, city.streets, findings) if city.streets else [],
         addresses=_read_addresses(folder, city.addresses, findings) if city.addresses else [],
     )
-    if places.outline.is_empty:
+    unread = any(layer.responsible and layer.codes is None for layer in layers)
+    if places.outline.is_empty and not unread:
         findings.error("city.yml", "responsible_layer", "the city has no ground")
     return places
 
 
 def _features(folder: Path, source: SourcedFile, findings: Findings) -> list[Feature]:
+    if not is_file_name(source.file):
+        return []  # said where the sheet was read
     try:
         return read_features(folder / source.file, table=source.table)
     except UnreadablePlaces as error:
@@ -76,18 +72,28 @@ def _features(folder: Path, source: SourcedFile, findings: Findings) -> list[Fea
 
 
 def _columns_present(feature: Feature, file: str, columns: Iterable[str | None], findings: Findings) -> bool:
-    missing = dict.fromkeys(column for column in columns if column is not None and column not in feature.properties)
+    wanted = [column for column in columns if column is not None]
+    if not all(wanted):
+        return False  # a column has no name; said where the sheet was read
+    missing = dict.fromkeys(column for column in wanted if column not in feature.properties)
     if missing:
         there = ", ".join(feature.properties) or "none"
         findings.error(file, "", f"these columns are missing: {', '.join(missing)} (there are: {there})")
     return not missing
 
 
-def _read_districts(
-    folder: Path, layer: LayerFile, around: Sequence[BaseGeometry], findings: Findings
-) -> list[DistrictShape]:
-    districts = _named_polygons(folder, layer, layer.columns, findings)
+def _read_layer(
+    folder: Path, layer: LayerFile, responsible_layer: str, around: Sequence[BaseGeometry], findings: Findings
+) -> LayerShapes:
+    districts, codes = _named_polygons(folder, layer, layer.columns, findings)
     _check_versions(layer.file, districts, findings)
+    sewn = _sew(layer, districts, around, findings)
+    return LayerShapes(layer.code, layer.names, layer.code == responsible_layer, sewn, codes)
+
+
+def _sew(
+    layer: LayerFile, districts: list[DistrictShape], around: Sequence[BaseGeometry], findings: Findings
+) -> list[DistrictShape]:
     if any(district.valid_from or district.valid_to for district in districts):
         return districts  # versions of one district lie on each other; seams are for layers of one time
     for overlap in find_overlaps([district.polygon for district in districts], at_least_m2=_OVERLAP_M2):
@@ -105,7 +111,7 @@ def _read_districts(
 
 
 def _read_neighbours(folder: Path, source: NeighbourFile, findings: Findings) -> list[NeighbourShape]:
-    shapes = _named_polygons(folder, source, source.columns, findings)
+    shapes, _ = _named_polygons(folder, source, source.columns, findings)
     findings.error_if_repeated(source.file, "the code", ((f"neighbour {s.code}", s.code) for s in shapes))
     return [NeighbourShape(shape.code, shape.names, shape.polygon) for shape in shapes]
 
@@ -117,12 +123,13 @@ def _read_outline(folder: Path, source: SourcedFile, findings: Findings) -> Base
 
 def _named_polygons(
     folder: Path, source: SourcedFile, columns: DistrictColumns, findings: Findings
-) -> list[DistrictShape]:
+) -> tuple[list[DistrictShape], frozenset[str] | None]:
+    """Read polygons with a code and names; also all codes that are there, None where the file cannot be read."""
     features = _features(folder, source, findings)
     by_language = columns.names if isinstance(columns.names, dict) else dict.fromkeys(LANGUAGES, columns.names)
     needed = (columns.code, *by_language.values(), columns.valid_from, columns.valid_to)
     if not features or not _columns_present(features[0], source.file, needed, findings):
-        return []
+        return [], None
     shapes = []
     for feature in features:
         where = f"feature {feature.number}"
@@ -130,18 +137,16 @@ def _named_polygons(
         names = {language: _text(feature.properties[column]) for language, column in by_language.items()}
         if not code or not all(names.values()):
             findings.error(source.file, where, "its code or a name is empty")
-            continue
-        if not _CODE.fullmatch(code):
+        elif not _CODE.fullmatch(code):
             findings.error(source.file, where, f"its code {code!r} has a space, a comma or a colon in it")
-            continue
         polygon = _polygon(feature, source.file, findings, label=code)
+        valid_from, valid_to = (
+            _day(feature.properties[column], f"{where}, {code}", source.file, findings) if column else None
+            for column in (columns.valid_from, columns.valid_to)
+        )
         if polygon is not None:
-            valid_from, valid_to = (
-                _day(feature.properties[column], f"{where}, {code}", source.file, findings) if column else None
-                for column in (columns.valid_from, columns.valid_to)
-            )
             shapes.append(DistrictShape(code, names, polygon, valid_from, valid_to))
-    return shapes
+    return shapes, frozenset(_text(feature.properties[columns.code]) for feature in features)
 
 
 def _polygon(feature: Feature, file: str, findings: Findings, *, label: str = "") -> BaseGeometry | None:
@@ -209,16 +214,17 @@ def _read_addresses(folder: Path, source: AddressFile, findings: Findings) -> li
     columns = source.columns
     addresses = []
     needed = (columns.number, columns.street, columns.lon, columns.lat)
+    if not is_file_name(source.file) or not all(needed):
+        return []  # said where the sheet was read
     for line, row in read_rows(folder, source.file, needed, findings):
+        if not row[columns.number] or not row[columns.street]:
+            findings.error(source.file, f"line {line}", "its number or street is empty")
         try:
             at = LonLat(float(row[columns.lon]), float(row[columns.lat]))
         except (InvalidPosition, ValueError) as error:
             findings.error(source.file, f"line {line}", str(error))
-            continue
-        if row[columns.number] and row[columns.street]:
-            addresses.append(AddressPoint(row[columns.number], row[columns.street], at))
         else:
-            findings.error(source.file, f"line {line}", "its number or street is empty")
+            addresses.append(AddressPoint(row[columns.number], row[columns.street], at))
     return addresses
 
 

@@ -59,6 +59,11 @@ class Findings:
             first.setdefault(code, where)
 
     @property
+    def files_with_errors(self) -> set[str]:
+        """The files in which something keeps the pack from being loaded."""
+        return {problem.file for problem in self.problems if problem.severity is Severity.ERROR}
+
+    @property
     def fatal(self) -> bool:
         """Whether any of them keeps the pack from being loaded."""
         return any(problem.severity is Severity.ERROR for problem in self.problems)

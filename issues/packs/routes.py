@@ -35,15 +35,23 @@ def expand_routes(lines: Iterable[tuple[int, RouteSheet]], responsible_layer: st
 
 def check_routes(
     rules: Rules,
-    services: ServicesSheet,
-    departments: DepartmentsSheet,
-    layers: Sequence[LayerShapes],
+    services: ServicesSheet | None,
+    departments: DepartmentsSheet | None,
+    layers: Sequence[LayerShapes] | None,
     findings: Findings,
 ) -> None:
-    """Add what is wrong with rules: names that lead nowhere, and places where nobody is responsible."""
-    _check_names(rules, services, layers, findings)
-    _check_owners(rules, departments, findings)
-    _check_reach(rules, services, layers, findings)
+    """Add what is wrong with rules: names that lead nowhere, and places where nobody is responsible.
+
+    What could not be read at all is None; rules are not held against it.
+    """
+    if services is not None:
+        _check_services(rules, services, findings)
+    if layers is not None:
+        _check_districts(rules, layers, findings)
+    if departments is not None:
+        _check_owners(rules, departments, findings)
+    if services is not None and layers is not None:
+        _check_reach(rules, services, layers, findings)
 
 
 def _district(word: str, responsible_layer: str) -> tuple[str | None, str | None]:
@@ -53,19 +61,26 @@ def _district(word: str, responsible_layer: str) -> tuple[str | None, str | None
     return (layer, code) if separator else (responsible_layer, word)
 
 
-def _check_names(rules: Rules, services: ServicesSheet, layers: Sequence[LayerShapes], findings: Findings) -> None:
+def _check_services(rules: Rules, services: ServicesSheet, findings: Findings) -> None:
     groups = {group.code for group in services.groups}
     codes = {service.code for group in services.groups for service in group.services}
-    districts = {layer.code: {district.code for district in layer.districts} for layer in layers}
     unknown: dict[tuple[int, str], None] = {}
     for line, rule in rules:
         if rule.service_code is not None and rule.service_code not in codes:
             unknown[line, f"there is no service {rule.service_code}"] = None
         if rule.group_code is not None and rule.group_code not in groups:
             unknown[line, f"there is no group {rule.group_code}"] = None
+    for line, what in unknown:
+        findings.error(ROUTES, f"line {line}", what)
+
+
+def _check_districts(rules: Rules, layers: Sequence[LayerShapes], findings: Findings) -> None:
+    districts = {layer.code: layer.codes for layer in layers}
+    unknown: dict[tuple[int, str], None] = {}
+    for line, rule in rules:
         if rule.layer is not None and rule.layer not in districts:
             unknown[line, f"there is no layer {rule.layer}"] = None
-        elif rule.layer is not None and rule.district_code not in districts[rule.layer]:
+        elif rule.layer is not None and rule.district_code not in (districts[rule.layer] or {rule.district_code}):
             unknown[line, f"there is no district {rule.district_code} in {rule.layer}"] = None
     for line, what in unknown:
         findings.error(ROUTES, f"line {line}", what)
@@ -75,6 +90,8 @@ def _check_owners(rules: Rules, departments: DepartmentsSheet, findings: Finding
     crews = {department.code: {crew.code for crew in department.crews} for department in departments.departments}
     wrong: dict[tuple[int, str], None] = {}
     for line, rule in rules:
+        if not rule.department_code:
+            continue  # said where the line was read
         if rule.department_code not in crews:
             wrong[line, f"there is no department {rule.department_code}"] = None
         elif rule.crew_code is not None and rule.crew_code not in crews[rule.department_code]:
@@ -88,11 +105,11 @@ def _check_owners(rules: Rules, departments: DepartmentsSheet, findings: Finding
 def _check_reach(rules: Rules, services: ServicesSheet, layers: Sequence[LayerShapes], findings: Findings) -> None:
     """Every service needs somebody in every district, and where a place is in none (between two, say)."""
     responsible = next((layer for layer in layers if layer.responsible), None)
-    if responsible is None:
+    if responsible is None or responsible.codes is None:
         return
     places: dict[str | None, set[str]] = {None: set()}
-    for district in responsible.districts:
-        places[district.code] = {district_key(responsible.code, district.code)}
+    for code in sorted(responsible.codes):
+        places[code] = {district_key(responsible.code, code)}
     reached = {line for line, rule in rules if _is_last_resort(rule)}
     for group in services.groups:
         for service in group.services:

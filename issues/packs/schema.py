@@ -45,6 +45,14 @@ def _inside_the_pack(name: str) -> str:
     return name
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a name may be that of a file of the pack."""
+    try:
+        return bool(_inside_the_pack(name))
+    except ValueError:
+        return False
+
+
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Jurisdiction = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,99}$")]

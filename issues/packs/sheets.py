@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from issues.packs.problems import Findings
+from issues.packs.salvage import salvage
 from issues.packs.schema import RouteSheet
 
 SheetT = TypeVar("SheetT", bound=BaseModel)
@@ -38,7 +39,11 @@ _PLAIN = {
 
 
 def read_sheet(folder: Path, name: str, form: type[SheetT], findings: Findings) -> SheetT | None:
-    """Read a YAML sheet; None, with the reasons among the findings, where it cannot be used."""
+    """Read a YAML sheet; what is wrong with it is among the findings.
+
+    Returns:
+        The sheet; with mistakes in it, as far as it can be read (see `salvage`); None where it cannot be read at all.
+    """
     text = read_text(folder, name, findings)
     if text is None:
         return None
@@ -59,16 +64,18 @@ def read_sheet(folder: Path, name: str, form: type[SheetT], findings: Findings) 
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             findings.error(name, _where(root, detail["loc"]), _in_plain_words(detail))
-        return None
+        return salvage(form, content) if isinstance(content, dict) else None
 
 
 def read_routes(folder: Path, name: str, findings: Findings) -> list[tuple[int, RouteSheet]]:
-    """Read the lines of a CSV of routes, each with its line number."""
+    """Read the lines of a CSV of routes, each with its line number; those with mistakes as far as they can be read."""
     routes = []
     for line, row in read_rows(folder, name, tuple(RouteSheet.model_fields), findings):
+        cells = {column: cell or None for column, cell in row.items()}
         try:
-            routes.append((line, RouteSheet(**{column: cell or None for column, cell in row.items()})))
+            routes.append((line, RouteSheet.model_validate(cells)))
         except ValidationError as error:
+            routes.append((line, salvage(RouteSheet, cells)))
             for detail in error.errors(include_url=False):
                 column = ".".join(map(str, detail["loc"]))
                 findings.error(name, f"line {line}, {column}", _in_plain_words(detail))

@@ -323,3 +323,79 @@ def test_an_outline_of_its_own_is_the_citys_ground(folder, spoil):
     spoil("city.yml", "timezone:", "outline: {file: limite.geojson, source: Ville, licence: CC BY 4.0}\ntimezone:")
 
     assert check_pack(folder).pack.places.outline.bounds == (-73.71, 45.49, -73.59, 45.56)
+
+
+def test_mistakes_in_every_file_are_said_together(folder, spoil):
+    """Each sheet has one of its own; the routes have mistakes that only show beside the other sheets."""
+    spoil("city.yml", "timezone: America/Toronto", "timezone: America/Laval")
+    spoil("city.yml", "    licence: CC BY 4.0\nneigh", "neigh")
+    spoil("services.yml", "radius_m: 30", "radius_m: 0")
+    spoil("services.yml", "siblings: [chaussee]", "siblings: [chausee]")
+    spoil("departments.yml", "{fr: Centre 311, en: 311 centre}", "{fr: Centre 311}")
+    spoil("departments.yml", "code: voirie-2", "code: voirie-1")
+    spoil("routes.csv", "group:voirie,ouest,travaux-publics,voirie-1", "group:voirie,nord,travaux,voirie-1")
+    spoil("routes.csv", "secteurs:est,travaux-publics,voirie-2", "secteurs:est,,")
+    spoil("secteurs.geojson", '"nom": "Est"', '"nom": null')
+    spoil("voisines.geojson", '"nom"', '"nomen"')
+    spoil("rues.geojson", "LineString", "MultiPoint")
+    spoil("adresses.csv", "2A,Rue A,45.512", ",Rue A,145.512")
+
+    report = check_pack(folder)
+
+    assert report.pack is None
+    errors = [(p.file, p.where, p.what) for p in report.problems if p.severity is ERROR]
+    expected = {
+        ("city.yml", "line 3, timezone", "no such time zone"),
+        ("city.yml", "line 6, layers[0].licence", "this is missing"),
+        ("services.yml", "line 2, defaults.match.radius_m", "greater than 0"),
+        ("services.yml", "nid-de-poule, siblings", "chausee is no other service"),
+        ("departments.yml", "line 8, departments[1].names", "the translation is missing: en"),
+        ("departments.yml", "travaux-publics, voirie-1", "is there already"),
+        ("routes.csv", "line 2", "there is no district nord in secteurs"),
+        ("routes.csv", "line 2", "there is no department travaux"),
+        ("routes.csv", "line 3, department", "this is empty"),
+        ("secteurs.geojson", "feature 2", "its code or a name is empty"),
+        ("voisines.geojson", "", "these columns are missing: nom"),
+        ("rues.geojson", "feature 1", "this is no line"),
+        ("adresses.csv", "line 3", "its number or street is empty"),
+        ("adresses.csv", "line 3", "lat must be"),
+    }
+    for file, where, what in expected:
+        assert any((file, where) == error[:2] and what in error[2] for error in errors), (file, where, what, errors)
+    assert len(errors) == len(expected), errors
+
+
+def test_a_mistake_is_not_said_again_of_what_names_its_place(folder, spoil):
+    spoil("services.yml", "code: chaussee\n", "code: Chaussée\n")
+    spoil("services.yml", "siblings: [chaussee]", "siblings: [Chaussée]")
+    (folder / "secteurs.geojson").write_text("nothing")
+
+    report = check_pack(folder)
+
+    assert {(p.file, p.where) for p in report.problems if p.severity is ERROR} == {
+        ("services.yml", "line 15, groups[0].services[1].code"),
+        ("services.yml", "line 11, groups[0].services[0].siblings[0]"),
+        ("secteurs.geojson", ""),
+    }
+
+
+@pytest.mark.parametrize("name", ["city.yml", "services.yml", "departments.yml", "routes.csv"])
+def test_what_cannot_be_read_hides_nothing_in_the_others(folder, spoil, name):
+    spoils = {
+        "city.yml": ("timezone: America/Toronto", "timezone: America/Laval"),
+        "services.yml": ("radius_m: 30", "radius_m: 0"),
+        "departments.yml": ("code: voirie-2", "code: voirie-1"),
+        "routes.csv": ("*,*,centre-311", "*,*,"),
+    }
+    for other, change in spoils.items():
+        spoil(other, *change)
+    (folder / name).write_text("{[")
+
+    assert {problem.file for problem in check_pack(folder).problems if problem.severity is ERROR} == spoils.keys()
+
+
+def test_files_outside_the_pack_are_not_even_read_to_find_more_mistakes(folder, spoil):
+    (folder.parent / "ailleurs.geojson").write_text("nothing")
+    spoil("city.yml", "secteurs.geojson", "../ailleurs.geojson")
+
+    assert {problem.file for problem in check_pack(folder).problems} == {"city.yml"}
