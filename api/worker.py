@@ -57,13 +57,15 @@ async def run_worker_process(settings: Settings, *, database_url: str) -> None:
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
         loop.add_signal_handler(number, stop.set)
     try:
         await run_until(stop, settings, database_url=database_url)
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)  # which leaves the signal to the system: to end the process
+            signal.signal(number, handler)
 
 
 async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: str) -> None:

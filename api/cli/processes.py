@@ -2,9 +2,10 @@
 
 import os
 import signal
-import sys
 import threading
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,9 +30,8 @@ def serve(
 
     settings = Settings()
     configure_logs(settings.log_level)
-    _exit_on_sigterm()
     count = workers or settings.workers
-    with reached_database(settings) as reached:
+    with _until_told_to_stop(), reached_database(settings) as reached:
         _make_ready(reached)
         with environment_for_processes(reached, several=count > 1):
             uvicorn.run(
@@ -65,8 +65,7 @@ def work() -> None:
 
     settings = Settings()
     configure_logs(settings.log_level)
-    _exit_on_sigterm()
-    with reached_database(settings) as reached:
+    with _until_told_to_stop(), reached_database(settings) as reached:
         _make_ready(reached)
         uvloop.run(run_worker_process(settings, database_url=reached.app_url))
 
@@ -99,17 +98,18 @@ def _make_ready(reached: "Reached") -> None:
     asyncio.run(check_fit_to_serve(reached))
 
 
-def _exit_on_sigterm() -> None:
-    """Leave by the blocks one is in, so that what they hold is let go of: the private cluster above all.
+@contextmanager
+def _until_told_to_stop() -> Iterator[None]:
+    """SIGTERM and Ctrl-C end the block, in their own time, and with it the command; that is no failure.
 
-    uvicorn, once it has stopped, sends itself again the signal that stopped it.
+    What the block holds is let go of: the private cluster above all.
     """
+    from api.stopping import take_sigterm_as_interrupt
 
-    def leave(_number: int, _frame: Any) -> None:
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
+    take_sigterm_as_interrupt()
+    # uvicorn, once it has stopped, sends itself again the signal that stopped it.
+    with suppress(KeyboardInterrupt):
+        yield
 
 
 def _end_with_parent() -> None:

@@ -8,7 +8,6 @@ import asyncio
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from api.demo.fcm_standin import describe_push, running_standin
 from api.demo.progress import Advance, step
 from api.demo.story import Stage, tell_story
 from api.settings import Settings
+from api.stopping import take_sigterm_as_interrupt
 from db import migrate
 from db.cluster import Cluster, revive, running_cluster
 from db.private_files import write_private
@@ -71,9 +71,7 @@ def run_demo(settings: Settings, console: Console) -> None:
         DemoFailed: a process did not start, or something ended that should not have.
         StoryBroke: the story did not go as told.
     """
-    # SIGTERM is as Ctrl-C: asyncio then cancels what it does, instead of being torn out of the middle of a statement.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    take_sigterm_as_interrupt()
     handed_out = settings.data_dir / "demo.json"
     try:
         with ExitStack() as stack:
@@ -285,8 +283,7 @@ def _serve_until_stopped(processes: dict[str, "subprocess.Popen[bytes]"], data_d
         ClusterError: PostgreSQL ended and does not start any more.
     """
     while True:
-        if revive(data_dir):
-            console.print("PostgreSQL had ended, and was started again.", highlight=False)
+        revive(data_dir, before=lambda: console.print("PostgreSQL has ended; starting it again.", highlight=False))
         for name, process in processes.items():
             if process.poll() is not None:
                 raise DemoFailed(f"the {name} ended with status {process.returncode}")

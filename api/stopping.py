@@ -1,0 +1,44 @@
+"""Being told to stop: by SIGTERM, as systemd does it, or by Ctrl-C."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+def take_sigterm_as_interrupt() -> None:
+    """Have SIGTERM do what Ctrl-C does.
+
+    asyncio knows about the latter: it cancels what it does and raises KeyboardInterrupt once that has ended, instead
+    of being torn out of the middle of a statement.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+@contextmanager
+def announced(announce: Callable[[], None], *, notice_s: float) -> Iterator[None]:
+    """Put a notice period before what SIGTERM does in the block: whoever was told has time to go elsewhere.
+
+    Runs in the main thread, on its event loop. A second signal ends the period, and Ctrl-C has none.
+
+    Args:
+        announce: Called on the loop when the signal comes.
+        notice_s: Length of the period in seconds.
+    """
+    loop = asyncio.get_running_loop()
+    stop: Any = signal.getsignal(signal.SIGTERM)
+
+    def begin(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, stop)
+        loop.call_soon_threadsafe(announce)
+        loop.call_soon_threadsafe(loop.call_later, notice_s, stop, number, frame)
+
+    signal.signal(signal.SIGTERM, begin)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is begin:
+            signal.signal(signal.SIGTERM, stop)
