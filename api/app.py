@@ -1,6 +1,7 @@
 """The serving application: the only place where its parts are put together."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from api.openapi import describe
 from api.openapi import problems as problem_responses
 from api.problems.handlers import install_handlers
 from api.queries import refuse_unknown_parameters
+from api.readiness import Readiness
 from api.routers import corrections, devices, issues, photos, places, problems, reports, work_orders
 from api.serving import Serving
 from api.settings import Settings
@@ -79,13 +81,15 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
         async with database.transaction() as session:
             await refuse_privileged_role(session)
             cities = CitiesInForce(await load_cities(session))
+        store = open_store(settings.photos_url)
         serving = Serving(
             settings=settings,
             database=database,
-            store=open_store(settings.photos_url),
+            store=store,
             languages=languages.load_languages([languages.LOCALES, Path(__file__).parent / "locales"]),
             cities=cities,
             metrics=Metrics(),
+            readiness=Readiness(database, store, time.monotonic),
         )
         keeping_fresh = asyncio.create_task(cities.keep_fresh(database))
         try:

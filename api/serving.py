@@ -6,6 +6,7 @@ from starlette.requests import HTTPConnection
 
 from api.cities import CitiesInForce
 from api.metrics import Metrics
+from api.readiness import Readiness
 from api.settings import Settings
 from db.sessions import Database
 from issues.languages import Languages
@@ -22,6 +23,7 @@ class Serving:
     languages: Languages
     cities: CitiesInForce
     metrics: Metrics
+    readiness: Readiness
 
 
 def serving_of(request: HTTPConnection) -> Serving:

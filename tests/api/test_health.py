@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
 from api.app import create_app
+from api.readiness import Readiness
 from api.settings import Settings
 from db.base import new_id
 from db.cluster import SUPERUSER
@@ -31,6 +33,41 @@ async def test_without_its_storage_a_process_is_alive_and_not_ready(api, setting
     assert answer.status_code == 503
     assert answer.json()["checks"] == {"database": True, "migrations": True, "storage": False}
     assert (await api.get("/healthz")).status_code == 200
+
+
+async def test_who_asks_every_second_has_it_looked_at_every_few_seconds(app, settings):
+    now, photos = 100.0, settings.data_dir / "photos"
+    serving = app.state.serving
+    readiness = Readiness(serving.database, serving.store, lambda: now)
+
+    async def is_ready_after(seconds: float) -> bool:
+        nonlocal now
+        now = 100.0 + seconds
+        return all((await readiness.find()).values())
+
+    assert await is_ready_after(0)
+    photos.rename(photos.with_name("elsewhere"))
+    assert await is_ready_after(4.9)
+    assert not await is_ready_after(5)
+    photos.with_name("elsewhere").rename(photos)
+    assert not await is_ready_after(5.9)
+    assert await is_ready_after(6)
+
+
+async def test_asking_whether_a_process_is_ready_writes_nothing(api, settings):
+    def written():
+        return [(path, path.stat().st_mtime_ns) for path in (settings.data_dir / "photos").rglob("*")]
+
+    before = written()
+
+    assert (await api.get("/readyz")).status_code == 200
+    assert written() == before != []
+
+
+async def test_a_full_disk_is_not_ready(api, monkeypatch):
+    monkeypatch.setattr("media.objects.os.statvfs", lambda _: SimpleNamespace(f_bavail=1, f_frsize=4096))
+
+    assert (await api.get("/readyz")).json()["checks"] == {"database": True, "migrations": True, "storage": False}
 
 
 async def test_an_older_schema_is_not_ready(api, owner):
