@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -41,9 +41,9 @@ _ANSWER: Final = re.compile(r"attributes\[(.*)\]")
 
 _PIECE_BYTES: Final = 1 << 18
 
-_ids = TypeAdapter(dict[Literal["photo_ids"], list[PhotoId]])  # by its name, so that errors have it too
+_ids = TypeAdapter(dict[str, list[PhotoId]])  # by its name, so that errors have it too
 
-_answers = TypeAdapter(dict[Literal["attributes"], Answers])
+_answers = TypeAdapter(dict[str, Answers])
 
 
 def _form_schema() -> dict[str, Any]:
