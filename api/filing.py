@@ -16,7 +16,8 @@ from db.credentials import hash_secret, new_secret
 from geo.points import LonLat
 from issues.city import CityBook
 from issues.languages import msgid
-from issues.submit import Contact, Submission
+from issues.reports import Contact
+from issues.submit import ANONYMOUS, Submission, photo_uploader
 from media.photos import PhotoState, find_photo, taken_place
 
 _KEYS: Final = uuid5(NAMESPACE_URL, "urn:jalon:idempotency-key")
@@ -46,7 +47,7 @@ class Filing:
     @property
     def photo_uploader(self) -> str:
         """As whose photos those that come with the report are kept."""
-        return self.sender if self.caller.is_known else f"report:{self.id}"
+        return photo_uploader(self.sender, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def settle_filing(report: ReportIn, caller: Caller, *, idempotency_key: str | No
     elif report.tracking is not None:
         sender = f"tracking:{hash_secret(report.tracking).hex()}"
     else:
-        sender = "anonymous"
+        sender = ANONYMOUS
     given = report.id or _id_of_key(idempotency_key, sender)
     return Filing(
         report=report,

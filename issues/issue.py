@@ -28,24 +28,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from db.tenancy import CURRENT_CITY
 from geo.points import LonLat
 from issues.lifecycle import Status
 
 # Which statuses are open is decided here for the index and in `issues.lifecycle` for people; a test holds them equal.
 OPEN_SQL = "status IN ('received', 'acknowledged', 'scheduled', 'in_progress') AND merged_into IS NULL"
-
-# What searches by place or text reads this view. Under row-level security PostgreSQL may not use an index for an
-# operator that is not leakproof, and no PostGIS, array or LIKE operator is; the view has its owner's rights and
-# names the city itself: same isolation, and the index. Only SELECT is granted: a writable view would not check.
-ISSUE_MAP_SQL = f"""
-CREATE VIEW issue_map AS
-SELECT city_id, id, number, service_code, status, place, accuracy_m, address, layer, district_code, districts,
-       department_code, crew_code, near_boundary, private, report_count, opened_at, last_report_at, updated_at,
-       expected_at, merged_into
-FROM issue
-WHERE city_id = {CURRENT_CITY}
-"""  # noqa: S608 - a constant of ours
 
 
 class Issue(Base):
@@ -102,7 +89,10 @@ class Issue(Base):
     merged_into: Mapped[UUID | None]
 
 
-# The view as a source of queries. Not among the tables of `Base`, which migrations create.
+# What searches by place or text reads this view. Under row-level security PostgreSQL may not use an index for an
+# operator that is not leakproof, and no PostGIS, array or LIKE operator is; the view has its owner's rights and
+# names the city itself: same isolation, and the index. Only SELECT is granted: a writable view would not check.
+# Not among the tables of `Base`: a migration creates it.
 ISSUE_MAP = table("issue_map", *(column_of(column.name, column.type) for column in Issue.__table__.columns))
 
 

@@ -1,5 +1,6 @@
 """What a report may be about, shown before it is sent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,7 +12,7 @@ from db.tenancy import driver_connection
 from geo.points import LonLat
 from issues.city import CityBook
 from issues.issue import ISSUE_MAP, IssueView, issue_columns, view_of
-from issues.match import Reason, assumed_accuracy_m, rank_candidates
+from issues.match import Match, Reason, assumed_accuracy_m, rank_candidates
 from issues.neighbours import ask_neighbours, read_candidates
 
 _MOST_SHOWN: Final = 5
@@ -69,9 +70,13 @@ async def find_near(
         accuracy_m=assumed_accuracy_m("map") if accuracy_m is None else accuracy_m,
         policy=policy,
         now=now,
-    )[:limit]
+    )
+    return await _with_issues(session, city.id, matches[:limit])
+
+
+async def _with_issues(session: AsyncSession, city_id: int, matches: Sequence[Match]) -> list[NearIssue]:
     query = select(*issue_columns(ISSUE_MAP)).where(
-        ISSUE_MAP.c.city_id == city.id, ISSUE_MAP.c.id.in_([match.candidate.issue_id for match in matches])
+        ISSUE_MAP.c.city_id == city_id, ISSUE_MAP.c.id.in_([match.candidate.issue_id for match in matches])
     )
     issues = {row.id: view_of(row) for row in await session.execute(query)}
     return [

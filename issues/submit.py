@@ -27,7 +27,7 @@ from issues.match import Candidate, Joins, Match, assumed_accuracy_m, joinable, 
 from issues.neighbours import ask_neighbours, read_candidates
 from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.questions import AnswersRefused, read_answers
-from issues.reports import MatchView, Receipt, ReportView, find_report_home, read_receipt
+from issues.reports import Contact, MatchView, Receipt, ReportView, find_report_home, read_receipt
 
 # Kinds of event written here.
 OPENED = "report.opened"
@@ -36,6 +36,11 @@ JOINED = "report.joined"
 ANONYMOUS = "anonymous"
 # Those who can prove who they are: they have a name in events, and may send photos ahead of a report.
 _KNOWN_SENDERS = ("device:", "staff:", "key:")
+
+
+def photo_uploader(sender: str, report_id: UUID) -> str:
+    """As whose photos those of a report are kept: its sender's; those of an anonymous one are the report's own."""
+    return sender if sender.startswith(_KNOWN_SENDERS) else f"report:{report_id}"
 
 
 class IdAlreadyUsed(Exception):
@@ -50,15 +55,6 @@ class IdAlreadyUsed(Exception):
         super().__init__(report_id)
         self.report_id = report_id
         self.receipt = receipt
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """How the city may reach the sender; all of it is optional."""
-
-    name: str | None = None
-    email: str | None = None
-    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +109,8 @@ class Submission:
 
     @property
     def photo_uploader(self) -> str:
-        """Whose photos it may name: its sender's; those of an anonymous report are its own."""
-        return self.sender if self.sender.startswith(_KNOWN_SENDERS) else f"report:{self.id}"
+        """Whose photos it may name."""
+        return photo_uploader(self.sender, self.id)
 
 
 async def submit_report(session: AsyncSession, submission: Submission, *, city: CityBook, now: datetime) -> Receipt:
@@ -357,6 +353,7 @@ def _receipt(
         address_string=submission.address_string,
         description=submission.description,
         attributes=submission.attributes,
+        contact=submission.contact,
         photo_ids=submission.photo_ids,
         captured_at=submission.captured_at,
         received_at=now,

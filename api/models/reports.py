@@ -25,7 +25,7 @@ from api.models.fields import (
     Words,
 )
 from api.models.issues import IssueOut, ReasonOut
-from issues.reports import MatchView, Receipt, ReportView
+from issues.reports import Contact, MatchView, Receipt, ReportView
 
 MOST_PHOTOS = 20
 """Most photos of a report that an operator may allow (`JALON_PHOTOS_PER_REPORT`)."""
@@ -97,6 +97,19 @@ class ReportIn(Incoming):
     contact: ContactIn | None = None
 
 
+class ContactOut(Outgoing):
+    """How the city may reach the sender."""
+
+    email: str | None
+    phone: str | None
+    name: str | None
+
+    @classmethod
+    def of(cls, contact: Contact) -> "ContactOut":
+        """Show how to reach a sender, to themselves or to staff."""
+        return cls(email=contact.email, phone=contact.phone, name=contact.name)
+
+
 class ReportRef(Outgoing):
     """The report, as its sender was told."""
 
@@ -157,7 +170,7 @@ class ReportReceipt(Outgoing):
 
 
 class ReportOut(ReportRef):
-    """A report as its sender and the city's staff may read it; contacts and secrets are never shown."""
+    """A report as its sender and the city's staff may read it; secrets are never shown."""
 
     service_code: str
     service_name: str
@@ -171,6 +184,7 @@ class ReportOut(ReportRef):
     photo_ids: list[UUID]
     captured_at: datetime | None
     channel: Channel
+    contact: ContactOut
     corrections: list[CorrectionOut] = Field(description="What its sender or the city's staff put right, in order.")
     withdrawn_datetime: datetime | None = Field(description="When it was taken back.")
 
@@ -205,6 +219,7 @@ class ReportWithIssue(Outgoing):
                 photo_ids=list(report.photo_ids),
                 captured_at=report.captured_at,
                 channel=report.channel,
+                contact=ContactOut.of(report.contact),
                 corrections=[CorrectionOut.of(correction) for correction in report.corrections],
                 withdrawn_datetime=report.withdrawn_at,
             ),

@@ -1,4 +1,4 @@
-"""Reading reports back, and who may see their photos and words."""
+"""Reading reports back, and who may see their photos."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,6 @@ from issues.reports import (
     find_report_home,
     photo_release,
     read_receipt,
-    texts_public,
 )
 from media.photos import Photo
 from tests.issues.towns import AILLEURS, ESSAI, NOON, file, open_town, set_status, submission
@@ -166,15 +165,6 @@ async def test_a_photo_is_judged_also_in_a_transaction_of_another_city(owner, da
         judged = await photo_release(session, hidden, cities=only(city))
 
     assert judged == Release(public=False, city_id=city.id)
-
-
-@pytest.mark.parametrize(
-    ("switch", "private", "public"), [(False, False, False), (True, False, True), (True, True, False)]
-)
-async def test_words_are_public_only_by_the_citys_wish_and_never_of_a_private_issue(city, switch, private, public):
-    talkative = replace(city, settings=replace(city.settings, texts_public=switch))
-
-    assert texts_public(talkative, private=private) is public
 
 
 async def test_a_report_keeps_the_phones_clock_and_the_lack_of_accuracy(database, city):

@@ -15,7 +15,8 @@ from issues.catalogue import ServiceNotOffered
 from issues.city import load_cities
 from issues.neighbours import read_candidates
 from issues.questions import AnswersRefused
-from issues.submit import Contact, IdAlreadyUsed, submit_report
+from issues.reports import Contact
+from issues.submit import IdAlreadyUsed, submit_report
 from tests.issues.towns import AILLEURS, ESSAI, NOON, east_of, file, open_town, set_status, submission
 
 HERE = ESSAI.middle
