@@ -21,7 +21,7 @@ _BAD_FOR_S: Final = 1.0
 
 
 class _NotReadyYet(Exception):
-    """The database is there, but not at the migration this program needs."""
+    """The database is there, but takes no writes or is not at the migration this program needs."""
 
 
 class Readiness:
@@ -61,7 +61,9 @@ class Readiness:
 
     async def _reach(self) -> None:
         async with self._database.transaction() as session:
-            await session.execute(text("SELECT 1"))
+            read_only = await session.scalar(text("SHOW transaction_read_only"))
+        if read_only == "on":  # it is a standby, or a primary that was demoted
+            raise _NotReadyYet
 
     async def _compare(self) -> None:
         async with self._database.transaction() as session:

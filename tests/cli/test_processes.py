@@ -1,73 +1,38 @@
 """`jalon serve` and `jalon work` as processes: how they start, stop, and are killed."""
 
 import json
-import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
 from db.dumps import libpq_url
 from db.postgres import running_pid
-
-_ROOT = Path(__file__).parents[2]
-_JALON = "import sys; from api.cli import main; sys.argv[0] = 'jalon'; main()"
-_PATIENCE_S = 120
+from tests.cli.running import (
+    PATIENCE_S,
+    children_of,
+    environment_of,
+    is_alive,
+    jalon,
+    serving,
+    wait_until,
+)
 
 
 @pytest.fixture
 def environment(app_url, tmp_path):
     """The environment of a process that serves the test's database."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JALON_", "DATABASE_URL"))}
-    return inherited | {"JALON_DATABASE_URL": app_url, "JALON_DATA_DIR": str(tmp_path), "PYTHONPATH": str(_ROOT)}
-
-
-@contextmanager
-def jalon(environment, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A running command; killed with all it started if the test leaves it running."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _JALON, *arguments],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-@contextmanager
-def serving(environment, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """A server that is ready, and a client for it."""
-    port = free_port()
-    with (
-        jalon(environment, "serve", "--port", str(port), *arguments) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Connection": "close"}) as client,
-    ):
-        wait_until(lambda: process.poll() is not None or answers(client, "/readyz"))
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        yield process, client
+    return environment_of(app_url, tmp_path)
 
 
 def test_a_server_leaves_on_sigterm_and_says_so_in_json(environment):
     with serving(environment) as (process, client):
         assert client.get("/healthz").json() == {"alive": True}
         process.terminate()
-        _, log = process.communicate(timeout=_PATIENCE_S)
+        _, log = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 0
     assert {json.loads(line)["level"] for line in log.splitlines()} == {"info"}
@@ -81,7 +46,7 @@ def test_several_processes_share_the_port_and_are_counted_together(environment):
         numbers = client.get("/metrics").text
         children = children_of(process.pid)
         process.terminate()
-        process.communicate(timeout=_PATIENCE_S)
+        process.communicate(timeout=PATIENCE_S)
 
     counted = [
         line for line in numbers.splitlines() if line.startswith("jalon_http_requests_total") and "where" in line
@@ -122,7 +87,7 @@ def test_a_worker_does_jobs_and_leaves_on_sigterm(environment, owner_url):
             wait_until(lambda: process.poll() is not None or connection.execute(done).fetchone() != (0,))
             assert process.poll() is None, process.stderr and process.stderr.read()
             process.terminate()
-            _, log = process.communicate(timeout=_PATIENCE_S)
+            _, log = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 0
     assert "worker_stopped" in log
@@ -138,49 +103,13 @@ def test_server_and_worker_share_the_private_cluster_which_ends_with_them(enviro
         with jalon(environment, "work") as worker, serving(environment) as (server, client):
             assert client.get("/readyz").json()["ready"] is True
             server.terminate()
-            server.communicate(timeout=_PATIENCE_S)
+            server.communicate(timeout=PATIENCE_S)
             assert running_pid(folder / "postgres") is not None
             assert worker.poll() is None
             worker.terminate()
-            worker.communicate(timeout=_PATIENCE_S)
+            worker.communicate(timeout=PATIENCE_S)
 
         assert (server.returncode, worker.returncode) == (0, 0)
         assert running_pid(folder / "postgres") is None
     finally:
         shutil.rmtree(folder)
-
-
-def answers(client: httpx.Client, path: str) -> bool:
-    try:
-        return client.get(path).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def children_of(pid: int) -> list[int]:
-    """Process ids of the servers that a server started (not of multiprocessing's own helper)."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that ended may stay listed until somebody asks for its end."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_until(condition) -> None:
-    """Look until a condition that another process brings about holds."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
