@@ -15,6 +15,7 @@ import structlog
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.encodings import decoder_of
 from api.problems.handlers import unexpected_answer
 from api.problems.refusals import BodyOverrun, BodyTooLarge
 from api.scope import BODY, OVERRUN, REQUEST_ID
@@ -34,7 +35,10 @@ _QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class IncomingBody:
-    """The body of a request on its way in: measured against what it announced and what the call accepts."""
+    """The body of a request on its way in: measured against what it announced and what the call accepts.
+
+    One that comes compressed is handed on decoded; the limit is for what is handed on.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
         self.announced_bytes = _announced_bytes(headers.get(b"content-length"))
@@ -42,6 +46,8 @@ class IncomingBody:
         self._scope = scope
         self._receive = receive
         self._received_bytes = 0
+        self._handed_on_bytes = 0
+        self._decoder = decoder_of(headers)
         # Whoever waits to be told to go on is rather answered than told to.
         self._is_over = b"expect" in headers or not (self.announced_bytes or b"transfer-encoding" in headers)
 
@@ -51,6 +57,7 @@ class IncomingBody:
         Raises:
             BodyTooLarge: the body is larger than the call accepts.
             BodyOverrun: it is longer than it announced.
+            EncodingNotSupported, BodyUndecodable: see `BodyDecoder`.
         """
         message = await self._receive()
         self._is_over = not message.get("more_body", False)
@@ -58,6 +65,11 @@ class IncomingBody:
             piece: bytes = message.get("body", b"")
             room = self.limit_bytes - self._received_bytes
             self._received_bytes += len(piece)
+            room = self.limit_bytes - self._handed_on_bytes
+            if self._decoder is not None:
+                piece = self._decoder.decode(piece, at_most=room + 1, is_last=self._is_over)
+                message = {**message, "body": piece}
+            self._handed_on_bytes += len(piece)
             if len(piece) > room:
                 raise BodyTooLarge(self.limit_bytes, last_part=piece[: max(0, room)])
             if self._is_overrun():

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel
 from pydantic_core import to_json
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
@@ -57,5 +58,7 @@ def problem_answer(problem: Problem, error: Exception, listener: Listener, reque
     if problem.retry_after_s is not None:
         # Spread out, so that phones that were refused together do not come back together.
         headers["Retry-After"] = str(problem.retry_after_s + random.randrange(3))  # noqa: S311 - not a secret
+    if isinstance(error, HTTPException):
+        headers |= error.headers or {}
     document: dict[str, Any] = problem_document(problem, error, listener, request_id=request.scope[REQUEST_ID])
     return Response(to_json(document), problem.status, headers=headers, media_type=PROBLEM)

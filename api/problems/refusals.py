@@ -182,6 +182,25 @@ class BodyTooLarge(HTTPException):
         self.field = field
 
 
+class BodyUndecodable(HTTPException):
+    """The body is not compressed as it says, or was cut off; see `BodyOverrun` about its base."""
+
+    def __init__(self) -> None:
+        super().__init__(400)
+
+
+class EncodingNotSupported(HTTPException):
+    """The body comes in an encoding that is not taken for such a body; see `BodyOverrun` about its base.
+
+    Attributes:
+        accepted: What is taken.
+    """
+
+    def __init__(self, accepted: Sequence[str]) -> None:
+        super().__init__(415, headers={"Accept-Encoding": ", ".join(accepted)})
+        self.accepted = accepted
+
+
 class MediaTypeNotSupported(Exception):
     """The body is of a kind that the call does not take.
 

@@ -71,6 +71,20 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         msgid("The body may have at most {limit_kb} kB."),
         particulars=too_large_particulars,
     ),
+    refusals.BodyUndecodable: Problem(
+        400,
+        "malformed-body",
+        msgid("Unreadable body"),
+        msgid("The body is not compressed as it says it is, or was cut off."),
+        fields=("body",),
+    ),
+    refusals.EncodingNotSupported: Problem(
+        415,
+        "encoding-not-supported",
+        msgid("Encoding not supported"),
+        msgid("Bodies of JSON may be compressed with gzip or deflate, others not at all."),
+        fields=("Content-Encoding",),
+    ),
     refusals.MediaTypeNotSupported: Problem(
         415,
         "media-type-not-supported",
