@@ -130,8 +130,11 @@ def _open(source: BinaryIO, image_format: str, max_pixels: int) -> ImageFile.Ima
 
 def _open_heic(source: BinaryIO, max_pixels: int) -> Image.Image:
     """Decode the photo of a HEIF file; libheif turns and mirrors it as its `irot` and `imir` say."""
+    if boxes.is_cut_off(source):  # libheif would leave grey what is missing
+        raise EOFError
+    source.seek(0)
     file = pi_heif.open_heif(source)
-    photo = file[file.primary_index]
+    photo = next(photo for photo in file if photo.info["primary"])  # it leaves out one that it cannot read
     _check_size(photo.size, max_pixels)
     photo.load()
     image = Image.frombytes(photo.mode, photo.size, photo.data, "raw", photo.mode, photo.stride)

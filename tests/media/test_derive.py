@@ -493,6 +493,7 @@ async def test_real_photos_give_pictures_however_damaged_their_metadata(decoders
         "thompson-springs.jpg": (39.115, -108.400968),
         "datetimeoriginal-gps.jpg": (39.0, -108.0),
         "png_with_exif_and_gps.png": (50.299603, 14.820294),
+        "IMG_2682.heic": (41.2203, -96.071625),
     }
     told = safe.place and (round(safe.place.lat, 6), round(safe.place.lon, 6))
     assert told == places.get(path.name)
@@ -501,6 +502,9 @@ async def test_real_photos_give_pictures_however_damaged_their_metadata(decoders
 @pytest.mark.parametrize("path", sorted((DATA / "bad").iterdir()), ids=lambda path: path.name)
 async def test_real_bad_files_are_rejected(decoders, path):
     expected = {
+        "200MP-head.heic": Rejection.TOO_MANY_PIXELS,
+        "corrupted.heic": Rejection.DAMAGED,
+        "truncated.heic": Rejection.TRUNCATED,
         "broken.png": Rejection.DAMAGED,
         "broken_data_stream.png": Rejection.TRUNCATED,
         "crash-f46f5b2f.tif": Rejection.NOT_AN_IMAGE,
