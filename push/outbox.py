@@ -200,7 +200,8 @@ async def _add_deliveries(session: AsyncSession, recipients: Sequence[Recipient]
 
 
 # Takes the oldest of each device, where nothing of that device is on its way. Both look at what was committed before,
-# so two senders at once agree on which is the oldest: one takes it, the other passes it by.
+# so two senders at once agree on which is the oldest: one takes it, the other passes it by. OFFSET 0 keeps both looks
+# into the index, device by device; PostgreSQL would else read all that are on their way or waiting, to take a hundred.
 _TAKE_TURNS = """
 WITH due AS (
     SELECT id, notification_id, device_id, due_at FROM delivery
@@ -209,11 +210,13 @@ WITH due AS (
           SELECT FROM delivery AS older
           WHERE older.city_id = %(city)s AND older.device_id = delivery.device_id AND older.state = 'queued'
             AND (older.due_at, older.id) < (delivery.due_at, delivery.id)
+          OFFSET 0
       )
       AND NOT EXISTS (
           SELECT FROM delivery AS in_flight
           WHERE in_flight.city_id = %(city)s AND in_flight.device_id = delivery.device_id
             AND in_flight.state = 'queued' AND in_flight.lease IS NOT NULL AND in_flight.due_at > %(now)s
+          OFFSET 0
       )
     ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), turn AS (

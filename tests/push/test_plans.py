@@ -1,0 +1,65 @@
+"""The plans of the outbox's queries on many rows, as the server's own role gets them."""
+
+import os
+
+import pytest
+
+from bench.plans import plans_of, tell_plans
+from db.cluster import WEB
+from db.sessions import Database
+from push.outbox import lease_deliveries
+from tests.push.people import CITY, NOON
+
+BATCH = 100
+# The batch with its notifications and devices, and past the 500 of one phone that come first. The 5,000 that are on
+# their way must not be read.
+MOST_ROWS = 20 * BATCH
+
+# Of a city's 200,000 deliveries most are done. 30,000 are due, one or two for each phone; 500 of one phone come before
+# them, and 5,000 are on their way.
+FILL = """
+INSERT INTO device (id, person_id, platform, locale, push_kind, push_address, refreshed_at, created_at)
+SELECT md5('device' || n)::uuid, md5('person' || n)::uuid, 'android', 'fr-CA', 'fid', 'phone-' || n, %(now)s, %(now)s
+FROM generate_series(1, 20000) AS n;
+
+INSERT INTO notification (city_id, id, event_id, person_id, kind, params, created_at, expires_at)
+SELECT 1, md5('notification' || n)::uuid, md5('event' || n)::uuid, md5('person' || n %% 20000 + 1)::uuid, 'resolved',
+       '{}', %(now)s, %(now)s::timestamptz + interval '1 day'
+FROM generate_series(1, 200000) AS n;
+
+INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at, lease)
+SELECT 1, md5('delivery' || n)::uuid, md5('notification' || n)::uuid,
+       CASE WHEN n <= 500 THEN md5('device1') ELSE md5('device' || n %% 20000 + 1) END::uuid,
+       CASE WHEN n <= 500 OR n > 165000 THEN 'queued' ELSE 'sent' END, 0,
+       CASE WHEN n > 195000 THEN %(now)s::timestamptz + interval '50 seconds'
+            ELSE %(now)s::timestamptz - interval '1 hour' + n * interval '1 millisecond' END,
+       CASE WHEN n > 195000 THEN md5('lease')::uuid END
+FROM generate_series(1, 200000) AS n;
+"""
+
+
+@pytest.fixture(scope="module")
+def filled_url(cluster, template):
+    """URL of a database with a full outbox, whose plans are told."""
+    name = f"test_push_plans_{os.getpid()}"
+    cluster.create_database(name, template=template)
+    with cluster.connect(name) as connection:
+        for statement in FILL.split(";\n")[:3]:
+            connection.execute(statement, {"now": NOON})
+        connection.execute("ANALYZE device, notification, delivery")
+        tell_plans(connection, name)
+    yield cluster.url(WEB, name)
+    cluster.drop_database(name)
+
+
+async def test_leasing_reads_its_batch_and_little_else(filled_url):
+    async def take(session):
+        lease = await lease_deliveries(session, CITY, now=NOON, limit=BATCH, lease_s=60)
+        assert len(lease.deliveries) == BATCH
+
+    async with Database(filled_url) as database:
+        [plan] = [plan for plan in await plans_of(database, CITY, take) if "delivery" in plan.statement]
+
+    assert plan.walked == []
+    assert {"ix_delivery_due", "ix_delivery_device"} <= {step.index for step in plan.steps}
+    assert sum(step.rows for step in plan.steps) <= MOST_ROWS
