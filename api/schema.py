@@ -16,6 +16,7 @@ import issues.reports
 import issues.staff
 import issues.work_orders
 import media.photos
+import media.uploads
 import push.devices
 import push.outbox
 from db.base import Base

@@ -46,6 +46,7 @@ RIGHTS = {
     "report_home": ADD,
     "device": ALL,
     "photo": ALL,
+    "upload": ALL,
     "photo_claim": ADD,
     # the queue's
     **dict.fromkeys(("pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"), ALL),
