@@ -9,11 +9,12 @@ from pydantic import BaseModel
 
 from api.models.problems import ProblemDocument
 from api.models.reports import ReportIn
+from api.models.sync import SyncIn
 from api.responses import PROBLEM
 
 _REF: Final = "#/components/schemas/{model}"
 # Models of bodies that handlers read for themselves.
-_UNSEEN: Final[Sequence[type[BaseModel]]] = (ProblemDocument, ReportIn)
+_UNSEEN: Final[Sequence[type[BaseModel]]] = (ProblemDocument, ReportIn, SyncIn)
 _TEXTS: Final[Mapping[int, str]] = {
     400: "Not readable.",
     401: "The secret is unknown, or there is none.",

@@ -391,6 +391,13 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         msgid("There is no room to store this right now. Nothing was stored; try again in a few minutes."),
         retry_after_s=_RETRY_WHEN_FULL_S,
     ),
+    refusals.OutOfTime: Problem(
+        503,
+        "out-of-time",
+        msgid("No time left"),
+        msgid("There was no time left for this. Send it again."),
+        retry_after_s=0,
+    ),
     DatabaseUnavailable: Problem(
         503,
         "unavailable",

@@ -70,6 +70,9 @@ async def test_every_example_runs(api, hire, examples):
     for example in examples.pop("PATCH /v1/reports/{report_id}"):
         answer = await agent.patch(f"/v1/reports/{report_id}", json=example)
         assert answer.status_code == 200, answer.text
+    for example in examples.pop("POST /v1/sync"):
+        answer = await agent.post("/v1/sync", json=example)
+        assert [item["status"] for item in answer.json()["items"]] == [201, 200], answer.text
     assert examples == {}
 
 
