@@ -26,6 +26,8 @@ from media.decoders import DecodeLimits, Decoders
 from media.derive import DecoderFailed
 from media.photos import MAKE_SAFE, process_photo
 from media.store import PhotoStore, open_store
+from media.sweep import SWEEP, sweep
+from media.uploads import FORGET_EXPIRED, forget_expired
 from push.channels import AddressKind, Channel
 from push.deliver import Render, Sender
 
@@ -35,6 +37,8 @@ TELL: Final = "push.tell"
 DELIVER: Final = "push.deliver"
 DELIVER_ALL: Final = "push.deliver_all"
 
+_EVERY_SIX_HOURS: Final = "23 */6 * * *"
+_HOURLY: Final = "41 * * * *"
 # Retries and expired leases come due without anybody asking for a job.
 # Seconds come last here.
 _EVERY_FIVE_SECONDS: Final = "* * * * * */5"
@@ -92,14 +96,22 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
 
 
 def photo_jobs(database: Database, store: PhotoStore, decoders: Decoders) -> JobTable:
-    """Name the jobs that make photos safe."""
+    """Name the jobs that make photos safe, and the one that deletes what is left of photos."""
 
     async def make_safe(job: Job) -> None:
         photo_id, gives_up = UUID(job.payload["photo_id"]), job.attempt >= _TRIES_OF_A_DECODER
         await process_photo(database, store, decoders, photo_id, now=_now(), gives_up=gives_up)
 
+    async def sweep_store(_job: Job) -> None:
+        await sweep(database, store, now=_now())
+
+    async def forget_old_uploads(_job: Job) -> None:
+        await forget_expired(database, store, now=_now())
+
     table = JobTable()
     table.handle(MAKE_SAFE, make_safe, _PHOTO_RETRIES)
+    table.every(_EVERY_SIX_HOURS, SWEEP, sweep_store)
+    table.every(_HOURLY, FORGET_EXPIRED, forget_old_uploads)
     return table
 
 

@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
@@ -11,7 +12,8 @@ from sqlalchemy import text
 from api.app import create_app
 from db.base import new_id
 from issues.actors import Role
-from media.store import open_store
+from media.store import ORIGINALS, PhotoStore, open_store
+from media.sweep import ORPHAN_AFTER, sweep
 from tests.api.served import LAVAL, PICTURE, PLATEAU, a_report, make_safe, problem_of
 from tests.media.cramped import cramped_folder
 
@@ -314,3 +316,27 @@ async def test_a_full_disk_is_said_with_a_time_to_try_again_and_nothing_is_recor
     assert await stored() == before
     assert [file for file in cramped_folder.rglob("*") if file.is_file()] == []
     assert (await device.put(path, content=PICTURE)).status_code == 201
+
+
+async def test_a_form_refused_after_its_photos_were_kept_leaves_bytes_for_the_sweep_only(api, app, database, stored):
+    report = a_report()
+
+    class Overtaken(PhotoStore):
+        """Another report takes the form's id just after its photo was kept."""
+
+        async def keep(self, photo):
+            await super().keep(photo)
+            first = await api.post("/v1/reports", json=report | {"description": "Un autre trou"})
+            assert first.status_code == 201, first.text
+
+    kept = app.state.serving.store
+    app.state.serving = replace(app.state.serving, store=Overtaken(kept._objects, folder=kept._folder))
+    fields = {name: str(value) for name, value in report.items()}
+
+    refused = await api.post("/v1/reports", data=fields, files={"photos": ("a.jpg", PICTURE)})
+
+    problem_of(refused, 409, "id-already-used")
+    assert (await stored())["photo"] == 0
+    assert [page async for page in kept.pages(ORIGINALS)] != []
+    swept = await sweep(database, kept, now=datetime.now(UTC) + 2 * ORPHAN_AFTER)
+    assert (swept.seen, swept.deleted) == (1, 1)
