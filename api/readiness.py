@@ -41,9 +41,16 @@ class Readiness:
         self._found: Mapping[str, bool] = {}
         self._holds_until = -float("inf")
         self._looking = asyncio.Lock()
+        self._is_leaving = False
+
+    def leave(self) -> None:
+        """Say no from now on: the process was told to stop."""
+        self._is_leaving = True
 
     async def find(self) -> Mapping[str, bool]:
         """Tell which of them work; however many ask, only one look is taken at a time."""
+        if self._is_leaving:
+            return {**self._found, "serving": False}
         async with self._looking:
             if self._clock() >= self._holds_until:
                 self._found = await self._look()

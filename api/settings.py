@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     grace_s: Annotated[
         float, Field(ge=0, description="Seconds that requests and jobs have to finish once told to stop")
     ] = 20.0
+    notice_s: Annotated[
+        float, Field(ge=0, description="Seconds that /readyz says no before the door closes, for a proxy to notice")
+    ] = 0.0
     storage_url: Annotated[
         str | None, Field(description="Where photos are: file:///..., s3://..., gs://..., az://...")
     ] = None

@@ -3,9 +3,9 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -82,7 +82,9 @@ def application() -> "FastAPI":
     configure_logs(settings.log_level)
     if multiprocessing.parent_process() is not None:
         _end_with_parent()
-    return create_app(settings)
+    app = create_app(settings)
+    _leave_with_notice(app, settings.notice_s)
+    return app
 
 
 def _make_ready(reached: "Reached") -> None:
@@ -110,6 +112,21 @@ def _until_told_to_stop() -> Iterator[None]:
     # uvicorn, once it has stopped, sends itself again the signal that stopped it.
     with suppress(KeyboardInterrupt):
         yield
+
+
+def _leave_with_notice(app: "FastAPI", notice_s: float) -> None:
+    """Have the application say that it is not ready before uvicorn stops listening."""
+    from api.stopping import announced
+
+    running = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: "FastAPI") -> AsyncIterator[Mapping[str, Any] | None]:
+        async with running(app) as state:
+            with announced(app.state.serving.readiness.leave, notice_s=notice_s):
+                yield state
+
+    app.router.lifespan_context = lifespan
 
 
 def _end_with_parent() -> None:

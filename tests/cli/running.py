@@ -9,8 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+
+from db.base import new_id
+from tests.issues.towns import ESSAI
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120
@@ -52,6 +56,18 @@ def serving(environment, *arguments: str) -> Iterator[tuple[subprocess.Popen[str
         wait_until(lambda: process.poll() is not None or answers(client, "/readyz"))
         assert process.poll() is None, process.stderr and process.stderr.read()
         yield process, client
+
+
+def a_report() -> dict[str, Any]:
+    """A report of a pothole in the town of the tests."""
+    return {
+        "id": str(new_id()),
+        "service_code": "nid-de-poule",
+        "lat": ESSAI.middle.lat,
+        "long": ESSAI.middle.lon,
+        "accuracy_m": 8,
+        "location_source": "gps",
+    }
 
 
 def answers(client: httpx.Client, path: str) -> bool:

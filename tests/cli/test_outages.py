@@ -11,13 +11,12 @@ import psycopg
 import pytest
 
 from db import migrate
-from db.base import new_id
 from db.cluster import Cluster, revive, running_cluster
 from db.dumps import back_up, libpq_url, restore
 from db.postgres import run_as_server
 from db.sessions import Database
-from tests.cli.running import environment_of, jalon, serving, wait_until
-from tests.issues.towns import ESSAI, open_town
+from tests.cli.running import a_report, environment_of, jalon, serving, wait_until
+from tests.issues.towns import open_town
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +67,6 @@ def api(environment, worker) -> Iterator[httpx.Client]:
         assert process.poll() is None
         process.terminate()
         process.communicate(timeout=60)
-
-
-def a_report():
-    return {
-        "id": str(new_id()),
-        "service_code": "nid-de-poule",
-        "lat": ESSAI.middle.lat,
-        "long": ESSAI.middle.lon,
-        "accuracy_m": 8,
-        "location_source": "gps",
-    }
 
 
 def does_jobs(cluster: Cluster) -> bool:
