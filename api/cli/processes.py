@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,7 +121,7 @@ def _leave_with_notice(app: "FastAPI", notice_s: float) -> None:
     running = app.router.lifespan_context
 
     @asynccontextmanager
-    async def lifespan(app: "FastAPI") -> AsyncIterator[Mapping[str, Any] | None]:
+    async def lifespan(app: Any) -> AsyncIterator[Any]:
         async with running(app) as state:
             with announced(app.state.serving.readiness.leave, notice_s=notice_s):
                 yield state
