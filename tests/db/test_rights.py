@@ -133,7 +133,7 @@ async def test_every_policy_names_the_city_of_the_transaction(session):
 
     of_cities = [(table, "PERMISSIVE", [APP_ROLE], "ALL", _OWN_CITY, _OWN_CITY) for table in TENANT_TABLES]
     of_packs = [(table, "PERMISSIVE", [APP_ROLE], "SELECT", "true", None) for table in PACK_TABLES]
-    assert sorted(policies) == sorted(of_cities + of_packs)
+    assert sorted(policies) == sorted([*of_cities, *of_packs])
 
 
 @pytest.mark.parametrize("role", [APP_ROLE, "jalon_web"])
