@@ -19,9 +19,10 @@ from api.openapi import problems as problem_responses
 from api.problems.handlers import install_handlers
 from api.queries import refuse_unknown_parameters
 from api.readiness import Readiness
-from api.routers import corrections, devices, issues, photos, places, problems, reports, sync, work_orders
+from api.routers import corrections, devices, issues, photos, places, problems, reports, sync, uploads, work_orders
 from api.serving import Serving
 from api.settings import Settings
+from api.tus import TusFrame
 from db.sessions import Database
 from db.tenancy import refuse_privileged_role
 from issues import languages
@@ -60,10 +61,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
     )
+    app.add_middleware(TusFrame, path=uploads.router.prefix)
     app.add_middleware(RequestFrame)
     install_handlers(app)
     # The first match answers, so what is called most comes first.
-    for part in (reports, sync, corrections, photos, issues, work_orders, places, devices, health, problems):
+    for part in (reports, sync, corrections, photos, uploads, issues, work_orders, places, devices, health, problems):
         app.include_router(part.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign] # the way FastAPI documents
     return app

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Connections that each process keeps; under load as many again")
     ] = 10
     jobs_at_once: Annotated[int, Field(ge=2, description="Jobs that a worker does at the same time")] = 10
+    upload_stall_s: Annotated[
+        float, Field(gt=0, le=120, description="Seconds without a byte after which a resumable upload is interrupted")
+    ] = 10.0
     grace_s: Annotated[
         float, Field(ge=0, description="Seconds that requests and jobs have to finish once told to stop")
     ] = 20.0

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.language import FALLBACK
 from api.responses import PROBLEM
-from api.scope import OVERRUN
+from api.scope import OVERRUN, UNREAD
 from issues.languages import LOCALES, Languages, load_languages, msgid
 
 _TITLE: Final = msgid("Unreadable request")
@@ -34,6 +34,13 @@ class ProblemHttpProtocol(HttpToolsProtocol):
         # uvicorn lets bytes after the end of a request pass where it is the last of its connection.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
         self._is_refused = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave what came last to the request that was being received; uvicorn would throw it away."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cast(dict[str, Any], cycle.scope)[UNREAD] = bytes(cycle.body)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; those after a refusal are thrown away."""

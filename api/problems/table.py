@@ -37,10 +37,12 @@ from issues.reports import ReportNotFound
 from issues.staff import CrewNotFound
 from issues.submit import IdAlreadyUsed
 from issues.work_orders import WorkOrderNotFound
+from media.append import ChecksumMismatch, UploadOverrun
 from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage
 from media.objects import BlobMissing, StorageFull, StorageUnavailable
 from media.photos import PhotoIdAlreadyUsed, PhotoNotReady, PhotoWasRejected
 from media.store import BodyLengthMismatch, PhotoTooLarge
+from media.uploads import UploadLeased, UploadNotFound, UploadOffsetMismatch
 from push.devices import DeviceSecretMismatch
 
 _RETRY_AFTER_S: Final = 2
@@ -372,6 +374,68 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         410, "photo-rejected", msgid("Photo rejected"), msgid("The photo could not be used, and has been deleted.")
     ),
     BlobMissing: Problem(404, "photo-not-found", msgid("No such photo"), msgid("There is no such photo here.")),
+    # Uploads.
+    refusals.TusVersionNotSupported: Problem(
+        412,
+        "tus-version-not-supported",
+        msgid("Version of tus not supported"),
+        msgid("Uploads are sent by tus 1.0.0. Say so in the header Tus-Resumable."),
+        fields=("Tus-Resumable",),
+    ),
+    refusals.ChecksumUnreadable: Problem(
+        400,
+        "checksum-not-supported",
+        msgid("Unknown checksum"),
+        msgid("A checksum is sha256 or sha1, a space, and the digest in Base64."),
+        fields=("Upload-Checksum",),
+    ),
+    refusals.SenderStalled: Problem(
+        408,
+        "upload-stalled",
+        msgid("Nothing came"),
+        msgid("Nothing came for {seconds} seconds. What had come is kept: ask how far it is, and go on from there."),
+        particulars=lambda error, _: Particulars({"seconds": round(error.stall_s)}),
+    ),
+    UploadNotFound: Problem(
+        404,
+        "upload-not-found",
+        msgid("No such upload"),
+        msgid("There is no such upload here, or no longer. Begin it again."),
+    ),
+    UploadLeased: Problem(
+        423,
+        "upload-in-use",
+        msgid("Upload in use"),
+        msgid("Another request is sending this photo. Ask how far it is in a moment, and go on from there."),
+        retry_after_s=_RETRY_AFTER_S,
+    ),
+    UploadOffsetMismatch: Problem(
+        409,
+        "upload-offset-mismatch",
+        msgid("Bytes that do not follow"),
+        msgid("These bytes do not follow on what is there. Go on from byte {offset}."),
+        fields=("Upload-Offset",),
+        particulars=lambda error, _: Particulars(
+            {"offset": error.received_bytes}, members={"upload_offset": error.received_bytes}
+        ),
+    ),
+    UploadOverrun: Problem(
+        413,
+        "upload-too-long",
+        msgid("More bytes than announced"),
+        msgid("The photo was to have {length} bytes, and more came."),
+        fields=("body",),
+        particulars=lambda error, _: Particulars(
+            {"length": error.byte_size}, members={"upload_length": error.byte_size}
+        ),
+    ),
+    ChecksumMismatch: Problem(
+        460,
+        "checksum-mismatch",
+        msgid("Other bytes than were sent"),
+        msgid("The bytes do not have the checksum that came with them. Nothing of them was kept; send them again."),
+        fields=("Upload-Checksum",),
+    ),
     # Ours.
     refusals.NothingHere: Problem(404, "not-found", msgid("Nothing here"), msgid("There is nothing at this address.")),
     refusals.MethodNotAllowed: Problem(

@@ -22,8 +22,11 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import create_app
+from api.tus import OFFSET_STREAM
 from db.base import new_id
 from tests.api.served import a_report, a_secret
+
+schemathesis.serializer.alias(OFFSET_STREAM, "application/octet-stream")
 
 CHECKS = [
     not_a_server_error,
