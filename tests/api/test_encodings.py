@@ -3,6 +3,7 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ def deflated(content: bytes, *, bits: int = zlib.MAX_WBITS) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-PACKED = {
+PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "gzip": ("gzip", gzip.compress),
     "x-gzip": ("X-GZip", gzip.compress),
     "zlib": ("deflate", deflated),
