@@ -237,26 +237,6 @@ class OutOfTime(Exception):
     """The time for a call was over before this part of it was done."""
 
 
-class TusVersionNotSupported(Exception):
-    """The request speaks another version of tus than is spoken here, or does not say which."""
-
-
-class ChecksumUnreadable(Exception):
-    """A checksum came that is none, or of a kind that is not taken."""
-
-
-class SenderStalled(Exception):
-    """Nothing came of a body for too long.
-
-    Attributes:
-        stall_s: For how long, in seconds.
-    """
-
-    def __init__(self, stall_s: float) -> None:
-        super().__init__(stall_s)
-        self.stall_s = stall_s
-
-
 class NothingHere(Exception):
     """What the address names does not exist, or not for this caller."""
 
