@@ -24,7 +24,8 @@ from issues.audience import tell
 from issues.notices import NoticeTexts
 from media.decoders import DecodeLimits, Decoders
 from media.derive import DecoderFailed
-from media.photos import MAKE_SAFE, process_photo
+from media.photos import MAKE_SAFE
+from media.process import process_photo
 from media.store import PhotoStore, open_store
 from media.sweep import SWEEP, sweep
 from media.uploads import FORGET_EXPIRED, forget_expired

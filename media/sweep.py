@@ -1,6 +1,6 @@
 """Deleting what is stored and named by nobody: left by refused forms, killed processes and derivations done twice."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -82,7 +82,7 @@ class LookedAt:
     orphans: Collection[StoredObject]
 
 
-async def look_for_orphans(database: Database, store: Objects, *, before: datetime) -> AsyncIterator[LookedAt]:
+async def look_for_orphans(database: Database, store: Objects, *, before: datetime) -> AsyncGenerator[LookedAt, None]:
     """Find, page by page, what was stored before a time and is named by no row.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,7 +70,7 @@ async def count_photos(database: Database) -> int:
         return (await session.scalars(select(func.count()).select_from(Photo))).one()
 
 
-async def _named_keys(database: Database) -> AsyncIterator[tuple[int, Mapping[str, UUID]]]:
+async def _named_keys(database: Database) -> AsyncGenerator[tuple[int, Mapping[str, UUID]], None]:
     """List the keys that photos name, with their photos, and of how many photos, page by page."""
     after = UUID(int=0)
     while True:

@@ -28,7 +28,7 @@ from issues.actors import Role
 from issues.city import Cities
 from issues.staff import add_staff
 from media.decoders import Decoders
-from media.photos import process_photo
+from media.process import process_photo
 from tests.media.pictures import encoded, scene
 
 # In Le Plateau-Mont-Royal, deep inside Montréal; and in the middle of Laval.

@@ -19,7 +19,8 @@ from bench.servers import Child, Server, jalon_environment
 from db.base import new_id
 from db.credentials import new_secret
 from db.dumps import libpq_url
-from media.photos import find_photo, process_photo, receive_photo
+from media.photos import find_photo, receive_photo
+from media.process import process_photo
 from media.store import PhotoStore, open_store
 from media.sweep import ORPHAN_AFTER, sweep
 from tests.media.pictures import encoded, scene

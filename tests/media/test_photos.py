@@ -24,12 +24,12 @@ from media.photos import (
     Recorded,
     find_photo,
     keys_in_use,
-    process_photo,
     receive_photo,
     stored_original,
     stored_picture,
     taken_place,
 )
+from media.process import process_photo
 from media.store import BodyLengthMismatch, PhotoStore, open_store, original_key
 from tests.media.pictures import encoded, opened, orientation_block, png_claiming, scene, webp_chunks
 

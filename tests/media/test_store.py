@@ -3,7 +3,7 @@ import hashlib
 import os
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -372,14 +372,15 @@ async def test_a_large_photo_is_sent_to_a_bucket_in_one_piece(bucket_url):
 def ask(s3_at):
     """Calls all that a store does, one by one, and tells what each ran into."""
 
-    async def ask(store: PhotoStore) -> list[type[BaseException]]:
+    async def ask(store: PhotoStore) -> list[type[BaseException] | None]:
         async def copy() -> None:
             async with store.local_copy("originals/a"):
                 pytest.fail("found")
 
-        calls = [keep(store, PHOTO), store.put("checks/1", b"x"), store.read("originals/a"), copy()]
-        calls += [store.delete("originals/a"), listed(store, ORIGINALS), store.check()]
-        return [type(found) for found in await asyncio.gather(*calls, return_exceptions=True)]
+        calls: list[Awaitable[object]] = [keep(store, PHOTO), store.put("checks/1", b"x"), store.read("originals/a")]
+        calls += [copy(), store.delete("originals/a"), listed(store, ORIGINALS), store.check()]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        return [type(outcome) if isinstance(outcome, BaseException) else None for outcome in outcomes]
 
     return ask
 

@@ -11,7 +11,8 @@ import pytest
 from db.sessions import Database
 from media.decoders import Decoders
 from media.objects import BlobMissing
-from media.photos import Photo, PhotoState, find_photo, process_photo, receive_photo, record_photo
+from media.photos import Photo, PhotoState, find_photo, receive_photo, record_photo
+from media.process import process_photo
 from media.store import PhotoStore, open_store
 from media.sweep import ORPHAN_AFTER, Swept, sweep
 from tests.media.pictures import encoded, scene

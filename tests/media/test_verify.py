@@ -10,7 +10,8 @@ import pytest
 from db.sessions import Database
 from media.decoders import Decoders
 from media.objects import StorageUnavailable
-from media.photos import Photo, find_photo, process_photo, receive_photo
+from media.photos import Photo, find_photo, receive_photo
+from media.process import process_photo
 from media.store import PhotoStore, open_store
 from media.sweep import ORPHAN_AFTER
 from media.verify import Checked, Fault, Finding, count_photos, verify
