@@ -63,7 +63,6 @@ class IncomingBody:
         self._is_over = not message.get("more_body", False)
         if message["type"] == "http.request":
             piece: bytes = message.get("body", b"")
-            room = self.limit_bytes - self._received_bytes
             self._received_bytes += len(piece)
             room = self.limit_bytes - self._handed_on_bytes
             if self._decoder is not None:

@@ -47,7 +47,6 @@ from push.devices import DeviceSecretMismatch
 
 _RETRY_AFTER_S: Final = 2
 _RETRY_WHEN_FULL_S: Final = 60  # somebody has to make room first
-_RETRY_WHEN_FULL_S: Final = 60  # somebody has to make room first
 
 
 PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
