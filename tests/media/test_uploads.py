@@ -5,7 +5,6 @@ import random
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, Unsuppor
 from media.objects import StorageUnavailable
 from media.parts import PART_BYTES, PARTS, Part, absorbed
 from media.photos import PhotoIdAlreadyUsed, find_photo, receive_photo
-from media.store import PhotoStore, PhotoTooLarge, open_store
+from media.store import ORIGINALS, PhotoStore, PhotoTooLarge
 from media.sweep import sweep
 from media.uploads import (
     KEPT_FOR,
@@ -62,20 +61,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def store(folder: Path) -> PhotoStore:
-    return open_store(folder.as_uri())
-
-
-def parts_in(folder: Path) -> list[Path]:
-    return [path for path in (folder / PARTS).rglob("*") if path.is_file()]
 
 
 async def in_chunks(data: bytes, size: int = 65_536) -> AsyncIterator[bytes]:
@@ -140,6 +125,10 @@ class Phone:
         assert hashlib.sha256(content).hexdigest() == stored.sha256
         return stored.sha256, jobs
 
+    async def parts(self) -> dict[str, int]:
+        """Tell what lies in the store for uploads: keys and lengths."""
+        return {each.key: each.byte_size async for page in self.store.pages(PARTS) for each in page}
+
 
 @pytest.fixture
 def phone(database: Database, store: PhotoStore, clock: Clock) -> Phone:
@@ -150,7 +139,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-async def test_an_upload_in_two_requests_is_the_photo_and_leaves_no_parts(folder, phone):
+async def test_an_upload_in_two_requests_is_the_photo_and_leaves_no_parts(phone):
     await phone.begin()
 
     first = await phone.send(PHOTO[:1000])
@@ -160,7 +149,7 @@ async def test_an_upload_in_two_requests_is_the_photo_and_leaves_no_parts(folder
     assert last.is_whole
     assert (await phone.found()).is_whole
     assert await phone.photo() == (sha256(PHOTO), 1)
-    assert parts_in(folder) == []
+    assert await phone.parts() == {}
 
 
 async def test_the_same_id_again_finds_the_same_upload_and_keeps_it_longer(clock, phone):
@@ -229,7 +218,7 @@ async def test_one_at_a_time_has_the_lease_and_nobody_else_the_upload(phone):
         await phone.lease(uploader=OTHER_PHONE)
 
 
-async def test_who_was_too_slow_adds_nothing_to_what_the_next_one_sends(clock, folder, phone):
+async def test_who_was_too_slow_adds_nothing_to_what_the_next_one_sends(clock, phone):
     await phone.begin()
     slow = await phone.lease()
     clock.now += LEASE
@@ -240,10 +229,10 @@ async def test_who_was_too_slow_adds_nothing_to_what_the_next_one_sends(clock, f
     await phone.add(quick, PHOTO)
 
     assert await phone.photo() == (sha256(PHOTO), 1)
-    assert parts_in(folder) == []
+    assert await phone.parts() == {}
 
 
-async def test_bytes_are_counted_while_they_come_and_only_once_they_are_stored(clock, folder, phone):
+async def test_bytes_are_counted_while_they_come_and_only_once_they_are_stored(clock, phone):
     counted = []
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -252,7 +241,7 @@ async def test_bytes_are_counted_while_they_come_and_only_once_they_are_stored(c
             clock.now += LEASE / 8
             upload = await phone.found()
             assert upload.leased_until > clock.now
-            assert upload.received_bytes == sum(path.stat().st_size for path in parts_in(folder))
+            assert upload.received_bytes == sum((await phone.parts()).values())
             counted.append(upload.received_bytes)
 
     await phone.begin(len(LARGE_PHOTO))
@@ -277,7 +266,7 @@ async def test_what_was_counted_stays_when_reading_fails(phone):
     assert (upload.received_bytes, upload.lease) == (PART_BYTES, None)
 
 
-async def test_cut_off_anywhere_an_upload_goes_on_and_is_the_photo(folder, phone):
+async def test_cut_off_anywhere_an_upload_goes_on_and_is_the_photo(phone):
     dice = random.Random(2026)
     await phone.begin(len(LARGE_PHOTO))
     sent = 0
@@ -288,10 +277,10 @@ async def test_cut_off_anywhere_an_upload_goes_on_and_is_the_photo(folder, phone
 
         upload = await phone.found()
         assert upload.received_bytes == sent
-        assert len(parts_in(folder)) == len(upload.parts) <= sent // PART_BYTES + 21
+        assert len(await phone.parts()) == len(upload.parts) <= sent // PART_BYTES + 21
 
     assert await phone.photo() == (sha256(LARGE_PHOTO), 1)
-    assert parts_in(folder) == []
+    assert await phone.parts() == {}
 
 
 @given(st.lists(st.one_of(st.just(1), st.integers(1, 3 * PART_BYTES), st.integers(1, 5000)), max_size=400))
@@ -325,11 +314,11 @@ async def test_bytes_with_their_checksum_count_at_the_end_only(clock, algorithm,
     assert upload.received_bytes == len(data)
 
 
-async def test_nothing_is_kept_of_bytes_with_another_checksum(folder, phone):
+async def test_nothing_is_kept_of_bytes_with_another_checksum(phone):
     checksum = Checksum("sha256", hashlib.sha256(b"something else").digest())
     await phone.begin(len(LARGE_PHOTO))
     await phone.send(LARGE_PHOTO[:1000])
-    before = parts_in(folder)
+    before = await phone.parts()
 
     for end in (2000, 2 * PART_BYTES, len(LARGE_PHOTO)):
         with pytest.raises(ChecksumMismatch):
@@ -337,7 +326,7 @@ async def test_nothing_is_kept_of_bytes_with_another_checksum(folder, phone):
 
     upload = await phone.found()
     assert (upload.received_bytes, upload.lease, await phone.photo()) == (1000, None, None)
-    assert parts_in(folder) == before
+    assert await phone.parts() == before
     assert (await phone.send(LARGE_PHOTO[1000:], offset=1000)).is_whole
 
 
@@ -362,7 +351,7 @@ async def test_more_than_is_missing_is_refused_before_it_comes_or_as_it_comes(ph
     ],
     ids=["a GIF", "a header cut off", "a bomb"],
 )
-async def test_what_is_no_photo_is_refused_with_its_last_byte_and_gone(folder, content, refusal, phone):
+async def test_what_is_no_photo_is_refused_with_its_last_byte_and_gone(content, refusal, phone):
     await phone.begin(len(content))
     await phone.send(content[:20])
 
@@ -371,7 +360,8 @@ async def test_what_is_no_photo_is_refused_with_its_last_byte_and_gone(folder, c
 
     with pytest.raises(UploadNotFound):
         await phone.found()
-    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    assert await phone.parts() == {}
+    assert [page async for page in phone.store.pages(ORIGINALS)] == []
 
 
 async def test_killed_between_photo_and_count_the_last_bytes_are_sent_again(clock, monkeypatch, phone):
@@ -409,11 +399,10 @@ async def test_a_store_that_does_not_answer_costs_the_last_bytes_only(store, mon
     assert await phone.photo() == (sha256(PHOTO), 1)
 
 
-async def test_an_upload_whose_bytes_are_gone_is_begun_anew(folder, phone):
+async def test_an_upload_whose_bytes_are_gone_is_begun_anew(phone):
     await phone.begin()
     await phone.send(PHOTO[:1000])
-    for path in parts_in(folder):
-        path.unlink()
+    await phone.store.delete(*await phone.parts())
 
     with pytest.raises(UploadNotFound):
         await phone.send(PHOTO[1000:], offset=1000)
@@ -425,7 +414,7 @@ async def test_an_upload_whose_bytes_are_gone_is_begun_anew(folder, phone):
     assert await phone.photo() == (sha256(PHOTO), 1)
 
 
-async def test_an_upload_is_given_up_also_while_bytes_come(database, store, clock, folder, phone):
+async def test_an_upload_is_given_up_also_while_bytes_come(database, store, clock, phone):
     async def given_up() -> AsyncIterator[bytes]:
         yield LARGE_PHOTO[:PART_BYTES]
         await terminate_upload(database, store, ID, uploader=PHONE, now=clock())
@@ -437,12 +426,12 @@ async def test_an_upload_is_given_up_also_while_bytes_come(database, store, cloc
 
     with pytest.raises(UploadNotFound):
         await phone.found()
-    assert parts_in(folder) == []
+    assert await phone.parts() == {}
     with pytest.raises(UploadNotFound):
         await terminate_upload(database, store, ID, uploader=PHONE, now=clock())
 
 
-async def test_an_upload_nobody_continues_is_forgotten_with_its_parts(database, store, clock, folder, phone):
+async def test_an_upload_nobody_continues_is_forgotten_with_its_parts(database, store, clock, phone):
     await phone.begin()
     await phone.send(PHOTO[:1000])
     clock.now += KEPT_FOR
@@ -451,7 +440,7 @@ async def test_an_upload_nobody_continues_is_forgotten_with_its_parts(database, 
 
     assert await forget_expired(database, store, now=clock() - timedelta(seconds=1)) == 0
     assert await forget_expired(database, store, now=clock()) == 1
-    assert parts_in(folder) == []
+    assert await phone.parts() == {}
 
 
 async def test_what_is_being_sent_does_not_expire_and_each_count_keeps_it_longer(database, store, clock, phone):
@@ -469,14 +458,14 @@ async def test_what_is_being_sent_does_not_expire_and_each_count_keeps_it_longer
     assert upload.expires_at == clock.now + KEPT_FOR
 
 
-async def test_the_sweep_takes_parts_that_no_upload_refers_to(database, store, folder, phone):
+async def test_the_sweep_takes_parts_that_no_upload_refers_to(database, store, phone):
     await phone.begin()
     await phone.send(PHOTO[:1000])
-    [referred] = parts_in(folder)
+    referred = await phone.parts()
     await store.put(f"{PARTS}{new_id()}-{new_id().hex}", b"of a killed process")
 
     await sweep(database, store, now=datetime.now(UTC) + timedelta(hours=23))
-    assert len(parts_in(folder)) == 2
+    assert len(await phone.parts()) == 2
     await sweep(database, store, now=datetime.now(UTC) + timedelta(hours=25))
 
-    assert parts_in(folder) == [referred]
+    assert await phone.parts() == referred
