@@ -53,7 +53,7 @@ async def play(database, stand_in):
                 session, CITY, event_id=new_id(), kind="resolved", params={}, now=NOON,
                 recipients=[Recipient(device.person_id, {})], expires_after=timedelta(seconds=worth_s),
             )  # fmt: skip
-        sent_at_s = []
+        sent_at_s: list[float] = []
         while True:
             await sender.deliver_due(CITY)
             attempts = stand_in.attempts()
