@@ -157,11 +157,31 @@ async def put_place_right(session: AsyncSession, report: ReportView, relocation:
 async def take_issue_along(
     session: AsyncSession, held: Held, relocation: Relocation, *, city: CityBook, now: datetime
 ) -> IssueView:
-    """Move a held report's issue to the report's new place, and give it to whoever is responsible there."""
+    """Move a held report's issue to the report's new place, and give it to whoever is responsible there.
+
+    Work orders that lead a crew to the old place lead to the new one then.
+    """
     key = (Issue.city_id == city.id, Issue.id == held.issue.id)
     values = await _issue_values(session, city, relocation)
     await session.execute(update(Issue).where(*key).values(**values, updated_at=max(held.issue.updated_at, now)))
-    return await _read(session, held.issue)
+    issue = await _read(session, held.issue)
+    before = {"lon": held.issue.at.lon, "lat": held.issue.at.lat}
+    await session.execute(_LEAD_ORDERS, {"city": city.id, "issue": issue.id, "now": now, **before})
+    return issue
+
+
+# An order of several issues has the place of one of them. The version stays: a crew's own change fits all the same.
+_LEAD_ORDERS = text(
+    """
+    UPDATE work_order SET place = issue.place, address = issue.address, layer = issue.layer,
+                          district_code = issue.district_code, updated_at = greatest(work_order.updated_at, :now)
+    FROM issue
+    WHERE issue.city_id = :city AND issue.id = :issue AND work_order.city_id = :city
+      AND work_order.status IN ('planned', 'in_progress')
+      AND work_order.id IN (SELECT work_order_id FROM work_order_issue WHERE city_id = :city AND issue_id = :issue)
+      AND work_order.place = ST_Point(:lon, :lat, 4326)::geography
+    """
+)
 
 
 async def move_to_another(

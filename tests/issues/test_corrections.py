@@ -16,7 +16,8 @@ from issues.events import list_history
 from issues.lifecycle import NotAllowed, Status
 from issues.moving import NewPlace
 from issues.reports import ReportNotFound, read_receipt
-from tests.issues.people import AGENT, CREW, RESIDENT, bring, issue_now, notices
+from issues.work_orders import find_work_order
+from tests.issues.people import AGENT, CREW, RESIDENT, bring, issue_now, notices, plan
 from tests.issues.towns import ESSAI, NOON, east_of, file, submission
 
 SOON = NOON + timedelta(minutes=5)
@@ -145,6 +146,21 @@ async def test_an_issue_that_moves_along_over_a_border_is_the_other_boroughs(dat
     assert corrected.issue.id == receipt.issue.id
     assert (corrected.issue.district_code, corrected.issue.department_code) == ("est", "voirie-est")
     assert (await history(corrected.issue))[-1][1]["department"] == {"from": "voirie", "to": "voirie-est"}
+
+
+async def test_a_work_order_leads_to_the_place_that_was_put_right(database, city, correct):
+    receipt = await file(database, city, submission(HERE))
+    other = await file(database, city, submission(east_of(HERE, 500)))
+    order = await plan(database, receipt.issue, other.issue)
+    elsewhere = await plan(database, other.issue, receipt.issue)
+
+    await correct(receipt, at=east_of(HERE, 10), actor=AGENT, by_author=False)
+
+    async with database.transaction(city.id) as session:
+        led = await find_work_order(session, city.id, order.id, actor=CREW)
+        left = await find_work_order(session, city.id, elsewhere.id, actor=CREW)
+    assert (led.at, led.version) == (east_of(HERE, 10), order.version)
+    assert left.at == other.issue.at
 
 
 async def test_a_place_put_right_far_away_takes_the_report_to_an_issue_of_its_own(database, city, correct, history):
