@@ -1,11 +1,13 @@
 """Filing reports, and reading them back."""
 
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Any, Final
 from uuid import UUID, uuid5
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +19,7 @@ from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import model_body, problems, request_body
 from api.problems.refusals import OutsideServiceArea, PositionNeeded, TokenOfAnotherCity
+from api.queries import refuse_unknown_parameters
 from api.report_access import open_report
 from api.report_body import FORM_SCHEMA, Filed, is_form, read_report, received_photo
 from api.responses import answer, created
@@ -35,28 +38,21 @@ _Photos = dict[UUID, IncomingPhoto]
 _NO_PHOTOS: Final[_Photos] = {}
 
 
-@router.post(
-    "",
-    status_code=201,
-    response_model=ReportReceipt,
-    responses={
-        200: {"description": "The same report had been received before.", "model": ReportReceipt},
-        **problems(400, 409, 413, 415),
-    },
-    openapi_extra=request_body(
-        ("application/json", model_body(ReportIn)),
-        ("multipart/form-data", {"schema": FORM_SCHEMA}),
-    ),
-)
-async def create_report(
-    *, request: Request, idempotency_key: Annotated[str | None, Header(max_length=255)] = None
-) -> Response:
+class _DirectRoute(APIRoute):
+    """Gives its endpoint the request alone: FastAPI's collecting of arguments takes a sixth of this call's time."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
+async def create_report(request: Request) -> Response:
     """File a report of a problem at a place; answers with the issue it opened or joined, and why.
 
     Sent again with the same id (or `Idempotency-Key`) and content, it gets the same answer with status 200.
     """
-    # What others ask dependencies for is asked for here: they would take a tenth of this call's time.
+    await refuse_unknown_parameters(request)
     served, now = serving_of(request), await received_at()
+    idempotency_key = request.headers.get("idempotency-key")
     # Bodies may come slowly, and photos are stored before the report: no transaction is open over either.
     if is_form(request):
         # Forms are large and kept on disk as they come: not for somebody who would be refused at the end.
@@ -76,6 +72,27 @@ async def create_report(
     if not receipt.created:
         return answer(told)
     return created(told, f"{request.url.path}/{receipt.report.id}", jurisdiction_id=city.jurisdiction_id)
+
+
+router.add_api_route(
+    "",
+    create_report,
+    methods=["POST"],
+    status_code=201,
+    response_model=ReportReceipt,
+    responses={
+        200: {"description": "The same report had been received before.", "model": ReportReceipt},
+        **problems(400, 409, 413, 415),
+    },
+    openapi_extra={
+        "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}],
+        **request_body(
+            ("application/json", model_body(ReportIn)),
+            ("multipart/form-data", {"schema": FORM_SCHEMA}),
+        ),
+    },
+    route_class_override=_DirectRoute,
+)
 
 
 @router.get("/{report_id}", response_model=ReportWithIssue)
