@@ -9,6 +9,7 @@ import geo.districts
 import geo.streets
 import issues.audience
 import issues.catalogue
+import issues.commands
 import issues.events
 import issues.follows
 import issues.issue
