@@ -134,7 +134,7 @@ class RequestFrame:
 
 
 class _Answer:
-    """Passes an answer on and remembers its status; a refusal waits until the request is all there."""
+    """Passes an answer on and remembers its status; a refusal does not end before the request is all there."""
 
     def __init__(self, send: Send, request_id: str, body: IncomingBody, *, is_head: bool) -> None:
         self.is_head = is_head
@@ -145,13 +145,20 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            if message["status"] >= 400:
-                await self._body.drain()
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id.encode())]
         elif self.is_head:
             message = {**message, "body": b""}
+        if self.status is not None and self.status >= 400 and _is_last(message):
+            # Who reads while sending need not wait for its own end; the answer is complete by its length.
+            await self._send({**message, "more_body": True})
+            await self._body.drain()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+
+def _is_last(message: Message) -> bool:
+    return message["type"] == "http.response.body" and not message.get("more_body", False)
 
 
 def _request_id(given: bytes | None) -> str:

@@ -24,6 +24,7 @@ from tests.api.test_uploads import STREAM, TUS, metadata
 # JPEG decoders pass over what follows the picture.
 PHOTO = PICTURE + random.Random(3).randbytes(3 * PART_BYTES)
 STALL_S = 0.5
+PATIENCE_S = 5.0  # less than a server listens to a body that it refused
 GIVE_UP_S = 60.0
 
 
@@ -73,7 +74,7 @@ class Phone:
             *(f"{name}: {value}" for name, value in STREAM.items()),
         ]
         self.sent = max(self.sent, min(offset + count, len(self.content)))
-        line = socket.create_connection(("127.0.0.1", self.port))
+        line = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
         line.sendall("\r\n".join([*head, "", ""]).encode() + self.content[offset : offset + count])
         return line
 
@@ -168,6 +169,16 @@ def test_killed_while_bytes_come_and_with_the_last_one_the_upload_goes_on(server
     with cluster.connect(database_name) as connection:
         kinds = connection.execute("SELECT entrypoint FROM pgqueuer").fetchall()
     assert kinds == [("media.make_safe",)]
+
+
+def test_the_second_of_two_is_refused_before_it_has_sent_all(phone):
+    with phone.begin_to_send(0, 1000) as first:
+        with phone.begin_to_send(0, 1000) as second:
+            refused = second.recv(12)
+        first.sendall(PHOTO[1000:])
+        kept = first.recv(12)
+
+    assert (refused, kept) == (b"HTTP/1.1 423", b"HTTP/1.1 204")
 
 
 def test_a_client_of_the_protocols_authors_uploads_with_checksums(server, phone):
