@@ -23,7 +23,9 @@ from api.routers import corrections, devices, issues, photos, places, problems, 
 from api.serving import Serving
 from api.settings import Settings
 from api.tus import TusFrame
+from db.rates import PURPOSE as RATES
 from db.sessions import Database
+from db.signing import signing_key
 from db.tenancy import refuse_privileged_role
 from issues import languages
 from issues.city import load_cities
@@ -83,6 +85,7 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
         async with database.transaction() as session:
             await refuse_privileged_role(session)
             cities = CitiesInForce(await load_cities(session))
+            rate_key = await signing_key(session, RATES)
         store = open_store(settings.photos_url)
         serving = Serving(
             settings=settings,
@@ -92,6 +95,7 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             cities=cities,
             metrics=Metrics(),
             readiness=Readiness(database, store, time.monotonic),
+            rate_key=rate_key,
         )
         keeping_fresh = asyncio.create_task(cities.keep_fresh(database))
         try:

@@ -28,6 +28,7 @@ _TEXTS: Final[Mapping[int, str]] = {
     415: "Of a kind that is not taken.",
     422: "Fields are wrong; all of them are named.",
     423: "Another request is at it.",
+    429: "Its sender has sent enough for now; `Retry-After` says when to send it again.",
     460: "The bytes do not have the checksum that came with them.",
     500: "A mistake of ours.",
     503: "Not available now; `Retry-After` says when to try again.",

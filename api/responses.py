@@ -1,5 +1,6 @@
 """Answers on their way out: JSON, GeoJSON and problem documents."""
 
+import math
 import random
 from collections.abc import Mapping
 from typing import Any, Final, Self
@@ -55,10 +56,15 @@ def problem_answer(problem: Problem, error: Exception, listener: Listener, reque
     headers: dict[str, str] = {"Content-Language": listener.language, "Cache-Control": "no-store"}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if problem.retry_after_s is not None:
-        # Spread out, so that phones that were refused together do not come back together.
-        headers["Retry-After"] = str(problem.retry_after_s + random.randrange(3))  # noqa: S311 - not a secret
+    if (wait_s := problem.wait_s(error)) is not None:
+        headers["Retry-After"] = str(_spread(wait_s))
     if isinstance(error, HTTPException):
         headers |= error.headers or {}
     document: dict[str, Any] = problem_document(problem, error, listener, request_id=request.scope[REQUEST_ID])
     return Response(to_json(document), problem.status, headers=headers, media_type=PROBLEM)
+
+
+def _spread(wait_s: float) -> int:
+    """Lengthen a wait by up to a quarter, so that phones that were refused together do not come back together."""
+    whole_s = math.ceil(wait_s)
+    return whole_s + random.randrange(max(3, whole_s // 4))  # noqa: S311 - not a secret

@@ -3,6 +3,7 @@
 from sqlalchemy import MetaData
 
 import db.credentials
+import db.rates
 import db.signing
 import geo.cities
 import geo.districts

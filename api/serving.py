@@ -24,6 +24,7 @@ class Serving:
     cities: CitiesInForce
     metrics: Metrics
     readiness: Readiness
+    rate_key: bytes  # of the hashes under which is counted what everybody sends
 
 
 def serving_of(request: HTTPConnection) -> Serving:

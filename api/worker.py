@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -16,6 +17,7 @@ from sqlalchemy import select
 from api.settings import Settings
 from db.clock import database_time, seconds_passed
 from db.jobs import Job, JobTable, Retries, run_worker
+from db.rates import FORGET_RATES, forget_rates
 from db.sessions import WORKING, Database
 from db.tenancy import refuse_privileged_role
 from geo.cities import City
@@ -40,6 +42,7 @@ DELIVER_ALL: Final = "push.deliver_all"
 
 _EVERY_SIX_HOURS: Final = "23 */6 * * *"
 _HOURLY: Final = "41 * * * *"
+_EVERY_TEN_MINUTES: Final = "*/10 * * * *"
 # Retries and expired leases come due without anybody asking for a job.
 # Seconds come last here.
 _EVERY_FIVE_SECONDS: Final = "* * * * * */5"
@@ -84,6 +87,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         folders = [languages.LOCALES, Path(__file__).parent / "locales"]
         render = NoticeTexts(languages.load_languages(folders)).render
         pushes = push_jobs(database, channels, render, stop)
+        pushes.every(_EVERY_TEN_MINUTES, FORGET_RATES, partial(_forget_rates, database))  # soon, behind no photos
         _log.info("worker_started", push_channels=sorted(channels))
         # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
         async with asyncio.TaskGroup() as lanes:
@@ -148,6 +152,11 @@ def push_jobs(
     table.handle(DELIVER, deliver)
     table.every(_EVERY_FIVE_SECONDS, DELIVER_ALL, deliver_all)
     return table
+
+
+async def _forget_rates(database: Database, _job: Job) -> None:
+    async with database.transaction() as session:
+        await forget_rates(session, now=_now())
 
 
 @asynccontextmanager

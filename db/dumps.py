@@ -43,7 +43,9 @@ def back_up(url: str, file: Path) -> None:
         DumpFailed: what `pg_dump` said.
     """
     with private_file(file) as output:
-        _run([find_client_dir() / "pg_dump", "--format=custom"], url, stdout=output.fileno())
+        # Unlogged tables hold what a restored database does better without.
+        options = ["--format=custom", "--no-unlogged-table-data"]
+        _run([find_client_dir() / "pg_dump", *options], url, stdout=output.fileno())
 
 
 def restore(url: str, file: Path, *, force: bool = False) -> None:

@@ -29,6 +29,7 @@ UNGUARDED = {
     "upload": "becomes a photo, hence no city's either; reached only by id and uploader",
     "photo_claim": "leads from a photo to the city of its report; ids only",
     "signing_key": "this installation's own, made by a migration",
+    "rate_count": "photos are counted before their city is known; holds hashes that end with their hour or day",
     "alembic_version": "the migration the database stands at",
     "spatial_ref_sys": "coordinate systems, installed by PostGIS",
 }

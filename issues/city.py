@@ -15,17 +15,19 @@ from geo.atlas import Atlas, CityMap
 from geo.cities import atlas_version, load_atlas
 from geo.points import LonLat
 from issues.catalogue import Catalogue, load_catalogue
+from issues.limits import Limits
 
 _PUBLIC = "public"
 
 
 @dataclass(frozen=True, slots=True)
 class CitySettings:
-    """A city's switches: whether photos and free texts are public, and the days on which nobody works."""
+    """A city's switches: whether photos and texts are public, when nobody works, and how much one sender may send."""
 
     photos_public: bool
     texts_public: bool
     holidays: frozenset[date]
+    limits: Limits
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -34,6 +36,7 @@ class CitySettings:
             photos_public=settings.get("photos") == _PUBLIC,
             texts_public=settings.get("texts") == _PUBLIC,
             holidays=frozenset(date.fromisoformat(str(day)) for day in settings.get("holidays", ())),
+            limits=Limits.of(settings.get("limits", {})),
         )
 
 

@@ -7,21 +7,23 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow
 
+from db.rates import Allowance, counting_after, counting_values
 from geo.points import LonLat
 from issues.issue import OPEN_SQL, IssueView
 from issues.lifecycle import Status
 
-# The id comes first: simultaneous copies wait here for each other, and whoever finds it taken locks nothing. The
-# cells are locked in the order given. This must be a statement of its own: what it waited for is seen only by a
-# snapshot taken after it, hence by the next statement.
-_FIRST_WRITE = """
+# The id comes first: simultaneous copies wait here for each other, and whoever finds it taken counts and locks nothing,
+# as whoever sent too much locks nothing. The cells are locked in the order given. This must be a statement of its own:
+# what it waited for is seen only by a snapshot taken after it, hence by the next statement.
+_FIRST_WRITE = f"""
 WITH home AS (
     INSERT INTO report_home (id, city_id, sender, fingerprint, tracking_hash)
     VALUES (%(report_id)s, %(city_id)s, %(sender)s, %(fingerprint)s, %(tracking_hash)s)
     ON CONFLICT (id) DO NOTHING RETURNING id
-)
-SELECT pg_advisory_xact_lock(key) FROM home LEFT JOIN unnest(%(lock_keys)s::bigint[]) AS key ON true
-"""
+), {counting_after("home")}
+SELECT subjects, CASE WHEN subjects IS NULL THEN pg_advisory_xact_lock(key) END
+FROM beyond, home LEFT JOIN unnest(%(lock_keys)s::bigint[]) AS key ON true
+"""  # noqa: S608 - made of constants
 
 # Six digits, more when they run out; one sequence a city, so that no row is shared by all its reports.
 _NUMBER = "%(year)s || '-' || lpad(n::text, greatest(6, length(n::text)), '0') AS number"
@@ -99,11 +101,13 @@ async def claim_id(
     fingerprint: bytes,
     tracking_hash: bytes,
     lock_keys: Sequence[int],
+    allowances: Sequence[Allowance],
 ) -> AsyncCursor[TupleRow]:
-    """Write where a report lives, then lock cells; the transaction's first write.
+    """Write where a report lives, count it, then lock cells; the transaction's first write.
 
     Returns:
-        A cursor whose `rowcount`, once the answer is here, is 0 where the id was taken; nothing is locked then.
+        A cursor that, once the answer is here, has no row where the id was taken; nothing is counted and locked then.
+        Otherwise its rows begin with what `db.rates.refuse_used_up` takes.
     """
     return await connection.execute(
         _FIRST_WRITE,
@@ -114,6 +118,7 @@ async def claim_id(
             "fingerprint": fingerprint,
             "tracking_hash": tracking_hash,
             "lock_keys": lock_keys,
+            **counting_values(allowances),
         },
         prepare=True,
     )

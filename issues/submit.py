@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
 from db.pipeline import one_message
+from db.rates import Allowance, refuse_used_up
 from db.tenancy import driver_connection, enter_city
 from geo.points import LonLat
 from geo.streets import ask_address, read_address
@@ -113,7 +114,14 @@ class Submission:
         return photo_uploader(self.sender, self.id)
 
 
-async def submit_report(session: AsyncSession, submission: Submission, *, city: CityBook, now: datetime) -> Receipt:
+async def submit_report(
+    session: AsyncSession,
+    submission: Submission,
+    *,
+    city: CityBook,
+    now: datetime,
+    allowances: Sequence[Allowance] = (),
+) -> Receipt:
     """Store a submission and join it to the open issue it is about, or open a new one.
 
     Joins the caller's transaction: report, issue and event commit together or not at all.
@@ -123,6 +131,7 @@ async def submit_report(session: AsyncSession, submission: Submission, *, city: 
         submission: Validated input.
         city: The city its position lies in.
         now: Timezone-aware time of receipt.
+        allowances: What it counts for, unless it was received before.
 
     Returns:
         The report, its issue, and the match with its reasons (None where the issue is new). The same submission
@@ -132,6 +141,7 @@ async def submit_report(session: AsyncSession, submission: Submission, *, city: 
         ServiceNotOffered: the city has no such service, or not at this place.
         AnswersRefused: the service asks other questions than were answered, or allows other answers.
         IdAlreadyUsed: the id is another report's.
+        AllowanceUsedUp: its sender has sent enough for now.
     """
     try:
         placed = place_report(
@@ -145,7 +155,7 @@ async def submit_report(session: AsyncSession, submission: Submission, *, city: 
         return repeated
     if submission.attributes:
         submission = replace(submission, attributes=answers)
-    seen = await _claim_and_look(session, submission, placed.service, city=city, now=now)
+    seen = await _claim_and_look(session, submission, placed.service, city=city, now=now, allowances=allowances)
     if seen is None:
         repeated = await find_repeat(session, submission)
         assert repeated is not None  # noqa: S101 - whoever took the id has committed
@@ -174,13 +184,22 @@ class _Seen:
 
 
 async def _claim_and_look(
-    session: AsyncSession, submission: Submission, service: ServiceEntry, *, city: CityBook, now: datetime
+    session: AsyncSession,
+    submission: Submission,
+    service: ServiceEntry,
+    *,
+    city: CityBook,
+    now: datetime,
+    allowances: Sequence[Allowance],
 ) -> _Seen | None:
-    """Enter the city, claim the id, lock the place, and look what is there, in one round trip.
+    """Enter the city, claim the id, count it, lock the place, and look what is there, in one round trip.
 
     Returns:
         None where the id is taken. Without candidates also where reports of the service join nothing: nothing is
         locked then.
+
+    Raises:
+        AllowanceUsedUp: see `submit_report`; nothing is locked then either.
     """
     looks = service.policy.joins is Joins.AUTOMATIC and bool(service.neighbours)
     connection = await driver_connection(session)
@@ -194,6 +213,7 @@ async def _claim_and_look(
             fingerprint=submission.fingerprint(),
             tracking_hash=submission.tracking_hash,
             lock_keys=lock_keys(city.id, submission.at) if looks else [],
+            allowances=allowances,
         )
         address = await ask_address(connection, city.id, submission.at)
         if looks:
@@ -205,8 +225,10 @@ async def _claim_and_look(
                 policy=service.policy,
                 now=now,
             )
-    if home.rowcount == 0:
+    claimed = await home.fetchone()
+    if claimed is None:
         return None
+    refuse_used_up(claimed[0], allowances, now=now)
     return _Seen(await read_candidates(neighbours) if looks else [], await read_address(address))
 
 

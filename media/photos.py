@@ -1,6 +1,6 @@
 """Photos: received, found, and where what is stored of them lies."""
 
-from collections.abc import AsyncIterable, Collection
+from collections.abc import AsyncIterable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.jobs import enqueue
+from db.rates import Allowance, AllowanceUsedUp, count_use
 from db.sessions import Database
 from media.exif import TakenPlace
 from media.headers import MAX_PIXELS
@@ -177,6 +178,7 @@ async def receive_photo(
     now: datetime,
     max_bytes: int = MAX_BYTES,
     max_pixels: int = MAX_PIXELS,
+    allowances: Sequence[Allowance] = (),
 ) -> Recorded:
     """Receive an upload: once this returns, its bytes, its row and the job that makes it safe are durable.
 
@@ -193,9 +195,11 @@ async def receive_photo(
         now: Time of receipt.
         max_bytes: Most bytes accepted.
         max_pixels: Most pixels accepted.
+        allowances: What it counts for, unless it was received before.
 
     Raises:
         PhotoIdAlreadyUsed: the id has other bytes or another uploader; nothing is stored.
+        AllowanceUsedUp: its sender has sent enough for now; nothing is stored.
         PhotoTooLarge, BodyLengthMismatch, EmptyPhoto, UnsupportedImage, BrokenImageHeader, TooManyPixels,
         StorageUnavailable: see `PhotoStore.receive`; nothing is stored.
     """
@@ -206,10 +210,15 @@ async def receive_photo(
         if known is not None:
             return Recorded(known, is_new=False)
         await store.keep(incoming)
-        async with database.transaction() as session:
-            recorded = await record_photo(session, photo_id, incoming, uploader=uploader, now=now)
-            if recorded.is_new:
-                await enqueue(session, MAKE_SAFE, {"photo_id": str(photo_id)})
+        try:
+            async with database.transaction() as session:
+                recorded = await record_photo(session, photo_id, incoming, uploader=uploader, now=now)
+                if recorded.is_new:
+                    await enqueue(session, MAKE_SAFE, {"photo_id": str(photo_id)})
+                    await count_use(session, allowances, now=now)
+        except AllowanceUsedUp:
+            await delete_soon(store, incoming.key)
+            raise
         if not recorded.is_new:  # another copy of this upload was quicker, and its row names its own bytes
             await delete_soon(store, incoming.key)
     return recorded

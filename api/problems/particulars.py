@@ -11,9 +11,11 @@ from api.models.work_orders import WorkOrderOut
 from api.problems import refusals
 from api.problems.refusals import FieldError
 from api.words import ROLE_WORDS, STATUS_WORDS
+from db.rates import AllowanceUsedUp
 from issues.dispatch import StaleWorkOrder
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed, TransitionNotAllowed
+from issues.limits import Limited
 from issues.questions import AnswersRefused, QuestionKind, WrongAnswer
 from issues.submit import IdAlreadyUsed
 
@@ -69,7 +71,7 @@ class Problem:
         detail: What happened and what to do (message id with placeholders).
         fields: The fields that are wrong.
         particulars: What one error adds.
-        retry_after_s: When the same request may succeed.
+        retry_after_s: When the same request may succeed, in seconds; or how to tell from the error.
     """
 
     status: int
@@ -78,7 +80,11 @@ class Problem:
     detail: str
     fields: tuple[str, ...] = ()
     particulars: Callable[[Any, Listener], Particulars] = no_particulars
-    retry_after_s: int | None = None
+    retry_after_s: float | Callable[[Any], float] | None = None
+
+    def wait_s(self, error: Exception) -> float | None:
+        """Tell after how many seconds the same request may succeed; None where nobody knows."""
+        return self.retry_after_s(error) if callable(self.retry_after_s) else self.retry_after_s
 
 
 def outside_particulars(error: refusals.OutsideServiceArea, listener: Listener) -> Particulars:
@@ -98,6 +104,22 @@ def outside_particulars(error: refusals.OutsideServiceArea, listener: Listener) 
         }
     text = _SWAPPED if error.swapped else _OUTSIDE[error.neighbour is not None, error.nearest is not None]
     return Particulars(params, text=text, members=members)
+
+
+_USED_UP: Final = {
+    Limited.DEVICE_REPORTS: msgid("This device has sent {most} reports within an hour. Send the next one later."),
+    Limited.DEVICE_PHOTOS: msgid("This device has sent {most} photos within a day. Send the next one later."),
+    Limited.ADDRESS_REPORTS: msgid(
+        "{most} reports have come from your network within an hour. Send the next one later."
+    ),
+}
+
+
+def used_up_particulars(error: AllowanceUsedUp, _listener: Listener) -> Particulars:
+    """Say how much of what may be sent."""
+    allowance = error.allowance
+    limit = {"kind": allowance.kind, "most": allowance.most, "per_seconds": int(allowance.window.total_seconds())}
+    return Particulars({"most": allowance.most}, text=_USED_UP[Limited(allowance.kind)], members={"limit": limit})
 
 
 def other_city_particulars(error: refusals.PlaceInAnotherCity, listener: Listener) -> Particulars:

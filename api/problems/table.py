@@ -19,8 +19,10 @@ from api.problems.particulars import (
     stale_order_particulars,
     too_large_particulars,
     transition_particulars,
+    used_up_particulars,
 )
 from api.problems.refusals import FieldError
+from db.rates import AllowanceUsedUp
 from db.sessions import DatabaseBusy, DatabaseFull, DatabaseUnavailable
 from issues.browse import InvalidBoundingBox
 from issues.catalogue import ServiceNotOffered
@@ -434,6 +436,15 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         msgid("Other bytes than were sent"),
         msgid("The bytes do not have the checksum that came with them. Nothing of them was kept; send them again."),
         fields=("Upload-Checksum",),
+    ),
+    # How much, and how fast.
+    AllowanceUsedUp: Problem(
+        429,
+        "too-many-requests",
+        msgid("Enough for now"),
+        msgid("Enough has been sent for now. Send the next one later."),
+        particulars=used_up_particulars,
+        retry_after_s=lambda error: error.wait_s,
     ),
     # Ours.
     refusals.NothingHere: Problem(404, "not-found", msgid("Nothing here"), msgid("There is nothing at this address.")),

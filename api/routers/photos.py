@@ -1,5 +1,6 @@
 """Receiving photos, and serving what was made of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -14,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
 from api.deps import Now, Served
+from api.limits import allowances_for_photo
 from api.listener import listener_of
 from api.middleware import IncomingBody
 from api.models.fields import OwnId
@@ -24,6 +26,7 @@ from api.responses import answer
 from api.scope import BODY, CALLER
 from api.serving import Serving
 from db.credentials import hash_secret
+from db.rates import Allowance, AllowanceUsedUp, look_ahead
 from issues.actors import Role
 from issues.originals import LinkNotValid, note_reading, offer_original
 from issues.reports import find_report_home, photo_release
@@ -60,7 +63,7 @@ class _Seen:
     response_model=PhotoOut,
     responses={
         200: {"description": "The same photo had been received before.", "model": PhotoOut},
-        **problems(400, 409, 413, 415),
+        **problems(400, 408, 409, 413, 415, 429),
     },
     openapi_extra=request_body(
         *((image, binary("JPEG, HEIC, PNG or WebP; at most 20 MB and 60 megapixels.")) for image in _IMAGES)
@@ -70,9 +73,11 @@ async def put_photo(*, request: Request, served: Served, now: Now, photo_id: Own
     """Receive a photo: once answered, it is kept. It is made safe in a moment; ask for its state then."""
     async with served.database.transaction() as session:
         caller = await authenticate(session, request, now=now)
-    request.scope[CALLER] = caller
-    if not caller.is_known:
-        raise SignInNeeded
+        request.scope[CALLER] = caller
+        if not caller.is_known:
+            raise SignInNeeded
+        allowances = allowances_for_photo(request, caller, now)
+        await _refuse_early(session, photo_id, allowances, now=now)
     body: IncomingBody = request.scope[BODY]
     body.limit_bytes = served.settings.photo_max_bytes + _SLACK_BYTES  # the store answers better
     recorded = await receive_photo(
@@ -85,6 +90,7 @@ async def put_photo(*, request: Request, served: Served, now: Now, photo_id: Own
         now=now,
         max_bytes=served.settings.photo_max_bytes,
         max_pixels=served.settings.photo_max_pixels,
+        allowances=allowances,
     )
     state = PhotoOut.of(recorded.photo, listener_of(request).say)
     return answer(state, status=201 if recorded.is_new else 200)
@@ -165,6 +171,21 @@ async def _send_to_original(request: Request, served: Serving, photo_id: UUID, n
         proof = await offer_original(session, photo_id, reader=seen.staff.actor, city_id=city_id, now=now)
     address = f"{request.url.path}?{urlencode({'proof': proof})}"
     return Response(status_code=303, headers={"Location": address, "Cache-Control": "no-store"})
+
+
+async def _refuse_early(
+    session: AsyncSession, photo_id: UUID, allowances: Sequence[Allowance], *, now: datetime
+) -> None:
+    """Refuse a photo before its bytes are sent, unless it is here already.
+
+    Raises:
+        AllowanceUsedUp: its sender has sent enough for now.
+    """
+    try:
+        await look_ahead(session, allowances, now=now)
+    except AllowanceUsedUp:
+        if await find_photo(session, photo_id) is None:
+            raise
 
 
 def _headers(cache_control: str, *, disposition: str) -> dict[str, str]:

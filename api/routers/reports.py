@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from api.auth import Caller, authenticate
 from api.deps import Now, Served, Transaction, received_at
-from api.filing import Filing, city_of, make_submission, photo_position, sent_position, settle_filing
+from api.filing import Filing, Position, city_of, make_submission, photo_position, sent_position, settle_filing
+from api.limits import allowances_for_photo, allowances_for_report
 from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import model_body, problems, request_body
@@ -26,10 +27,11 @@ from api.responses import answer, created
 from api.scope import CALLER, CITY
 from api.serving import Serving, serving_of
 from db.jobs import enqueue
+from db.rates import count_use, look_ahead
 from issues.questions import read_answers
 from issues.reports import Receipt, find_report_home
 from issues.submit import find_repeat, submit_report
-from media.photos import MAKE_SAFE, record_photo
+from media.photos import MAKE_SAFE, find_photo, record_photo
 from media.store import IncomingPhoto
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
@@ -82,7 +84,7 @@ router.add_api_route(
     response_model=ReportReceipt,
     responses={
         200: {"description": "The same report had been received before.", "model": ReportReceipt},
-        **problems(400, 409, 413, 415),
+        **problems(400, 409, 413, 415, 429),
     },
     openapi_extra={
         "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}],
@@ -134,7 +136,8 @@ async def _submit(
             raise
         return repeated
     request.scope[CITY] = city
-    return await submit_report(session, submission, city=city, now=now)
+    allowances = allowances_for_report(request, filing.caller, city, now)
+    return await submit_report(session, submission, city=city, now=now, allowances=allowances)
 
 
 async def _file_with_photos(
@@ -149,13 +152,10 @@ async def _file_with_photos(
         async with served.database.transaction() as session:
             filing = await _settle(request, session, filed.report, idempotency_key, now)
             position = sent_position(filing.report)
-            if position is not None and await find_report_home(session, filing.id) is None:
-                # What cannot be filed is refused before its photos are kept.
-                catalogue = city_of(served.cities, filing.caller, position.at).catalogue
-                service = catalogue.offered(filing.report.service_code)
-                read_answers(service.questions, filing.report.attributes)
-        # The same files again have the same ids, hence the report the same content.
-        photos = {uuid5(filing.id, photo.sha256): photo for photo in incoming}
+            # The same files again have the same ids, hence the report the same content.
+            photos = {uuid5(filing.id, photo.sha256): photo for photo in incoming}
+            if await find_report_home(session, filing.id) is None:
+                await _look_ahead(request, session, filing, position, photos=photos, now=now)
         if position is None and not filing.id_given:
             raise PositionNeeded(photo_has_none=False)  # nothing would connect these photos with the next attempt
         for photo in photos.values():
@@ -163,19 +163,41 @@ async def _file_with_photos(
         if position is None:
             # They have to be decoded before the report can be placed, so they come first.
             async with served.database.transaction() as session:
-                await _record(session, photos, filing, now)
+                await _record(request, session, photos, filing, now)
         async with served.database.transaction() as session:
             receipt = await _submit(request, served, session, filing, photos=photos, now=now)
             if receipt.created:
-                await _record(session, photos, filing, now)
+                await _record(request, session, photos, filing, now)
     return filing, receipt
 
 
-async def _record(session: AsyncSession, photos: _Photos, filing: Filing, now: datetime) -> None:
+async def _look_ahead(
+    request: Request,
+    session: AsyncSession,
+    filing: Filing,
+    position: Position | None,
+    *,
+    photos: _Photos,
+    now: datetime,
+) -> None:
+    """Refuse what cannot be filed before its photos are kept."""
+    if position is not None:
+        city = city_of(serving_of(request).cities, filing.caller, position.at)
+        service = city.catalogue.offered(filing.report.service_code)
+        read_answers(service.questions, filing.report.attributes)
+        await look_ahead(session, allowances_for_report(request, filing.caller, city, now), now=now)
+    unknown = [photo_id for photo_id in photos if await find_photo(session, photo_id) is None]
+    if unknown:
+        await look_ahead(session, allowances_for_photo(request, filing.caller, now), now=now, more=len(unknown))
+
+
+async def _record(request: Request, session: AsyncSession, photos: _Photos, filing: Filing, now: datetime) -> None:
+    allowances = allowances_for_photo(request, filing.caller, now)
     for photo_id, photo in photos.items():
         recorded = await record_photo(session, photo_id, photo, uploader=filing.photo_uploader, now=now)
         if recorded.is_new:
             await enqueue(session, MAKE_SAFE, {"photo_id": str(photo_id)})
+            await count_use(session, allowances, now=now)
 
 
 def _result(receipt: Receipt) -> str:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from api.auth import authenticate
 from api.deps import Now, Served
+from api.limits import allowances_for_photo
 from api.middleware import IncomingBody
 from api.openapi import binary, problems
 from api.problems.refusals import SignInNeeded
@@ -32,6 +33,7 @@ from api.tus import (
     read_photo_id,
     speak_tus,
 )
+from db.rates import count_use
 from media.append import Checksum, ChecksumMismatch, append_bytes
 from media.uploads import (
     Upload,
@@ -87,7 +89,7 @@ async def tell_abilities(*, served: Served) -> Response:
     responses={
         200: {"description": "The same upload had been begun before.", "headers": _BEGUN_HEADERS},
         201: {"description": "Begun.", "headers": _BEGUN_HEADERS},
-        **problems(400, 408, 409, 412, 413, 415, 423, 460),
+        **problems(400, 408, 409, 412, 413, 415, 423, 429, 460),
     },
     openapi_extra=_bytes_body(required=False),
 )
@@ -124,6 +126,8 @@ async def create_upload(
             now=now,
             max_bytes=served.settings.photo_max_bytes,
         )
+        if begun.is_new:  # counted here, so that none is refused with its last byte
+            await count_use(session, allowances_for_photo(request, request.scope[CALLER], now), now=now)
         upload, leased = begun.upload, None
         if has_bytes:
             # Begun before, it may be further already: these bytes are not needed then.

@@ -106,6 +106,7 @@ def _city_facts(pack: Pack, now: datetime) -> dict[str, Any]:
             "photos": city.photos.value,
             "texts": city.texts.value,
             "holidays": [day.isoformat() for day in sorted(city.holidays)],
+            "limits": city.limits.model_dump(),
         },
         "pack_sha256": pack.sha256,
         "loaded_at": now,

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from issues.limits import Limits
 from issues.match import LARGEST_RADIUS_M, Joins
 from issues.questions import QuestionKind
 
@@ -135,6 +136,17 @@ class AddressFile(SourcedFile):
     columns: AddressColumns
 
 
+_AS_USUAL = Limits()
+
+
+class LimitsSheet(Sheet):
+    """How much is taken of one sender; staff and keys may send as much as they like."""
+
+    device_reports_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] = _AS_USUAL.device_reports_per_hour
+    device_photos_per_day: Annotated[int, Field(ge=1, le=1_000_000)] = _AS_USUAL.device_photos_per_day
+    address_reports_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] = _AS_USUAL.address_reports_per_hour
+
+
 class CitySheet(Sheet):
     """`city.yml`."""
 
@@ -145,6 +157,7 @@ class CitySheet(Sheet):
     photos: Audience = Audience.PUBLIC
     texts: Audience = Audience.STAFF
     holidays: list[date] = Field(default_factory=list)
+    limits: LimitsSheet = LimitsSheet()
     responsible_layer: Code
     layers: list[LayerFile] = Field(min_length=1)
     outline: SourcedFile | None = None  # left out: the districts of the responsible layer together

@@ -48,6 +48,7 @@ RIGHTS = {
     "photo": ALL,
     "upload": ALL,
     "photo_claim": ADD,
+    "rate_count": ALL,
     # the queue's
     **dict.fromkeys(("pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"), ALL),
 }
