@@ -134,6 +134,14 @@ async def test_what_may_succeed_later_is_not_final(phone):
     assert all(result["retry_after"] > 0 for result in results)
 
 
+async def test_what_is_more_than_a_phone_may_send_in_an_hour_is_done_later(phone):
+    results = await sync(phone, *(report_item(lat=45.50 + 0.0005 * number) for number in range(31)))
+
+    assert statuses(results) == [201] * 30 + [429]
+    assert results[-1]["final"] is False
+    assert results[-1]["retry_after"] > 0
+
+
 async def test_an_item_for_staff_asks_a_phone_for_nothing_and_stays_refused(phone):
     issue = (await sync(phone, report_item()))[0]["body"]["issue"]["id"]
 
@@ -217,11 +225,11 @@ async def test_an_empty_outbox_has_no_results(api):
     assert await sync(api) == []
 
 
-async def test_a_hundred_reports_come_compressed_in_one_call(phone, stored):
+async def test_a_hundred_reports_come_compressed_in_one_call(hire, stored):
     outbox = [report_item(lat=45.50 + 0.0005 * number, description="Trou " * 100) for number in range(100)]
     packed = gzip.compress(json.dumps({"items": outbox}).encode())
 
-    answer = await phone.post(
+    answer = await (await hire()).post(
         "/v1/sync", content=packed, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"}
     )
 
