@@ -13,6 +13,7 @@ from api.worker import photo_jobs, run_until, run_worker_process
 from db.base import new_id
 from db.jobs import Job
 from media.photos import MAKE_SAFE
+from media.sweep import SWEEP
 from tests.api.served import PICTURE, a_report
 
 
@@ -67,6 +68,21 @@ async def test_a_photo_is_made_safe_by_its_job(api, register, app, decoders):
     await make_safe(Job(id=1, kind=MAKE_SAFE, payload={"photo_id": photo_id}, attempt=1))
 
     assert (await device.api.get(f"/v1/photos/{UUID(photo_id)}")).json()["state"] == "ready"
+
+
+async def test_the_worker_sweeps_by_the_clock_what_is_a_day_old(app, decoders, tmp_path):
+    serving = app.state.serving
+    jobs = photo_jobs(serving.database, serving.store, decoders)
+    sweep_store, _ = jobs.handlers[SWEEP]
+    old, young = f"derived/01/{new_id()}-large-{'0' * 64}.webp", f"derived/01/{new_id()}-large-{'1' * 64}.webp"
+    for key in (old, young):
+        await serving.store.put(key, b"of a killed worker")
+    os.utime(tmp_path / "photos" / old, (0, 0))
+
+    await sweep_store(Job(id=1, kind=SWEEP, payload={}, attempt=1))
+
+    assert SWEEP in jobs.schedules
+    assert [stored.key async for page in serving.store.pages("derived/") for stored in page] == [young]
 
 
 async def test_a_worker_told_to_stop_ends_by_itself(settings, app_url):

@@ -162,10 +162,12 @@ async def test_bytes_that_come_again_just_before_they_are_deleted_are_not_lost(
 
 
 async def test_pictures_made_again_just_before_the_first_ones_are_deleted_are_not_lost(
-    database, store, receive, make_safe, interrupted
+    database, store, receive, make_safe, decoders, interrupted
 ):
-    await receive()
-    left = {await store.put_derivative(ID, size, b"by a killed run") for size in ("large", "small")}
+    photo = await receive()
+    async with store.local_copy(photo.original_key) as original:
+        made = await decoders.make_safe(original)
+    left = {await store.put_derivative(ID, size, getattr(made, size)) for size in ("large", "small")}  # killed here
 
     await sweep(database, interrupted(make_safe), now=tomorrow())
 
