@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -271,7 +271,7 @@ async def test_cut_off_anywhere_an_upload_goes_on_and_is_the_photo(phone):
     await phone.begin(len(LARGE_PHOTO))
     sent = 0
     while sent < len(LARGE_PHOTO):
-        length = dice.choice([1, 100, 5000, 70_000, 400_000])
+        length = dice.choice([1, 100, 5000, 20_000, 70_000, 150_000])
         await phone.send(LARGE_PHOTO[sent : sent + length], offset=sent)
         sent = min(sent + length, len(LARGE_PHOTO))
 
@@ -283,7 +283,10 @@ async def test_cut_off_anywhere_an_upload_goes_on_and_is_the_photo(phone):
     assert await phone.parts() == {}
 
 
-@given(st.lists(st.one_of(st.just(1), st.integers(1, 3 * PART_BYTES), st.integers(1, 5000)), max_size=400))
+@given(st.lists(st.one_of(st.just(1), st.integers(1, 5000), st.integers(1, 2 * PART_BYTES)), min_size=40, max_size=400))
+@example([1] * 5000)
+@example(list(range(5000, 0, -1)))
+@example([2**power for power in range(20, -1, -1)] * 3)
 def test_however_an_upload_is_cut_its_parts_stay_few_and_are_seldom_written_again(lengths: Iterable[int]):
     parts: list[Part] = []
     total = written = 0
