@@ -11,18 +11,17 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 import httpx
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench.crash_check import Evidence, Kill, Push, Receipt, StoredReport
 from bench.phones import Line, Phone, Refused
 from bench.photos import draw_photo
 from bench.servers import Child, Server, jalon_environment, running
+from bench.settling import settle
 from db.base import new_id
 from db.sessions import Database
 from geo.points import LonLat, offset
@@ -33,14 +32,8 @@ _CORNER = LonLat(-73.606, 45.527)
 _STEP_M = 80.0
 _COLUMNS, _ROWS = 60, 50
 _BESIDE_M = 4.0
-_SETTLE_S = 180.0
-_LOOK_AGAIN_S = 0.2
 # A send that a live worker had in flight is recorded by then; one of a killed worker is still on lease.
 _OWN_SENDS_END_S = 1.0
-
-
-class StillWaiting(Exception):
-    """Jobs, pushes or photos were left over; says which. Dead jobs count: nobody would do them any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +102,7 @@ async def run_drill(
             stage.say("reporting begins")
             promises = await _load(stage, line, killer, [*servers, *workers], plan)
             stage.say("reporting is over; waiting for what is still to do")
-            await _settle(judge, killer.dead_leases, hurry=plan.hurry)
+            await settle(judge, killer.dead_leases, hurry=plan.hurry)
             if before_judging is not None:
                 await before_judging(judge)
             stage.say("looking at what is there")
@@ -234,42 +227,6 @@ async def _leased_sends(judge: Database) -> dict[_Leased, _Send]:
             )
         )
         return {(delivery_id, lease): (address, event_id) for delivery_id, lease, address, event_id in rows}
-
-
-async def _settle(judge: Database, dead_leases: set[UUID], *, hurry: bool) -> None:
-    """Wait until no job, push or photo is waiting any more."""
-    deadline = time.monotonic() + _SETTLE_S
-    async with judge.transaction() as session:
-        since = await session.scalar(text("SELECT now()"))
-    while True:
-        async with judge.transaction() as session:
-            if hurry:
-                await _let_time_pass(session, dead_leases, since)
-            waiting = (await session.execute(text(_WAITING))).all()
-        if not waiting:
-            return
-        if time.monotonic() > deadline:
-            raise StillWaiting(", ".join(f"{count} {what}" for what, count in waiting))
-        await asyncio.sleep(_LOOK_AGAIN_S)
-
-
-_WAITING = """
-SELECT concat_ws(' ', 'job', entrypoint, status), count(*) FROM pgqueuer GROUP BY 1
-UNION ALL SELECT 'delivery', count(*) FROM delivery WHERE state = 'queued' HAVING count(*) > 0
-UNION ALL SELECT 'notice', count(*) FROM notice WHERE told_at IS NULL HAVING count(*) > 0
-UNION ALL SELECT 'photo', count(*) FROM photo WHERE state = 'pending' HAVING count(*) > 0
-"""
-
-
-async def _let_time_pass(session: AsyncSession, dead_leases: set[UUID], since: datetime) -> None:
-    """End the leases of dead workers, as a minute of waiting would; those of the living stay."""
-    for statement in (
-        "UPDATE delivery SET due_at = now() WHERE state = 'queued' AND lease = ANY(:leases)",
-        # A job that a live worker took before may run a second time, which must not matter.
-        "UPDATE pgqueuer SET heartbeat = now() - interval '1 hour' WHERE status = 'picked' AND heartbeat < :since",
-        "UPDATE pgqueuer SET execute_after = now() WHERE status = 'queued'",
-    ):
-        await session.execute(text(statement), {"leases": list(dead_leases), "since": since})
 
 
 async def _gather_evidence(stage: Stage, line: Line, promises: _Promises, kills: Sequence[Kill]) -> Evidence:

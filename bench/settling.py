@@ -1,0 +1,64 @@
+"""Waiting until nothing is left to do: no job, no push, no photo; what dead workers held is let go of."""
+
+import asyncio
+import time
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.sessions import Database
+
+_SETTLE_S = 180.0
+_LOOK_AGAIN_S = 0.2
+
+
+class StillWaiting(Exception):
+    """Jobs, pushes or photos were left over; says which. Dead jobs count: nobody would do them any more."""
+
+
+async def settle(judge: Database, dead_leases: AbstractSet[UUID] = frozenset(), *, hurry: bool) -> None:
+    """Wait until no job, push or photo is waiting any more; workers do them meanwhile.
+
+    Args:
+        judge: The database as its owner.
+        dead_leases: Of pushes that killed workers were sending.
+        hurry: Let the leases of dead workers end at once instead of after their minute.
+
+    Raises:
+        StillWaiting: something still waits after three minutes.
+    """
+    deadline = time.monotonic() + _SETTLE_S
+    async with judge.transaction() as session:
+        since = await session.scalar(text("SELECT now()"))
+    while True:
+        async with judge.transaction() as session:
+            if hurry:
+                await _let_time_pass(session, dead_leases, since)
+            waiting = (await session.execute(text(_WAITING))).all()
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise StillWaiting(", ".join(f"{count} {what}" for what, count in waiting))
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+_WAITING = """
+SELECT concat_ws(' ', 'job', entrypoint, status), count(*) FROM pgqueuer GROUP BY 1
+UNION ALL SELECT 'delivery', count(*) FROM delivery WHERE state = 'queued' HAVING count(*) > 0
+UNION ALL SELECT 'notice', count(*) FROM notice WHERE told_at IS NULL HAVING count(*) > 0
+UNION ALL SELECT 'photo', count(*) FROM photo WHERE state = 'pending' HAVING count(*) > 0
+"""
+
+
+async def _let_time_pass(session: AsyncSession, dead_leases: AbstractSet[UUID], since: datetime) -> None:
+    """End the leases of dead workers, as a minute of waiting would; those of the living stay."""
+    for statement in (
+        "UPDATE delivery SET due_at = now() WHERE state = 'queued' AND lease = ANY(:leases)",
+        # A job that a live worker took before may run a second time, which must not matter.
+        "UPDATE pgqueuer SET heartbeat = now() - interval '1 hour' WHERE status = 'picked' AND heartbeat < :since",
+        "UPDATE pgqueuer SET execute_after = now() WHERE status = 'queued'",
+    ):
+        await session.execute(text(statement), {"leases": list(dead_leases), "since": since})
