@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from api.scope import BODY
 from api.settings import Settings
 from issues.languages import msgid
 from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage
+from media.objects import storage_refusals
 from media.store import IncomingPhoto, PhotoStore, PhotoTooLarge
 
 _JSON_TYPE: Final = "application/json"
@@ -165,7 +166,8 @@ class _FormParser(MultiPartParser):
     def discard(self) -> None:
         """Give up the files that came so far; Starlette does so after errors of its own only."""
         for file in self._files_to_close_on_error:
-            file.close()
+            with suppress(OSError):  # a full disk, said once already when it was written to
+                file.close()
 
 
 async def _parse_form(request: Request) -> FormData:
@@ -177,7 +179,8 @@ async def _parse_form(request: Request) -> FormData:
         max_part_size=JSON_LIMIT_BYTES,
     )
     try:
-        form = await parser.parse()
+        with storage_refusals():  # of the system's folder for files of the moment, where photos wait to be looked at
+            form = await parser.parse()
     except BaseException as error:
         parser.discard()
         if isinstance(error, MultiPartException | FormParserError):

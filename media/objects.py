@@ -191,7 +191,7 @@ class Objects:
         """
         # One by one: asked for several, the local store stops at the first that is gone.
         for key in keys:
-            with _refusals(), suppress(FileNotFoundError):
+            with storage_refusals(), suppress(FileNotFoundError):
                 await obstore.delete_async(self._objects, key)
 
     async def pages(self, prefix: str) -> AsyncIterator[Sequence[StoredObject]]:
@@ -202,7 +202,7 @@ class Objects:
         Raises:
             StorageUnavailable: the store does not answer.
         """
-        with _refusals():
+        with storage_refusals():
             async for page in obstore.list(self._objects, prefix, chunk_size=_PAGE):
                 yield [StoredObject(each["path"], each["size"], each["last_modified"]) for each in page]
 
@@ -239,25 +239,26 @@ class Objects:
         if self._folder is not None:
             await on_disk(_look_at, self._spools, room_bytes)
             return
-        with _refusals():
+        with storage_refusals():
             async for _ in obstore.list(self._objects, "checks/"):
                 return
 
     async def _send(self, key: str, data: bytes | Path) -> None:
         """Store at an object store, whose answer says that the bytes are durable; signed with their SHA-256."""
-        with _refusals():
+        with storage_refusals():
             # In one piece: of an upload in several, a killed process leaves pieces that no listing shows.
             await obstore.put_async(self._objects, key, data, use_multipart=False)
 
 
 async def on_disk(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Do blocking work on a thread; what the disk refuses is `StorageUnavailable`."""
-    with _refusals():
+    with storage_refusals():
         return await asyncio.to_thread(work, *args, **kwargs)
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def storage_refusals() -> Iterator[None]:
+    """Have what a disk or an object store refuses raised as `StorageUnavailable`, and no room as `StorageFull`."""
     try:
         yield
     except (BaseError, OSError) as error:
@@ -335,6 +336,6 @@ def _delete_spools(folder: Path, written_before: float) -> int:
 
 
 async def _chunks(found: "obstore.GetResult") -> AsyncIterator[bytes]:
-    with _refusals():
+    with storage_refusals():
         async for chunk in found.stream():
             yield bytes(chunk)

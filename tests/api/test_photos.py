@@ -318,6 +318,19 @@ async def test_a_full_disk_is_said_with_a_time_to_try_again_and_nothing_is_recor
     assert (await device.put(path, content=PICTURE)).status_code == 201
 
 
+async def test_a_form_whose_photos_find_no_room_is_said_to_find_none(api, stored, cramped_folder, monkeypatch):
+    before = await stored()
+    monkeypatch.setattr("tempfile.tempdir", str(cramped_folder))
+    fields = {name: str(value) for name, value in a_report().items()}
+
+    answer = await api.post("/v1/reports", data=fields, files={"photos": ("a.jpg", PICTURE + bytes(3_000_000))})
+
+    problem_of(answer, 503, "storage-full")
+    assert int(answer.headers["retry-after"]) >= 60
+    assert await stored() == before
+    assert list(cramped_folder.iterdir()) == []
+
+
 async def test_a_form_refused_after_its_photos_were_kept_leaves_bytes_for_the_sweep_only(api, app, database, stored):
     report = a_report()
 
