@@ -22,7 +22,8 @@ def take_sigterm_as_interrupt() -> None:
 def announced(announce: Callable[[], None], *, notice_s: float) -> Iterator[None]:
     """Put a notice period before what SIGTERM does in the block: whoever was told has time to go elsewhere.
 
-    Runs in the main thread, on its event loop. A second signal ends the period, and Ctrl-C has none.
+    Runs in the main thread, on its event loop. Being told again changes nothing: a process of a group hears of it
+    from its parent and from whoever stops the whole group. Ctrl-C waits for no period.
 
     Args:
         announce: Called on the loop when the signal comes.
@@ -32,13 +33,17 @@ def announced(announce: Callable[[], None], *, notice_s: float) -> Iterator[None
     stop: Any = signal.getsignal(signal.SIGTERM)
 
     def begin(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         loop.call_soon_threadsafe(announce)
-        loop.call_soon_threadsafe(loop.call_later, notice_s, stop, number, frame)
+        loop.call_soon_threadsafe(loop.call_later, notice_s, end, number, frame)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, stop)
+        stop(number, frame)
 
     signal.signal(signal.SIGTERM, begin)
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGTERM) is begin:
+        if signal.getsignal(signal.SIGTERM) in (begin, signal.SIG_IGN):
             signal.signal(signal.SIGTERM, stop)

@@ -25,6 +25,7 @@ def serve(
 
     from api.cli.reach import environment_for_processes, reached_database
     from api.logs import configure_logs
+    from api.processes import run_server
     from api.settings import Settings
     from api.wire import ProblemHttpProtocol
 
@@ -34,7 +35,7 @@ def serve(
     with _until_told_to_stop(), reached_database(settings) as reached:
         _make_ready(reached)
         with environment_for_processes(reached, several=count > 1):
-            uvicorn.run(
+            config = uvicorn.Config(
                 "api.cli.processes:application",
                 factory=True,
                 host=host or settings.host,
@@ -52,6 +53,7 @@ def serve(
                 # processes for ever on a machine that is busy.
                 timeout_worker_healthcheck=60,
             )
+            run_server(config)
 
 
 def work() -> None:
