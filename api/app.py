@@ -5,13 +5,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import health
 from api.cities import CitiesInForce
+from api.gates import Gate, PhotoBacklog
 from api.metrics import Metrics
 from api.middleware import RequestFrame
 from api.openapi import describe
@@ -20,6 +21,7 @@ from api.problems.handlers import install_handlers
 from api.queries import refuse_unknown_parameters
 from api.readiness import Readiness
 from api.routers import corrections, devices, issues, photos, places, problems, reports, sync, uploads, work_orders
+from api.scope import STALL_S
 from api.serving import Serving
 from api.settings import Settings
 from api.tus import TusFrame
@@ -48,9 +50,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with _open_serving(settings) as app.state.serving:
-            yield
+            yield {STALL_S: settings.request_stall_s}
 
     # As FastAPI itself, but its page for trying out the API needs nothing from elsewhere.
     app = FastAPIOffline(
@@ -59,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=lifespan,
         dependencies=[Depends(refuse_unknown_parameters)],
-        responses=problem_responses(401, 403, 404, 422, 500, 503),
+        responses=problem_responses(401, 403, 404, 408, 422, 500, 503),
         redirect_slashes=False,
         redoc_url=None,
     )
@@ -95,6 +97,9 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             cities=cities,
             metrics=Metrics(),
             readiness=Readiness(database, store, time.monotonic),
+            requests=Gate(settings.requests_at_once),
+            uploads=Gate(settings.uploads_at_once),
+            photo_backlog=PhotoBacklog(most=settings.photos_waiting, clock=time.monotonic),
             rate_key=rate_key,
         )
         keeping_fresh = asyncio.create_task(cities.keep_fresh(database))

@@ -16,8 +16,11 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.encodings import decoder_of
+from api.listener import listener_of
 from api.problems.handlers import unexpected_answer
-from api.problems.refusals import BodyOverrun, BodyTooLarge
+from api.problems.refusals import BodyOverrun, BodyStalled, BodyTooLarge, TooBusy
+from api.problems.table import PROBLEMS
+from api.responses import problem_answer
 from api.scope import BODY, OVERRUN, REQUEST_ID
 from api.serving import Serving
 
@@ -25,6 +28,8 @@ _log = structlog.get_logger(__name__)
 
 JSON_LIMIT_BYTES: Final = 64_000
 
+# A phone at the edge of a network sends ten times as much; who sends less only wants to keep the server busy.
+_LEAST_BYTES_PER_S: Final = 1000
 _DRAIN_BYTES: Final = 32_000_000
 _DRAIN_S: Final = 10.0
 _SENDER_GONE: Final = 499  # what proxies note where nobody was left to answer
@@ -37,19 +42,23 @@ _QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 class IncomingBody:
     """The body of a request on its way in: measured against what it announced and what the call accepts.
 
-    One that comes compressed is handed on decoded; the limit is for what is handed on.
+    One that comes compressed is handed on decoded; the limit is for what is handed on. It may keep the server waiting
+    for `stall_s` seconds and, in all, for a second more with every kilobyte that came.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+    def __init__(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], *, stall_s: float) -> None:
         self.announced_bytes = _announced_bytes(headers.get(b"content-length"))
         self.limit_bytes = JSON_LIMIT_BYTES
+        self.stall_s = stall_s
         self._scope = scope
         self._receive = receive
         self._received_bytes = 0
+        self._waited_s = 0.0
         self._handed_on_bytes = 0
         self._decoder = decoder_of(headers)
+        self._is_coming = bool(self.announced_bytes) or b"transfer-encoding" in headers
         # Whoever waits to be told to go on is rather answered than told to.
-        self._is_over = b"expect" in headers or not (self.announced_bytes or b"transfer-encoding" in headers)
+        self._is_over = b"expect" in headers or not self._is_coming
 
     async def receive(self) -> Message:
         """Receive the next message of the request (ASGI).
@@ -57,10 +66,12 @@ class IncomingBody:
         Raises:
             BodyTooLarge: the body is larger than the call accepts.
             BodyOverrun: it is longer than it announced.
+            BodyStalled: it does not come.
             EncodingNotSupported, BodyUndecodable: see `BodyDecoder`.
         """
-        message = await self._receive()
+        message = await (self._await_more() if self._is_coming else self._receive())
         self._is_over = not message.get("more_body", False)
+        self._is_coming = not self._is_over
         if message["type"] == "http.request":
             piece: bytes = message.get("body", b"")
             self._received_bytes += len(piece)
@@ -74,6 +85,19 @@ class IncomingBody:
             if self._is_overrun():
                 raise BodyOverrun
         return message
+
+    async def _await_more(self) -> Message:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        patience_s = self.stall_s + self._received_bytes / _LEAST_BYTES_PER_S - self._waited_s
+        try:
+            async with asyncio.timeout(min(patience_s, self.stall_s)):
+                return await self._receive()
+        except TimeoutError:
+            self._is_over = True  # there is nothing to drain
+            raise BodyStalled(self.stall_s) from None
+        finally:
+            self._waited_s += clock() - began
 
     async def drain(self) -> None:
         """Read the rest and throw it away, within reason: a sender that is cut off while sending gets no answer."""
@@ -106,14 +130,23 @@ class RequestFrame:
         began = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
-        body = IncomingBody(scope, receive, headers)
+        serving: Serving = scope["app"].state.serving
+        body = IncomingBody(scope, receive, headers, stall_s=serving.settings.request_stall_s)
         scope[REQUEST_ID], scope[BODY] = request_id, body
         structlog.contextvars.bind_contextvars(request_id=request_id)
         answer = _Answer(send, request_id, body, is_head=scope["method"] == "HEAD")
         # A scope of its own: the server has to go on seeing HEAD, or it would wait for the body that was announced.
         inner = {**scope, "method": "GET"} if answer.is_head else scope
         try:
-            await self._app(inner, body.receive, answer.send)
+            if scope["path"] in _QUIET_ROUTES:
+                # Those who watch are answered also when nobody else is.
+                await self._app(inner, body.receive, answer.send)
+            else:
+                with serving.requests.entered():
+                    await self._app(inner, body.receive, answer.send)
+        except TooBusy as error:
+            busy = HTTPConnection(inner)
+            await problem_answer(PROBLEMS[TooBusy], error, listener_of(busy), busy)(inner, receive, answer.send)
         except ClientDisconnect:
             answer.status = _SENDER_GONE
         except Exception as error:
@@ -122,10 +155,9 @@ class RequestFrame:
                 raise  # half an answer is out; the server cuts the connection, so that nobody takes it for whole
             await unexpected_answer(HTTPConnection(inner), error)(inner, receive, answer.send)
         finally:
-            self._note(inner, scope["method"], answer, time.perf_counter() - began)
+            self._note(inner, serving, scope["method"], answer, seconds=time.perf_counter() - began)
 
-    def _note(self, scope: Scope, method: str, answer: "_Answer", seconds: float) -> None:
-        serving: Serving = scope["app"].state.serving
+    def _note(self, scope: Scope, serving: Serving, method: str, answer: "_Answer", *, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "(none)")
         status = answer.status or 500
         serving.metrics.count_request(method=method, route=route, status=status, seconds=seconds)

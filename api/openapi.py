@@ -31,7 +31,7 @@ _TEXTS: Final[Mapping[int, str]] = {
     429: "Its sender has sent enough for now; `Retry-After` says when to send it again.",
     460: "The bytes do not have the checksum that came with them.",
     500: "A mistake of ours.",
-    503: "Not available now; `Retry-After` says when to try again.",
+    503: "Not available now, or too much is going on; `Retry-After` says when to try again.",
 }
 
 Responses = dict[int | str, dict[str, Any]]

@@ -56,6 +56,8 @@ def problem_answer(problem: Problem, error: Exception, listener: Listener, reque
     headers: dict[str, str] = {"Content-Language": listener.language, "Cache-Control": "no-store"}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if problem.status == 408:
+        headers["Connection"] = "close"  # what is still to come of the request belongs to no other
     if (wait_s := problem.wait_s(error)) is not None:
         headers["Retry-After"] = str(_spread(wait_s))
     if isinstance(error, HTTPException):

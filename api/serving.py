@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import HTTPConnection
 
 from api.cities import CitiesInForce
+from api.gates import Gate, PhotoBacklog
 from api.metrics import Metrics
 from api.readiness import Readiness
 from api.settings import Settings
@@ -24,6 +25,9 @@ class Serving:
     cities: CitiesInForce
     metrics: Metrics
     readiness: Readiness
+    requests: Gate
+    uploads: Gate
+    photo_backlog: PhotoBacklog
     rate_key: bytes  # of the hashes under which is counted what everybody sends
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,8 +55,17 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one")] = 8000
     workers: Annotated[int, Field(ge=1, description="Server processes that share the port")] = 1
     trusted_proxies: Annotated[
-        str, Field(description="Addresses whose X-Forwarded-For and -Proto are believed, with commas")
-    ] = "127.0.0.1"
+        str, Field(description="Addresses and networks whose X-Forwarded-For and -Proto are believed, with commas")
+    ] = "127.0.0.1,::1"
+    requests_at_once: Annotated[
+        int, Field(ge=1, description="Requests that each process answers at the same time; others get 503")
+    ] = 500
+    uploads_at_once: Annotated[
+        int, Field(ge=1, description="Of them, those that bring photos, each with a file on disk as large as a photo")
+    ] = 100
+    request_stall_s: Annotated[
+        float, Field(gt=0, le=300, description="Seconds that a request may keep the server waiting for its bytes")
+    ] = 30.0
     database_connections: Annotated[
         int, Field(ge=1, description="Connections that each process keeps; under load as many again")
     ] = 10
@@ -77,6 +87,9 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=64, description="Most megapixels of a photo; 64 fill its decoder's gigabyte")
     ] = 60
     photos_per_report: Annotated[int, Field(ge=1, le=20, description="Most photos of a report")] = 6
+    photos_waiting: Annotated[
+        int, Field(ge=1, description="Photos that may wait to be decoded before further ones get 503")
+    ] = 10_000
     photos_at_once: Annotated[
         int | None,
         Field(ge=1, description="Photos that a worker decodes at the same time; by default one per processor"),
@@ -90,6 +103,14 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least that is logged")] = (
         "info"
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: str) -> str:
+        """Refuse what is no address: uvicorn would take it for a name, and trust nobody without a word."""
+        for proxy in filter(None, map(str.strip, proxies.split(","))):
+            ip_network(proxy)
+        return proxies
 
     @field_validator("data_dir", "fcm_credentials")
     @classmethod

@@ -1,6 +1,5 @@
 """What tus 1.0.0, the protocol for resumable uploads (tus.io), asks of requests and answers, whatever is uploaded."""
 
-import asyncio
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
@@ -15,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems.refusals import (
+    BodyStalled,
     ChecksumUnreadable,
     FieldError,
     InvalidFields,
@@ -22,7 +22,7 @@ from api.problems.refusals import (
     SenderStalled,
     TusVersionNotSupported,
 )
-from api.scope import OVERRUN, UNREAD
+from api.scope import BODY, OVERRUN, UNREAD
 from issues.languages import msgid
 from media.append import Checksum
 
@@ -167,7 +167,7 @@ class ArrivingBody:
             stall_s: For how long nothing may come.
         """
         self._request = request
-        self._stall_s = stall_s
+        request.scope[BODY].stall_s = stall_s
         self._broken_off: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -175,10 +175,9 @@ class ArrivingBody:
         chunks = self._request.stream()
         while True:
             try:
-                async with asyncio.timeout(self._stall_s):
-                    chunk = await anext(chunks, None)
-            except TimeoutError:
-                self._broken_off = SenderStalled(self._stall_s)
+                chunk = await anext(chunks, None)
+            except BodyStalled as error:
+                self._broken_off = SenderStalled(error.stall_s)
                 return
             except ClientDisconnect as error:
                 if OVERRUN in self._request.scope:

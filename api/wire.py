@@ -1,24 +1,47 @@
 """What uvicorn does where a client does not speak HTTP: there the application is never asked."""
 
+import asyncio
 import json
 from collections.abc import Iterable
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.language import FALLBACK
 from api.responses import PROBLEM
-from api.scope import OVERRUN, UNREAD
+from api.scope import OVERRUN, STALL_S, UNREAD
 from issues.languages import LOCALES, Languages, load_languages, msgid
 
-_TITLE: Final = msgid("Unreadable request")
-_DETAIL: Final = msgid("This is not HTTP, or the body is longer than the request announced.")
+_HEAD_S: Final = 30.0  # where nobody says otherwise
 _LINGER_S: Final = 2.0
 _HEAD: Final = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: %s\r\ncontent-language: %s\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n"
+    b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-language: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+)
+
+
+class _Refusal(NamedTuple):
+    """What is said of a request that the application never sees."""
+
+    slug: str
+    title: str
+    detail: str
+    field: str
+
+
+_UNREADABLE: Final = _Refusal(
+    "malformed-request",
+    msgid("Unreadable request"),
+    msgid("This is not HTTP, or the body is longer than the request announced."),
+    "body",
+)
+_STALLED: Final = _Refusal(
+    "request-stalled",
+    msgid("Nothing came"),
+    msgid("Nothing or too little came within {seconds} seconds, and nothing of it was kept. Send it again."),
+    "headers",
 )
 
 
@@ -34,9 +57,50 @@ class ProblemHttpProtocol(HttpToolsProtocol):
         # uvicorn lets bytes after the end of a request pass where it is the last of its connection.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
         self._is_refused = False
+        self._has_begun = False
+        self._head_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Wait for the first request; uvicorn would wait for ever."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def on_message_begin(self) -> None:
+        """Wait for the rest of a head that has begun to come."""
+        super().on_message_begin()
+        self._has_begun = True
+        if self._head_due is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """Stop waiting: for the body it is the application that waits."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        stall_s = self.app_state.get(STALL_S, _HEAD_S)
+        self._head_due = self.loop.call_later(stall_s, self._give_up_waiting, stall_s)
+
+    def _stop_waiting(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
+
+    def _give_up_waiting(self, stall_s: float) -> None:
+        self._head_due = None
+        cycle: RequestResponseCycle | None = self.cycle
+        if self.transport.is_closing():
+            return
+        if cycle is not None and not cycle.response_complete:
+            self._await_head()  # the request before is still being answered
+        elif not self._has_begun:
+            self.transport.close()  # nothing came that could be answered
+        else:
+            self._refuse(408, _STALLED, self.headers, seconds=round(stall_s))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave what came last to the request that was being received; uvicorn would throw it away."""
+        self._stop_waiting()
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             cast(dict[str, Any], cycle.scope)[UNREAD] = bytes(cycle.body)
@@ -56,11 +120,18 @@ class ProblemHttpProtocol(HttpToolsProtocol):
             cycle.disconnected = True  # its own answer would be a second one
             cycle.message_event.set()
             headers = cycle.scope["headers"]
+        self._refuse(400, _UNREADABLE, headers)
+
+    def _refuse(
+        self, status: int, refusal: "_Refusal", headers: Iterable[tuple[bytes, bytes]], **params: object
+    ) -> None:
+        self._stop_waiting()
         accepted = next((value for name, value in headers if name == b"accept-language"), None)
         language = _languages().choose(None, accepted.decode("latin-1") if accepted else None, FALLBACK)
-        body = _document(language)
+        body = _document(language, status, refusal, **params)
         self._is_refused = True
-        self.transport.write(_HEAD % (PROBLEM.encode(), language.encode(), len(body)) + body)
+        head = _HEAD % (status, HTTPStatus(status).phrase.encode(), PROBLEM.encode(), language.encode(), len(body))
+        self.transport.write(head + body)
         self.transport.write_eof()
         # Closed at once, with bytes still coming, the connection would be reset before the answer was read.
         self.loop.call_later(_LINGER_S, self.transport.close)
@@ -72,16 +143,17 @@ def _languages() -> Languages:
 
 
 @cache
-def _document(language: str) -> bytes:
+def _document(language: str, status: int, refusal: _Refusal, **params: object) -> bytes:
     """Write the problem; there is no request, hence no id to ask about."""
     translate = _languages().translate
+    detail = translate(language, refusal.detail, **params)
     return json.dumps(
         {
-            "type": "/problems/malformed-request",
-            "title": translate(language, _TITLE),
-            "status": 400,
-            "detail": translate(language, _DETAIL),
-            "errors": [{"field": "body", "detail": translate(language, _DETAIL)}],
+            "type": f"/problems/{refusal.slug}",
+            "title": translate(language, refusal.title),
+            "status": status,
+            "detail": detail,
+            "errors": [{"field": refusal.field, "detail": detail}],
         },
         ensure_ascii=False,
     ).encode()

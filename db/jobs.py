@@ -223,6 +223,21 @@ async def job_stats(session: AsyncSession) -> JobStats:
     )
 
 
+async def count_waiting(session: AsyncSession, kind: str, *, at_most: int) -> int:
+    """Count the jobs of a kind that nobody has begun, without counting further than asked for."""
+    waiting = await session.scalars(
+        text(
+            """
+            SELECT count(*) FROM (
+                SELECT FROM pgqueuer WHERE entrypoint = :kind AND status = 'queued' LIMIT :at_most
+            ) AS waiting
+            """
+        ),
+        {"kind": kind, "at_most": at_most},
+    )
+    return int(waiting.one())
+
+
 async def retry_dead_jobs(session: AsyncSession, ids: Sequence[int]) -> int:
     """Give dead jobs all their tries again; answers how many of the ids were dead."""
     requeued = await session.execute(

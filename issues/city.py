@@ -27,7 +27,7 @@ class CitySettings:
     photos_public: bool
     texts_public: bool
     holidays: frozenset[date]
-    limits: Limits
+    limits: Limits = Limits()
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:

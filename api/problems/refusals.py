@@ -182,6 +182,18 @@ class BodyTooLarge(HTTPException):
         self.field = field
 
 
+class BodyStalled(HTTPException):
+    """Nothing came of a body for too long, or so little that it would take for ever; see `BodyOverrun` about its base.
+
+    Attributes:
+        stall_s: How long it was waited for, in seconds.
+    """
+
+    def __init__(self, stall_s: float) -> None:
+        super().__init__(408)
+        self.stall_s = stall_s
+
+
 class BodyUndecodable(HTTPException):
     """The body is not compressed as it says, or was cut off; see `BodyOverrun` about its base."""
 
@@ -231,6 +243,14 @@ class SenderStalled(Exception):
     def __init__(self, stall_s: float) -> None:
         super().__init__(stall_s)
         self.stall_s = stall_s
+
+
+class TooBusy(Exception):
+    """As much is going on as may at once."""
+
+
+class TooManyPhotosWaiting(Exception):
+    """So many photos wait to be made safe that another would wait too long."""
 
 
 class OutOfTime(Exception):

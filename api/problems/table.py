@@ -446,6 +446,28 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         particulars=used_up_particulars,
         retry_after_s=lambda error: error.wait_s,
     ),
+    refusals.BodyStalled: Problem(
+        408,
+        "request-stalled",
+        msgid("Nothing came"),
+        msgid("Nothing or too little came within {seconds} seconds, and nothing of it was kept. Send it again."),
+        fields=("body",),
+        particulars=lambda error, _: Particulars({"seconds": round(error.stall_s)}),
+    ),
+    refusals.TooBusy: Problem(
+        503,
+        "too-busy",
+        msgid("Too busy"),
+        msgid("Too much is going on right now. Nothing was stored; try again in a moment."),
+        retry_after_s=_RETRY_AFTER_S,
+    ),
+    refusals.TooManyPhotosWaiting: Problem(
+        503,
+        "too-many-photos-waiting",
+        msgid("Too many photos waiting"),
+        msgid("Many photos are waiting to be opened. Send this one in a few minutes; the report need not wait for it."),
+        retry_after_s=_RETRY_WHEN_FULL_S,
+    ),
     # Ours.
     refusals.NothingHere: Problem(404, "not-found", msgid("Nothing here"), msgid("There is nothing at this address.")),
     refusals.MethodNotAllowed: Problem(

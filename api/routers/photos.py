@@ -21,7 +21,7 @@ from api.middleware import IncomingBody
 from api.models.fields import OwnId
 from api.models.photos import PhotoOut
 from api.openapi import binary, problems, request_body
-from api.problems.refusals import NothingHere, RoleNeeded, SecretUnknown, SignInNeeded
+from api.problems.refusals import NothingHere, RoleNeeded, SecretUnknown, SignInNeeded, TooManyPhotosWaiting
 from api.responses import answer
 from api.scope import BODY, CALLER
 from api.serving import Serving
@@ -77,21 +77,22 @@ async def put_photo(*, request: Request, served: Served, now: Now, photo_id: Own
         if not caller.is_known:
             raise SignInNeeded
         allowances = allowances_for_photo(request, caller, now)
-        await _refuse_early(session, photo_id, allowances, now=now)
+        await _refuse_early(session, served, photo_id, allowances, now=now)
     body: IncomingBody = request.scope[BODY]
     body.limit_bytes = served.settings.photo_max_bytes + _SLACK_BYTES  # the store answers better
-    recorded = await receive_photo(
-        served.database,
-        served.store,
-        photo_id,
-        request.stream(),
-        uploader=caller.actor.sender,
-        announced_bytes=body.announced_bytes,
-        now=now,
-        max_bytes=served.settings.photo_max_bytes,
-        max_pixels=served.settings.photo_max_pixels,
-        allowances=allowances,
-    )
+    with served.uploads.entered():
+        recorded = await receive_photo(
+            served.database,
+            served.store,
+            photo_id,
+            request.stream(),
+            uploader=caller.actor.sender,
+            announced_bytes=body.announced_bytes,
+            now=now,
+            max_bytes=served.settings.photo_max_bytes,
+            max_pixels=served.settings.photo_max_pixels,
+            allowances=allowances,
+        )
     state = PhotoOut.of(recorded.photo, listener_of(request).say)
     return answer(state, status=201 if recorded.is_new else 200)
 
@@ -174,16 +175,18 @@ async def _send_to_original(request: Request, served: Serving, photo_id: UUID, n
 
 
 async def _refuse_early(
-    session: AsyncSession, photo_id: UUID, allowances: Sequence[Allowance], *, now: datetime
+    session: AsyncSession, served: Serving, photo_id: UUID, allowances: Sequence[Allowance], *, now: datetime
 ) -> None:
     """Refuse a photo before its bytes are sent, unless it is here already.
 
     Raises:
         AllowanceUsedUp: its sender has sent enough for now.
+        TooManyPhotosWaiting: nobody would get to it soon.
     """
     try:
         await look_ahead(session, allowances, now=now)
-    except AllowanceUsedUp:
+        await served.photo_backlog.refuse_more(session)
+    except (AllowanceUsedUp, TooManyPhotosWaiting):
         if await find_photo(session, photo_id) is None:
             raise
 

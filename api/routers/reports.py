@@ -1,7 +1,7 @@
 """Filing reports, and reading them back."""
 
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -60,13 +60,14 @@ async def create_report(request: Request) -> Response:
         # Forms are large and kept on disk as they come: not for somebody who would be refused at the end.
         async with served.database.transaction() as session:
             await _identify(request, session, now)
-    async with read_report(request, served.settings) as filed:
-        if filed.photos:
-            filing, receipt = await _file_with_photos(request, served, filed, idempotency_key, now)
-        else:
-            async with served.database.transaction() as session:
-                filing = await _settle(request, session, filed.report, idempotency_key, now)
-                receipt = await _submit(request, served, session, filing, photos=_NO_PHOTOS, now=now)
+    with served.uploads.entered() if is_form(request) else nullcontext():
+        async with read_report(request, served.settings) as filed:
+            if filed.photos:
+                filing, receipt = await _file_with_photos(request, served, filed, idempotency_key, now)
+            else:
+                async with served.database.transaction() as session:
+                    filing = await _settle(request, session, filed.report, idempotency_key, now)
+                    receipt = await _submit(request, served, session, filing, photos=_NO_PHOTOS, now=now)
     city = served.cities.named(served.cities.by_id(receipt.report.city_id), language_of(request))
     served.metrics.count_report(result=_result(receipt))
     tracking = filing.tracking if receipt.created and filing.tracking_made else None

@@ -1,6 +1,6 @@
 """Resumable uploads of photos (tus 1.0.0): what arrived stays, and the sender goes on from there."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -115,26 +115,28 @@ async def create_upload(
     has_bytes = _expect_bytes(request, served)
     if has_bytes:
         check_stream(request)
-    async with served.database.transaction() as session:
-        uploader = await _known_sender(request, session, now)
-        begun = await begin_upload(
-            session,
-            photo_id,
-            uploader=uploader,
-            byte_size=int(length),
-            metadata=metadata,
-            now=now,
-            max_bytes=served.settings.photo_max_bytes,
-        )
-        if begun.is_new:  # counted here, so that none is refused with its last byte
-            await count_use(session, allowances_for_photo(request, request.scope[CALLER], now), now=now)
-        upload, leased = begun.upload, None
-        if has_bytes:
-            # Begun before, it may be further already: these bytes are not needed then.
-            with suppress(UploadLeased, UploadOffsetMismatch):
-                leased = await _lease(session, served, photo_id, uploader=uploader, offset=0, now=now)
-    if leased is not None:
-        upload = await _append(request, served, leased, sums_up_to)
+    with served.uploads.entered() if has_bytes else nullcontext():
+        async with served.database.transaction() as session:
+            uploader = await _known_sender(request, session, now)
+            begun = await begin_upload(
+                session,
+                photo_id,
+                uploader=uploader,
+                byte_size=int(length),
+                metadata=metadata,
+                now=now,
+                max_bytes=served.settings.photo_max_bytes,
+            )
+            if begun.is_new:  # counted here, so that none is refused with its last byte
+                await served.photo_backlog.refuse_more(session)
+                await count_use(session, allowances_for_photo(request, request.scope[CALLER], now), now=now)
+            upload, leased = begun.upload, None
+            if has_bytes:
+                # Begun before, it may be further already: these bytes are not needed then.
+                with suppress(UploadLeased, UploadOffsetMismatch):
+                    leased = await _lease(session, served, photo_id, uploader=uploader, offset=0, now=now)
+        if leased is not None:
+            upload = await _append(request, served, leased, sums_up_to)
     location = {"Location": f"{router.prefix}/{photo_id}"}
     return Response(status_code=201 if begun.is_new else 200, headers=_standing(upload) | location)
 
@@ -182,10 +184,11 @@ async def continue_upload(
     check_stream(request)
     sums_up_to = read_checksum(checksum)
     _expect_bytes(request, served)
-    async with served.database.transaction() as session:
-        uploader = await _known_sender(request, session, now)
-        leased = await _lease(session, served, photo_id, uploader=uploader, offset=int(offset), now=now)
-    upload = await _append(request, served, leased, sums_up_to)
+    with served.uploads.entered():
+        async with served.database.transaction() as session:
+            uploader = await _known_sender(request, session, now)
+            leased = await _lease(session, served, photo_id, uploader=uploader, offset=int(offset), now=now)
+        upload = await _append(request, served, leased, sums_up_to)
     return Response(status_code=204, headers=_standing(upload))
 
 
