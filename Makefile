@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench-intake bench-where bench-plans drill-crash
+.PHONY: bench-bombs help demo test check format lock clean bench-intake bench-where bench-plans drill-crash drill-intake
 
 BIN := .venv/bin
 
@@ -27,6 +27,9 @@ format: .venv/.dev ## Format the code
 bench-intake: .venv/.dev ## Reports a second, beside bare PostgreSQL
 	$(BIN)/python -m bench.intake
 
+bench-bombs: .venv/.dev ## Reports' latency under bombs and heavy photos
+	$(BIN)/python -m bench.bombs
+
 bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
 	$(BIN)/python -m bench.where
 
@@ -35,6 +38,9 @@ bench-plans: .venv/.dev ## Plans of the searches on a million rows
 
 drill-crash: .venv/.dev ## Kill API and worker 30 times under load
 	$(BIN)/python -m bench.drill
+
+drill-intake: .venv/.dev ## 200 phones on bad lines, with API, worker and PostgreSQL killed
+	$(BIN)/python -m bench.intake_drill
 
 lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \

@@ -56,6 +56,11 @@ class Senders:
         return report_request(phone, new_id(), self.rng.choice(self.services), at, photo_ids)
 
 
+def photo_request(phone: Phone, content: bytes, content_type: str) -> Sequence[bytes]:
+    """Write the sending of a photo under an id of its own; its bytes are shared."""
+    return [_head("PUT", f"/v1/photos/{new_id()}", phone.secret, content_type, len(content)), content]
+
+
 def registration_request(phone: Phone) -> Sequence[bytes]:
     """Write the registration of a phone."""
     return _request("PUT", f"/v1/devices/{phone.id}", phone.secret, phone.registration)

@@ -2,16 +2,20 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+
+from sqlalchemy import text
 
 from bench.rows import Progress, fill_issues
 from db import migrate
 from db.cluster import OWNER, WEB, Cluster, running_cluster
 from db.sessions import Database
+from issues.limits import Limits
 from issues.packs.check import check_pack
 from issues.packs.load import load_pack
 
@@ -19,6 +23,8 @@ CITY = "montreal.ca"
 SEED = 20_261_122
 _PACKS = Path(__file__).parent.parent / "cities"
 _TEMPLATE = "bench_rows"
+_NO_LIMIT = 1_000_000
+_LIFT_LIMITS = "UPDATE city SET settings = jsonb_set(settings, '{limits}', CAST(:limits AS jsonb))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ def empty_stage(data_dir: Path) -> Iterator[Stage]:
         cluster.drop_database(stage.database)
         cluster.create_database(stage.database)
         load_city(stage.owner_url)
+        asyncio.run(_lift_limits_of(stage))
         try:
             yield stage
         finally:
@@ -68,6 +75,7 @@ def filled_stage(data_dir: Path, issues: int, progress: Progress) -> Iterator[St
         cluster.create_database(stage.database, template=template)
         with cluster.connect(stage.database) as connection:
             connection.execute("CHECKPOINT")
+        asyncio.run(_lift_limits_of(stage))
         progress("copy", 1, 1)
         try:
             yield stage
@@ -79,6 +87,19 @@ def load_city(owner_url: str, city: str = "montreal") -> None:
     """Migrate a database and load a city's pack."""
     migrate.upgrade(owner_url)
     asyncio.run(_load(owner_url, city))
+
+
+async def lift_limits(owner: Database) -> None:
+    """Let every city take as much as comes: all simulated phones share an address. For servers started after it."""
+    async with owner.transaction() as session:
+        await session.execute(
+            text(_LIFT_LIMITS), {"limits": json.dumps({each.name: _NO_LIMIT for each in fields(Limits)})}
+        )
+
+
+async def _lift_limits_of(stage: Stage) -> None:
+    async with Database(stage.owner_url, role=None) as owner:
+        await lift_limits(owner)
 
 
 async def _load(owner_url: str, city: str) -> None:

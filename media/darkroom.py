@@ -19,6 +19,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
 from media import decode
@@ -26,6 +27,7 @@ from media.confine import ConfinementUnavailable, confine
 from media.outcome import MAX_ANSWER_BYTES
 
 _REQUEST_BYTES: Final = 256
+_NICENESS: Final = 10  # a tenth of the weight of others; at the far end, a photo would run out of time
 _SOURCE, _ANSWER, _COMPLAINT = 0, 1, 2  # the files of a child, in the places of standard input, output and error
 
 
@@ -38,7 +40,7 @@ class _Limits(NamedTuple):
 
 def main(limits: _Limits) -> None:
     """Serve requests until the caller is gone."""
-    os.nice(10)  # the processes that answer requests come first
+    _step_back()
     warnings.simplefilter("ignore")
     decode.prepare()
     why_not = _try_confinement()
@@ -50,6 +52,15 @@ def main(limits: _Limits) -> None:
             if not request:
                 return
             caller.send(json.dumps(_run(request.decode(), files, limits)).encode())
+
+
+def _step_back() -> None:
+    """Leave the processors to the processes that answer requests, as far as they want them."""
+    os.nice(_NICENESS)
+    # Linux weighs the processes of one session among themselves (autogroups, sched(7)), and this is a session of its
+    # own: among sessions it is this that counts.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 def _try_confinement() -> str | None:
