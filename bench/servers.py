@@ -68,12 +68,20 @@ class Child:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended after it was started last."""
+        return self._running().poll() is not None
+
+    @property
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-3000:]
+
     def check_alive(self) -> None:
         """Raise DidNotStart if the process has ended by itself."""
-        if self._running().poll() is not None:
-            raise DidNotStart(
-                f"jalon {' '.join(self.arguments)} ended:\n{self.log.read_text(errors='replace')[-3000:]}"
-            )
+        if self.has_ended:
+            raise DidNotStart(f"jalon {' '.join(self.arguments)} ended:\n{self.last_words}")
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None
@@ -105,7 +113,7 @@ class Server(Child):
         while not _answers(f"{self.url}/readyz"):
             self.check_alive()
             if time.monotonic() > deadline:
-                raise DidNotStart(f"no answer from {self.url}:\n{self.log.read_text(errors='replace')[-3000:]}")
+                raise DidNotStart(f"no answer from {self.url}:\n{self.last_words}")
             time.sleep(0.05)
 
 
