@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: bench-bombs help demo test check format lock clean bench-intake bench-where bench-plans drill-crash drill-intake
+.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-where bench-plans drill-crash drill-intake
 
 BIN := .venv/bin
 

@@ -19,7 +19,7 @@ from issues.match import LARGEST_RADIUS_M, Joins
 from issues.questions import QuestionKind
 
 # Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 LANGUAGES = ("fr", "en")
 
