@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -87,7 +86,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         folders = [languages.LOCALES, Path(__file__).parent / "locales"]
         render = NoticeTexts(languages.load_languages(folders)).render
         pushes = push_jobs(database, channels, render, stop)
-        pushes.every(_EVERY_TEN_MINUTES, FORGET_RATES, partial(_forget_rates, database))  # soon, behind no photos
+        add_upkeep(pushes, database)  # quick as they are, and behind no photos
         _log.info("worker_started", push_channels=sorted(channels))
         # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
         async with asyncio.TaskGroup() as lanes:
@@ -154,9 +153,14 @@ def push_jobs(
     return table
 
 
-async def _forget_rates(database: Database, _job: Job) -> None:
-    async with database.transaction() as session:
-        await forget_rates(session, now=_now())
+def add_upkeep(table: JobTable, database: Database) -> None:
+    """Name the job that forgets how much was sent in hours and days that are over."""
+
+    async def forget_old_rates(_job: Job) -> None:
+        async with database.transaction() as session:
+            await forget_rates(session, now=_now())
+
+    table.every(_EVERY_TEN_MINUTES, FORGET_RATES, forget_old_rates)
 
 
 @asynccontextmanager

@@ -51,6 +51,21 @@ def test_the_source_of_each_value_is_told(environment):
     assert (found["JALON_HOST"].value, found["JALON_HOST"].source) == ("127.0.0.1", "default")
 
 
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "10.0.0.0/8, ::1", "2001:db8::/32"])
+def test_proxies_are_addresses_and_networks(environment, proxies):
+    environment(JALON_TRUSTED_PROXIES=proxies)
+
+    assert Settings().trusted_proxies == proxies
+
+
+@pytest.mark.parametrize("proxies", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.0/40", "127.0.0.1 ::1"])
+def test_proxies_that_nobody_could_tell_are_refused(environment, proxies):
+    environment(JALON_TRUSTED_PROXIES=proxies)
+
+    with pytest.raises(ValidationError, match="trusted_proxies"):
+        Settings()
+
+
 def test_a_value_that_cannot_be_is_refused_without_repeating_it(environment):
     environment(JALON_PORT="hunter2")
 

@@ -6,12 +6,14 @@ import signal
 from uuid import UUID
 
 import pytest_asyncio
+from sqlalchemy import text
 
 from api.demo.fcm_standin import Push, running_standin
 from api.settings import Settings
-from api.worker import photo_jobs, run_until, run_worker_process
+from api.worker import add_upkeep, photo_jobs, run_until, run_worker_process
 from db.base import new_id
-from db.jobs import Job
+from db.jobs import Job, JobTable
+from db.rates import FORGET_RATES
 from media.photos import MAKE_SAFE
 from media.sweep import SWEEP
 from tests.api.served import PICTURE, a_report
@@ -83,6 +85,25 @@ async def test_the_worker_sweeps_by_the_clock_what_is_a_day_old(app, decoders, t
 
     assert SWEEP in jobs.schedules
     assert [stored.key async for page in serving.store.pages("derived/") for stored in page] == [young]
+
+
+async def test_the_worker_forgets_by_the_clock_who_sent_how_much_in_hours_that_are_over(app, register, owner):
+    await (await register()).api.post("/v1/reports", json=a_report())
+    database, table = app.state.serving.database, JobTable()
+    add_upkeep(table, database)
+    forget, _ = table.handlers[FORGET_RATES]
+    job = Job(id=1, kind=FORGET_RATES, payload={}, attempt=1)
+
+    await forget(job)
+    async with owner.transaction() as session:
+        running = await session.scalar(text("SELECT count(*) FROM rate_count"))
+        await session.execute(text("UPDATE rate_count SET ends_at = ends_at - interval '1 hour'"))
+    await forget(job)
+    async with owner.transaction() as session:
+        over = await session.scalar(text("SELECT count(*) FROM rate_count"))
+
+    assert FORGET_RATES in table.schedules
+    assert (running, over) == (2, 0)
 
 
 async def test_a_worker_told_to_stop_ends_by_itself(settings, app_url):
