@@ -24,12 +24,13 @@ from issues.moving import (
     hold_report,
     let_go,
     move_to_another,
+    place_of,
     point,
     put_place_right,
     recount,
+    relocation_of,
     take_issue_along,
 )
-from issues.placing import place_report
 from issues.reports import Receipt, Report, ReportCorrection, ReportView, read_receipt
 
 # Kinds of event written here.
@@ -119,13 +120,13 @@ async def correct_report(
     relocation = None
     if correction.place is not None:
         report = (await read_receipt(session, city.id, report_id)).report
-        if correction.place != _place_of(report):
+        if correction.place != place_of(report):
             _check_time(report, actor, now=now)
-            relocation = _relocation(report, correction.place, city)
+            relocation = relocation_of(report, correction.place, city)
     held = await hold_report(session, city, report_id, relocation)
     if held.report.withdrawn_at is not None:
         raise ReportWithdrawn(report_id)
-    if relocation is not None and relocation.place == _place_of(held.report):
+    if relocation is not None and relocation.place == place_of(held.report):
         relocation = None
     if words in {held.report.description, *(each.words for each in held.report.corrections)}:
         words = None
@@ -175,21 +176,6 @@ def _check_time(report: ReportView, actor: Actor, *, now: datetime) -> None:
     until = report.received_at + PLACE_WINDOW
     if now > until and not actor.at_least(Role.AGENT):
         raise PlaceSettled(report.id, until)
-
-
-def _relocation(report: ReportView, place: NewPlace, city: CityBook) -> Relocation:
-    placed = place_report(
-        report.service_code,
-        place.at,
-        accuracy_m=place.likely_accuracy_m,
-        city=city,
-        received_at=report.received_at,
-    )
-    return Relocation(place, placed)
-
-
-def _place_of(report: ReportView) -> NewPlace:
-    return NewPlace(report.at, report.accuracy_m, report.location_source)
 
 
 async def _correct(
@@ -248,7 +234,7 @@ def _what_became(before: IssueView, after: IssueView) -> Mapping[str, Any]:
 
 def _kept(report: ReportView, words: str | None, relocation: Relocation | None) -> dict[str, Any]:
     """What staff can still read of a report that was corrected, by column."""
-    former = None if relocation is None else _place_of(report)
+    former = None if relocation is None else place_of(report)
     return {
         "city_id": report.city_id,
         "report_id": report.id,

@@ -20,7 +20,7 @@ from issues.issue import Issue, IssueView, lock_issues, read_issue
 from issues.lifecycle import OPEN, Status
 from issues.match import Joins, Match, assumed_accuracy_m, joinable, rank_candidates
 from issues.neighbours import ask_neighbours, read_candidates
-from issues.placing import Placed, deadline_of, lock_keys
+from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.reports import MatchView, Report, ReportPersonal, ReportView, read_receipt
 from issues.status import move_issue
 from issues.submit import JOINED, OPENED
@@ -97,19 +97,43 @@ async def hold_report(
             await attempt.rollback()
 
 
+async def lock_cells(session: AsyncSession, city_id: int, *places: LonLat) -> None:
+    """Lock the cells around positions; what this waited for is seen from the next statement on."""
+    connection = await driver_connection(session)
+    keys = lock_keys(city_id, *places)
+    await connection.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", (keys,))
+
+
+def place_of(report: ReportView) -> NewPlace:
+    """Where a report is said to be now."""
+    return NewPlace(report.at, report.accuracy_m, report.location_source)
+
+
+def relocation_of(report: ReportView, place: NewPlace, city: CityBook) -> Relocation:
+    """Work out what a place says of a report, as if it had been filed there when it was received.
+
+    Raises:
+        ServiceNotOffered: the city does not offer the report's service there.
+    """
+    placed = place_report(
+        report.service_code,
+        place.at,
+        accuracy_m=place.likely_accuracy_m,
+        city=city,
+        received_at=report.received_at,
+    )
+    return Relocation(place, placed)
+
+
 async def _look_around(session: AsyncSession, city: CityBook, seen: ReportView, relocation: Relocation) -> list[Match]:
     """Lock the cells of both places, then find the issues that the report may join at the new one."""
-    connection = await driver_connection(session)
     place, service = relocation.place, relocation.placed.service
-    # A statement of its own: what it waited for is seen only by the next one.
-    await connection.execute(
-        "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", (lock_keys(city.id, seen.at, place.at),)
-    )
+    await lock_cells(session, city.id, seen.at, place.at)
     if service.policy.joins is not Joins.AUTOMATIC or not service.neighbours:
         return []
     # The day of receipt decides, here as for everything else about a report.
     cursor = await ask_neighbours(
-        connection,
+        await driver_connection(session),
         city.id,
         service_codes=service.neighbours,
         at=place.at,
@@ -212,7 +236,7 @@ async def move_to_another(
         await _assign(session, held.report, issue.id, MatchView.of(match))
         kind = JOINED
     else:
-        issue = await _open(session, held.report, relocation, city=city, now=now)
+        issue = await open_issue(session, held.report, relocation, city=city, now=now)
         await _assign(session, held.report, issue.id, None)
         kind = OPENED
     event = NewEvent(
@@ -251,9 +275,10 @@ async def recount(session: AsyncSession, issue: IssueView, *, now: datetime) -> 
     return await _read(session, issue)
 
 
-async def _open(
+async def open_issue(
     session: AsyncSession, report: ReportView, relocation: Relocation, *, city: CityBook, now: datetime
 ) -> IssueView:
+    """Open an issue for a report that is in another one; the cells of its place are locked, and it is moved next."""
     issue_id, service = new_id(), relocation.placed.service
     row = {
         "city_id": city.id,
