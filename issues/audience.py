@@ -1,5 +1,6 @@
 """From a notice to the people who hear it, each once."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.jobs import enqueue
+from issues.events import Event
 from push import outbox
 
 
@@ -92,20 +94,46 @@ async def tell(session: AsyncSession, city_id: int, event_id: UUID, *, now: date
     if notice.told_at is not None:
         return 0
     listeners = await find_audience(session, city_id, notice.issue_id)
+    notice.told_at = now
+    await session.flush()
+    return await tell_people(
+        session, city_id, event_id, kind=notice.kind, params=notice.params, listeners=listeners, now=now
+    )
+
+
+async def tell_people(
+    session: AsyncSession,
+    city_id: int,
+    event_id: UUID,
+    *,
+    kind: str,
+    params: Mapping[str, str],
+    listeners: Sequence[Listener],
+    now: datetime,
+) -> int:
+    """Queue what an event has to tell certain people, and the job that delivers it; answers how many deliveries."""
     queued = await outbox.queue_notifications(
         session,
         city_id,
         event_id=event_id,
-        kind=notice.kind,
-        params=notice.params,
+        kind=kind,
+        params=params,
         recipients=[outbox.Recipient(listener.person_id, _own_params(listener)) for listener in listeners],
         now=now,
     )
-    notice.told_at = now
-    await session.flush()
     if queued:
         await enqueue(session, "push.deliver", {"city_id": city_id})
     return queued
+
+
+async def tell_waiting(session: AsyncSession, city_id: int, issue_ids: Collection[UUID], *, now: datetime) -> None:
+    """Tell the notices of issues that still wait to be told, before reports go elsewhere with their authors."""
+    of_issues = select(Event.id).where(Event.city_id == city_id, Event.issue_id.in_(issue_ids))
+    waiting = select(Notice.event_id).where(
+        Notice.city_id == city_id, Notice.event_id.in_(of_issues), Notice.told_at.is_(None)
+    )
+    for event_id in (await session.scalars(waiting.order_by(Notice.event_id))).all():
+        await tell(session, city_id, event_id, now=now)
 
 
 def _own_params(listener: Listener) -> dict[str, str]:

@@ -212,12 +212,18 @@ async def _lock(
     session: AsyncSession, city_id: int, order_id: UUID, actor: Actor, *, with_issues: bool
 ) -> tuple[WorkOrderView, Collection[IssueView]]:
     """Lock an order that the actor may see, and its issues where they are wanted."""
-    seen = await find_work_order(session, city_id, order_id, actor=actor)
-    # Issues are locked before orders, here as everywhere. An order's issues never change.
-    issues = await lock_issues(session, city_id, seen.issue_ids) if with_issues else {}
     key = (WorkOrder.city_id == city_id, WorkOrder.id == order_id)
-    await session.execute(select(WorkOrder.id).where(*key).with_for_update())
-    return await find_work_order(session, city_id, order_id, actor=actor), issues.values()
+    while True:
+        seen = await find_work_order(session, city_id, order_id, actor=actor)
+        async with session.begin_nested() as attempt:
+            # Issues are locked before orders, here as everywhere.
+            issues = await lock_issues(session, city_id, seen.issue_ids) if with_issues else {}
+            await session.execute(select(WorkOrder.id).where(*key).with_for_update())
+            order = await find_work_order(session, city_id, order_id, actor=actor)
+            if not with_issues or order.issue_ids == seen.issue_ids:
+                return order, issues.values()
+            # A merge has made it one for another issue since it was read, which is the one to lock.
+            await attempt.rollback()
 
 
 async def _take_issues_along(

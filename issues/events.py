@@ -97,7 +97,7 @@ class EventView:
 
     Attributes:
         actor: For staff as recorded; for the public only 'staff', 'resident' or 'system'.
-        data: For the public only what is said of a status: `from` and `to`.
+        data: For the public only what is said of a status (`from` and `to`) and which issues took part.
         note: What somebody wrote with it; None where nothing, or nothing that the reader may see.
     """
 
@@ -111,15 +111,28 @@ class EventView:
     note: str | None
     note_public: bool
     cause: UUID | None
+    undoes: UUID | None
 
 
-# Kinds of event written here; submission writes its own.
+# Kinds of event; submission and corrections have their own.
 STATUS = "issue.status"
 NOTE = "issue.note"
+MERGED = "issue.merged"  # in the history of the issue that took others over
+MERGED_INTO = "issue.merged_into"  # in that of each of the others
+SPLIT = "issue.split"
+LEFT = "report.left"
+UNDONE = "issue.undone"
 ORDER_PLANNED = "order.planned"
 ORDER_RESCHEDULED = "order.rescheduled"
 
-_PUBLIC_DATA = {STATUS: ("from", "to")}
+_PUBLIC_DATA = {
+    STATUS: ("from", "to"),
+    MERGED: ("issues",),
+    MERGED_INTO: ("into",),
+    SPLIT: ("issues",),
+    LEFT: ("issues",),
+    UNDONE: ("kind",),
+}
 
 _APPEND = """
 INSERT INTO event (city_id, id, issue_id, kind, actor, at, public, data, undoes, cause)
@@ -206,9 +219,9 @@ async def list_feed(
 
 def _events(city_id: int) -> Select[Any]:
     with_note = and_(EventNote.city_id == Event.city_id, EventNote.event_id == Event.id)
-    columns = (Event.id, Event.issue_id, Event.kind, Event.actor, Event.at, Event.public, Event.data, Event.cause)
+    columns = (Event.id, Event.issue_id, Event.kind, Event.actor, Event.at, Event.public, Event.data)
     note = (EventNote.text.label("note"), func.coalesce(EventNote.public, False).label("note_public"))
-    query = select(*columns, *note, Event.seq, Event.xid).outerjoin(EventNote, with_note)
+    query = select(*columns, Event.cause, Event.undoes, *note, Event.seq, Event.xid).outerjoin(EventNote, with_note)
     return query.where(Event.city_id == city_id)
 
 
@@ -228,6 +241,7 @@ def _view(row: Row[Any], *, staff: bool) -> EventView:
         note=row.note if staff or row.note_public else None,
         note_public=row.note_public,
         cause=row.cause if staff else None,
+        undoes=row.undoes if staff else None,
     )
 
 

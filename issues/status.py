@@ -169,16 +169,14 @@ async def _update(session: AsyncSession, issue: IssueView, status: Status, *, no
     return replace(issue, status=status, updated_at=updated_at)
 
 
-async def _give_notice(
-    session: AsyncSession, issue: IssueView, event_id: UUID, kind: NoticeKind, *, now: datetime
-) -> None:
-    """Write down what residents are to be told, and enqueue the telling."""
+async def notice_params(session: AsyncSession, issue: IssueView) -> dict[str, str]:
+    """Put together what residents can be told of an issue: its ids, its status, the names of its service."""
     of_service = (Service.city_id == issue.city_id, Service.code == issue.service_code)
     query = select(City.jurisdiction_id, City.locale, Service.names).join(City, City.id == Service.city_id)
     city = (await session.execute(query.where(*of_service))).one()
     # A lock screen is read by others too: what kind of private problem somebody reported stays off it.
     names = {} if issue.private else {f"service_{language}": name for language, name in city.names.items()}
-    params = {
+    return {
         "issue_id": str(issue.id),
         "number": issue.number,
         "jurisdiction_id": city.jurisdiction_id,
@@ -186,6 +184,13 @@ async def _give_notice(
         "status": issue.status,
         **names,
     }
+
+
+async def _give_notice(
+    session: AsyncSession, issue: IssueView, event_id: UUID, kind: NoticeKind, *, now: datetime
+) -> None:
+    """Write down what residents are to be told, and enqueue the telling."""
+    params = await notice_params(session, issue)
     row = {"city_id": issue.city_id, "event_id": event_id, "issue_id": issue.id, "kind": kind, "params": params}
     await session.execute(insert(Notice).values(**row, created_at=now))
     await enqueue(session, "push.tell", {"city_id": issue.city_id, "event_id": str(event_id)})

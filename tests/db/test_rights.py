@@ -35,7 +35,7 @@ RIGHTS = {
     "command": ADD,
     "follow": ALL,
     "work_order": CHANGE,
-    "work_order_issue": CHANGE,
+    "work_order_issue": ADD_AND_FORGET,
     "work_order_photo": CHANGE,
     "staff": CHANGE,
     "notice": CHANGE,
