@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from sqlalchemy import text
 
-from db.migrate import newest_revision
+from db.revisions import newest_revision
 from db.sessions import Database, DatabaseUnavailable
 from media.objects import StorageUnavailable
 from media.store import MAX_BYTES, PhotoStore

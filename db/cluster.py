@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import URL
 
 from db.postgres import (
     ClusterError,
@@ -87,12 +87,10 @@ class Cluster:
 
     def url(self, role: str, database: str = DATABASE, *, tcp: bool = False) -> str:
         """SQLAlchemy URL, with its password, for a login role, over the unix socket or (`tcp`) the loopback port."""
-        login = URL.create("postgresql+psycopg", role, self.passwords[role], database=database)
+        login = f"postgresql+psycopg://{role}:{quote(self.passwords[role], safe='')}"
         if tcp:
-            login = login.set(host="127.0.0.1", port=self.port)
-        else:
-            login = login.set(query={"host": str(self.sockets), "port": str(self.port)})
-        return login.render_as_string(hide_password=False)
+            return f"{login}@127.0.0.1:{self.port}/{database}"
+        return f"{login}@/{database}?{urlencode({'host': self.sockets, 'port': self.port})}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """Open an autocommit connection as the superuser."""

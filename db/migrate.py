@@ -4,11 +4,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, create_engine
-
-from db.sessions import driver_url
+from sqlalchemy import MetaData
 
 
 def upgrade(url: str) -> None:
@@ -28,23 +24,6 @@ def check(url: str, tables: MetaData) -> None:
 def write_revision(url: str, tables: MetaData, message: str) -> None:
     """Write a new migration for what the code declares and the database lacks."""
     command.revision(_config(url, tables), message=message, autogenerate=True)
-
-
-def newest_revision() -> str:
-    """Get the id of the newest migration that this version of the code knows."""
-    head = ScriptDirectory.from_config(_config("")).get_current_head()
-    assert head is not None  # noqa: S101 - the package ships at least one migration
-    return head
-
-
-def current_revision(url: str) -> str | None:
-    """Get the migration a database stands at; None for an empty database."""
-    engine = create_engine(driver_url(url))
-    try:
-        with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
-    finally:
-        engine.dispose()
 
 
 def _config(url: str, tables: MetaData | None = None) -> Config:

@@ -172,7 +172,7 @@ async def _clock(session: "AsyncSession") -> Finding:
 
 async def _migrations(session: "AsyncSession") -> Finding:
     from api.cli.reach import applied_revision
-    from db.migrate import newest_revision
+    from db.revisions import newest_revision
 
     there = await applied_revision(session)
     if there == newest_revision():

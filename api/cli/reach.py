@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.cli.refusals import CommandRefused
 from api.settings import Settings
-from db import migrate
 from db.cluster import Cluster, running_cluster
 from db.dumps import libpq_url
+from db.revisions import current_revision, newest_revision
 from db.sessions import Database
 from db.tenancy import APP_ROLE, refuse_privileged_role
 
@@ -58,8 +58,10 @@ def bring_up_to_date(owner_url: str, *, before: Callable[[], None] = lambda: Non
     """
     with psycopg.connect(libpq_url(owner_url), autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtextextended('jalon migrations', 0))")
-        if migrate.current_revision(owner_url) == migrate.newest_revision():
+        if current_revision(connection) == newest_revision():
             return False
+        from db import migrate
+
         before()
         migrate.upgrade(owner_url)
         return True
@@ -97,7 +99,7 @@ async def check_fit_to_serve(reached: Reached) -> None:
     """
     await check_login(reached.app_url)
     async with Database(reached.app_url, pool_size=1) as database, database.transaction() as session:
-        there, newest = await applied_revision(session), migrate.newest_revision()
+        there, newest = await applied_revision(session), newest_revision()
     if there != newest:
         raise CommandRefused(
             f"the database stands at migration {there or 'none'} and this version needs {newest}. "

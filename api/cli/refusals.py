@@ -7,7 +7,7 @@ import psycopg
 import pydantic
 import sqlalchemy.exc
 
-from api.demo.run import DemoFailed
+from api.demo.processes import DemoFailed
 from api.demo.story import StoryBroke
 from db.dumps import DatabaseNotEmpty, DumpFailed
 from db.postgres import ClusterError

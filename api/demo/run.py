@@ -9,47 +9,23 @@ import fcntl
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 
-from api.demo.background import file_background
-from api.demo.fcm_standin import describe_push, running_standin
-from api.demo.progress import Advance, step
-from api.demo.story import Stage, tell_story
+from api.demo.place import CREW, HOME, PACKS, SAMPLES, TIMEZONE
+from api.demo.processes import DemoFailed, Process, local_host, running, wait_until_serving
+from api.demo.progress import step
 from api.settings import Settings
 from api.stopping import take_sigterm_as_interrupt
-from db import migrate
-from db.cluster import Cluster, revive, running_cluster
+from db.cluster import DATABASE, Cluster, revive, running_cluster
 from db.private_files import write_private
-from db.sessions import Database
-from issues.actors import Actor, Role
-from issues.city import CityBook, load_cities
-from issues.packs.check import check_pack
-from issues.packs.load import load_pack
-from issues.staff import add_staff, list_staff
-from media.store import open_store
-
-_CITIES = Path(__file__).resolve().parents[2] / "cities"
-_SAMPLES = _CITIES / "montreal" / "samples"
-_HOME = "montreal.ca"
-_CREW = "voirie-1"
-_ROLES = (Role.AGENT, Role.CREW, Role.MANAGER, Role.ADMIN)
-_READY_WITHIN_S = 60.0
-_STOP_WITHIN_S = 30.0
-
-
-class DemoFailed(Exception):
-    """The demo cannot go on; the message says why."""
+from db.revisions import current_revision, newest_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +35,11 @@ class _Push:
     credentials: Path
     url: str
     standin_url: str | None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells the worker."""
+        return {"JALON_FCM_CREDENTIALS": str(self.credentials), "JALON_FCM_URL": self.url}
 
 
 def run_demo(settings: Settings, console: Console) -> None:
@@ -104,75 +85,55 @@ def _run(settings: Settings, console: Console, handed_out: Path, stack: ExitStac
     with step(console, "Starting PostgreSQL"):
         cluster = stack.enter_context(running_cluster(settings.data_dir))
     with step(console, "Bringing the database up to date"):
-        migrate.upgrade(cluster.owner_url)
+        _migrate(cluster)
+    # A process loads for longer than anything else takes here once the data is there: each starts as soon as it
+    # can, and what only a first run needs is loaded by a first run.
+    environment = _environment(settings, cluster)
+    server = stack.enter_context(running("serve", environment))
     push = stack.enter_context(_push(settings, console))
-    processes = _start(settings, cluster, push, stack)  # they start while the city is filled
-    city, tokens = asyncio.run(_fill(settings, cluster, console))
+    worker = stack.enter_context(running("work", environment | push.environment))
+    told, tokens = settings.data_dir / "demo-story-told", settings.data_dir / "demo-tokens.json"
+    if not (told.exists() and tokens.exists() and _are_loaded(cluster)):
+        from api.demo.filling import fill
+
+        asyncio.run(fill(cluster, settings, console, tokens=tokens))
     with step(console, "Waiting for the server"):
-        _wait_until_serving(settings, processes["server"])
-    stage = Stage(
-        base_url=_local_url(settings),
-        jurisdiction_id=city.jurisdiction_id,
-        timezone=city.timezone,
-        agent_token=tokens[Role.AGENT],
-        crew_token=tokens[Role.CREW],
-        crew=_CREW,
-        fcm_standin_url=push.standin_url,
-        photos=_SAMPLES / "photos",
-    )
-    told = settings.data_dir / "demo-story-told"
+        wait_until_serving(settings, server, HOME)
+    programs = _what_programs_need(settings, push, json.loads(tokens.read_text()))
     if not told.exists():
-        asyncio.run(tell_story(stage, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)))
+        _tell_story(programs, console)
         told.touch()
-    write_private(handed_out, json.dumps(_what_programs_need(stage, tokens), indent=2))
+    write_private(handed_out, json.dumps(programs, indent=2))
     stack.callback(handed_out.unlink, missing_ok=True)
-    _say_where(console, stage, handed_out)
-    _serve_until_stopped(processes, settings.data_dir, console)
+    _say_where(console, programs, handed_out)
+    _serve_until_stopped({"server": server, "worker": worker}, settings.data_dir, console)
 
 
-async def _fill(settings: Settings, cluster: Cluster, console: Console) -> tuple[CityBook, dict[str, str]]:
-    async with Database(cluster.owner_url, role=None) as owner:
-        for name in ("montreal", "laval"):
-            with step(console, f"Loading the city pack {name}") as advance:
-                await _load(owner, _CITIES / name, advance)
-    async with Database(cluster.app_url) as database:
-        async with database.transaction() as session:
-            city = (await load_cities(session)).by_jurisdiction(_HOME)
-        if city is None:
-            raise DemoFailed(f"{_HOME} is not there after loading it")
-        tokens, agent = await _staff(database, city, settings.data_dir / "demo-tokens.json")
-        with step(console, "Filing the reports of the last month") as advance:
-            store = open_store(settings.photos_url)
-            now = datetime.now(UTC)
-            await file_background(database, store, city, _SAMPLES, agent=agent, now=now, advance=advance)
-    return city, tokens
+def _migrate(cluster: Cluster) -> None:
+    with cluster.connect(DATABASE) as connection:
+        stands_at = current_revision(connection)
+    if stands_at != newest_revision():
+        from db.migrate import upgrade
+
+        upgrade(cluster.owner_url)
 
 
-async def _load(owner: Database, folder: Path, advance: Advance) -> None:
-    report = check_pack(folder)
-    if report.pack is None:
-        raise DemoFailed(f"the pack in {folder} has errors; jalon city check lists them")
-    async with owner.transaction() as session:
-        await load_pack(session, report.pack, now=datetime.now(UTC), progress=lambda _step, done, of: advance(done, of))
+def _are_loaded(cluster: Cluster) -> bool:
+    """Whether the cities stand in the database as their packs say."""
+    from issues.packs.fingerprint import is_loaded
+
+    with cluster.connect(DATABASE) as connection:
+        return all(is_loaded(connection, folder) for folder in PACKS)
 
 
-async def _staff(database: Database, city: CityBook, kept: Path) -> tuple[dict[str, str], Actor]:
-    """Get the tokens of the demo's staff, one of each role, and the agent; the same at each start."""
-    async with database.transaction(city.id) as session:
-        there = await list_staff(session, city.id)
-        tokens = _read(kept) if there else None
-        if tokens is None:
-            tokens = {}
-            for role in _ROLES:
-                crew = _CREW if role is Role.CREW else None
-                added = await add_staff(
-                    session, city.id, name=f"Demo {role}", role=role, crew_code=crew, now=datetime.now(UTC)
-                )
-                tokens[role.value] = added.secret
-            there = await list_staff(session, city.id)
-            write_private(kept, json.dumps(tokens, indent=2))
-    agent = next(person for person in there if person.role is Role.AGENT)
-    return tokens, agent.actor
+def _environment(settings: Settings, cluster: Cluster) -> dict[str, str]:
+    """Get what server and worker are told."""
+    return {
+        "JALON_DATABASE_URL": cluster.app_url,
+        "JALON_DATA_DIR": str(settings.data_dir),
+        "JALON_STORAGE_URL": settings.photos_url,
+        "JALON_LOG_LEVEL": os.environ.get("JALON_LOG_LEVEL", "warning"),
+    }
 
 
 @contextmanager
@@ -180,6 +141,8 @@ def _push(settings: Settings, console: Console) -> Iterator[_Push]:
     if settings.fcm_credentials is not None:
         yield _Push(settings.fcm_credentials, settings.fcm_url, None)
         return
+    from api.demo.fcm_standin import describe_push, running_standin
+
     credentials = settings.data_dir / "demo-fcm.json"
     with running_standin(
         credentials,
@@ -190,92 +153,48 @@ def _push(settings: Settings, console: Console) -> Iterator[_Push]:
         yield _Push(credentials, url, url)
 
 
-def _start(settings: Settings, cluster: Cluster, push: _Push, stack: ExitStack) -> dict[str, "subprocess.Popen[bytes]"]:
-    """Start server and worker; the stack stops them gently."""
-    environment = os.environ | {
-        "JALON_DATABASE_URL": cluster.app_url,
-        "JALON_DATA_DIR": str(settings.data_dir),
-        "JALON_STORAGE_URL": settings.photos_url,
-        "JALON_FCM_CREDENTIALS": str(push.credentials),
-        "JALON_FCM_URL": push.url,
-        "JALON_LOG_LEVEL": os.environ.get("JALON_LOG_LEVEL", "warning"),
-    }
-    jalon = str(Path(sys.executable).with_name("jalon"))
-    processes = {}
-    for name, command in (("server", "serve"), ("worker", "work")):
-        # The kernel stops a child if the demo is killed; a session of its own leaves Ctrl-C to the demo.
-        processes[name] = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", jalon, command], env=environment, start_new_session=True
-        )
-        stack.callback(_stop, processes[name])
-    return processes
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _wait_until_serving(settings: Settings, server: "subprocess.Popen[bytes]") -> None:
-    """Wait until the server is ready and has seen the city.
-
-    Raises:
-        DemoFailed: it ended, or was not ready in time.
-    """
-    deadline = time.monotonic() + _READY_WITHIN_S
-    with httpx.Client(base_url=_local_url(settings), timeout=5) as client:
-        while time.monotonic() < deadline:
-            if server.poll() is not None:
-                raise DemoFailed(f"the server ended; if port {settings.port} is taken, set JALON_PORT to another")
-            with suppress(httpx.TransportError):
-                if client.get("/readyz").is_success and client.get(f"/v1/services?jurisdiction_id={_HOME}").is_success:
-                    return
-            time.sleep(0.1)
-    raise DemoFailed(f"the server was not ready within {_READY_WITHIN_S:.0f} s")
-
-
-def _local_url(settings: Settings) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - compared only
-    return f"http://{host}:{settings.port}"
-
-
-def _what_programs_need(stage: Stage, tokens: dict[str, str]) -> dict[str, Any]:
+def _what_programs_need(settings: Settings, push: _Push, tokens: dict[str, str]) -> dict[str, Any]:
+    host = local_host(settings)
     return {
-        "base_url": stage.base_url,
-        "jurisdiction_id": stage.jurisdiction_id,
+        "base_url": f"http://{f'[{host}]' if ':' in host else host}:{settings.port}",
+        "jurisdiction_id": HOME,
         "tokens": tokens,
-        "crew": stage.crew,
-        "fcm_standin_url": stage.fcm_standin_url,
+        "crew": CREW,
+        "fcm_standin_url": push.standin_url,
     }
 
 
-def _read(path: Path) -> dict[str, str] | None:
-    try:
-        content: dict[str, str] = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    return content
+def _tell_story(programs: Mapping[str, Any], console: Console) -> None:
+    from api.demo.story import Stage, tell_story
+
+    stage = Stage(
+        base_url=programs["base_url"],
+        jurisdiction_id=HOME,
+        timezone=TIMEZONE,
+        agent_token=programs["tokens"]["agent"],
+        crew_token=programs["tokens"]["crew"],
+        crew=CREW,
+        fcm_standin_url=programs["fcm_standin_url"],
+        photos=SAMPLES / "photos",
+    )
+    asyncio.run(tell_story(stage, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)))
 
 
-def _say_where(console: Console, stage: Stage, handed_out: Path) -> None:
-    query = f"jurisdiction_id={stage.jurisdiction_id}"
+def _say_where(console: Console, programs: Mapping[str, Any], handed_out: Path) -> None:
+    base_url, standin_url = programs["base_url"], programs["fcm_standin_url"]
     for what, where in (
-        ("API, to try out", f"{stage.base_url}/docs"),
-        ("Issues on a map", f"{stage.base_url}/v1/issues?{query}"),
-        ("What is here", f"{stage.base_url}/v1/where?lat=45.5247&long=-73.5809"),
-        ("Ready", f"{stage.base_url}/readyz"),
-        ("Pushes that came", f"{stage.fcm_standin_url}/messages" if stage.fcm_standin_url else "at Firebase"),
+        ("API, to try out", f"{base_url}/docs"),
+        ("Issues on a map", f"{base_url}/v1/issues?jurisdiction_id={HOME}"),
+        ("What is here", f"{base_url}/v1/where?lat=45.5247&long=-73.5809"),
+        ("Ready", f"{base_url}/readyz"),
+        ("Pushes that came", f"{standin_url}/messages" if standin_url else "at Firebase"),
         ("Tokens of the staff", str(handed_out)),
     ):
         console.print(f"  {what:20} {where}", highlight=False, markup=False, soft_wrap=True)
     console.print("Jalon is running; Ctrl-C stops it.", highlight=False)
 
 
-def _serve_until_stopped(processes: dict[str, "subprocess.Popen[bytes]"], data_dir: Path, console: Console) -> None:
+def _serve_until_stopped(processes: Mapping[str, Process], data_dir: Path, console: Console) -> None:
     """Wait until somebody stops the demo (KeyboardInterrupt); start PostgreSQL again if it ended by itself.
 
     Raises:

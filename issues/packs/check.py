@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from issues.packs.fingerprint import fingerprint
 from issues.packs.pack import Pack
 from issues.packs.places import read_places
 from issues.packs.problems import Findings, Problem
-from issues.packs.routes import ROUTES, check_routes, expand_routes
-from issues.packs.schema import FORMAT_VERSION, CitySheet, DepartmentsSheet, ServicesSheet
+from issues.packs.routes import check_routes, expand_routes
+from issues.packs.schema import CITY, DEPARTMENTS, ROUTES, SERVICES, CitySheet, DepartmentsSheet, ServicesSheet
 from issues.packs.sheets import read_routes, read_sheet
-
-CITY, SERVICES, DEPARTMENTS = "city.yml", "services.yml", "departments.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def check_pack(folder: Path) -> PackReport:
     if findings.fatal or not (city and services and departments and places):
         return PackReport(findings.problems, None)
     pack = Pack(
-        sha256=_fingerprint(folder, city),
+        sha256=fingerprint(folder, city),
         city=city,
         services=services,
         departments=departments,
@@ -97,15 +95,3 @@ def _check_departments(sheet: DepartmentsSheet, findings: Findings) -> None:
         (f"{department.code}, {crew.code}", crew.code) for department in sheet.departments for crew in department.crews
     )
     findings.error_if_repeated(DEPARTMENTS, "the crew", crews)
-
-
-def _fingerprint(folder: Path, city: CitySheet) -> str:
-    """One hash over all files of the pack and the way they are read."""
-    sources = [*city.layers, city.outline, city.neighbours, city.streets, city.addresses]
-    names = {CITY, SERVICES, DEPARTMENTS, ROUTES, *(source.file for source in sources if source)}
-    whole = hashlib.sha256(f"{FORMAT_VERSION}".encode())
-    for name in sorted(names):
-        path = folder / name
-        content = path.read_bytes() if path.is_file() else b""
-        whole.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\0".encode())
-    return whole.hexdigest()

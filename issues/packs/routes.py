@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from issues.packs.pack import LayerShapes
 from issues.packs.problems import Findings
-from issues.packs.schema import DepartmentsSheet, RouteSheet, ServicesSheet
+from issues.packs.schema import ROUTES, DepartmentsSheet, RouteSheet, ServicesSheet
 from issues.routing import RouteRule, district_key
 
-ROUTES = "routes.csv"
 ANYTHING = "*"
 _GROUP = "group:"
 
@@ -118,8 +117,8 @@ def _check_reach(rules: Rules, services: ServicesSheet, layers: Sequence[LayerSh
                 if not rule.concerns(service.code, group.code):
                     continue
                 taken = [code for code, keys in left.items() if rule.holds_at(keys)]
-                for code in taken:
-                    del left[code]
+                for served in taken:
+                    del left[served]
                 if taken or rule.layer not in {None, responsible.code}:
                     reached.add(line)
             _say_who_is_left(service.code, left, findings)

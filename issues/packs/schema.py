@@ -21,6 +21,8 @@ from issues.questions import QuestionKind
 # Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
 FORMAT_VERSION = 2
 
+CITY, SERVICES, DEPARTMENTS, ROUTES = "city.yml", "services.yml", "departments.yml", "routes.csv"
+
 LANGUAGES = ("fr", "en")
 
 

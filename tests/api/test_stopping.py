@@ -12,41 +12,36 @@ _NOTICE_S = 0.05
 
 @pytest.fixture
 def happened():
-    """What has happened so far; SIGTERM outside a notice period is `stop`."""
-    happened = []
-    before = signal.signal(signal.SIGTERM, lambda *_: happened.append("stop"))
+    """What has happened; SIGTERM outside a notice period is `stop`."""
+    happened: asyncio.Queue[str] = asyncio.Queue()
+    before = signal.signal(signal.SIGTERM, lambda *_: happened.put_nowait("stop"))
     yield happened
     signal.signal(signal.SIGTERM, before)
 
 
-async def until(happened, length):
+async def both(happened):
     async with asyncio.timeout(10):
-        while len(happened) < length:
-            await asyncio.sleep(0)
+        return [await happened.get(), await happened.get()]
 
 
 async def test_a_process_says_that_it_will_stop_before_it_does(happened):
-    with announced(lambda: happened.append("announced"), notice_s=_NOTICE_S):
+    with announced(lambda: happened.put_nowait("announced"), notice_s=_NOTICE_S):
         signal.raise_signal(signal.SIGTERM)
-        await until(happened, 2)
-
-    assert happened == ["announced", "stop"]
+        assert await both(happened) == ["announced", "stop"]
 
 
 async def test_a_process_that_is_told_again_keeps_its_notice_period(happened):
-    with announced(lambda: happened.append("announced"), notice_s=_NOTICE_S):
+    with announced(lambda: happened.put_nowait("announced"), notice_s=_NOTICE_S):
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-        assert happened == []
-        await until(happened, 2)
-
-    assert happened == ["announced", "stop"]
+        assert happened.empty()
+        assert await both(happened) == ["announced", "stop"]
 
 
 async def test_after_the_block_sigterm_does_what_it_did_before(happened):
-    with announced(lambda: happened.append("announced"), notice_s=_NOTICE_S):
+    with announced(lambda: happened.put_nowait("announced"), notice_s=_NOTICE_S):
         signal.raise_signal(signal.SIGTERM)
 
     signal.raise_signal(signal.SIGTERM)
 
-    assert happened == ["stop"]
+    assert happened.get_nowait() == "stop"

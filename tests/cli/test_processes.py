@@ -189,7 +189,7 @@ def test_a_worker_told_to_stop_under_load_leaves_no_job_in_the_middle(environmen
         )
         left = "SELECT count(*) FROM pgqueuer"
         with jalon(environment, "work") as process:
-            wait_until(lambda: process.poll() is not None or connection.execute(left).fetchone() < (2000,))
+            wait_until(lambda: process.poll() is not None or connection.execute(left).fetchone() != (2000,))
             process.terminate()
             process.communicate(timeout=PATIENCE_S)
         states = connection.execute("SELECT DISTINCT status::text FROM pgqueuer").fetchall()
