@@ -63,7 +63,7 @@ async def test_an_upload_in_pieces_is_the_photo(register, stored):
     assert (await stored())["photo"] == 1
 
 
-@pytest.mark.parametrize("path", ["/v1/uploads", f"/v1/uploads/{uuid4()}"])
+@pytest.mark.parametrize("path", ["/v1/uploads", "/v1/uploads/0199c0de-0000-7000-8000-000000000001"])
 async def test_what_is_spoken_is_told_to_anybody(api, path):
     answer = await api.call("OPTIONS", path)
 
