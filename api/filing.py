@@ -111,22 +111,23 @@ def sent_position(report: ReportIn) -> Position | None:
     return Position(LonLat(report.long, report.lat), report.accuracy_m, report.location_source or "gps", sent=True)
 
 
-async def photo_position(session: AsyncSession, photo_ids: tuple[UUID, ...], uploader: str) -> Position:
-    """Take a report's position from its first photo.
+async def photo_position(session: AsyncSession, filing: Filing, photo_ids: tuple[UUID, ...]) -> Position:
+    """Take a report's position from its first photo: one that it names, or that came in its form.
 
     Raises:
         PhotoNotReady: the photo has not arrived (from this sender) or is not decoded yet.
         PositionNeeded: there is no photo, or it does not say where it was taken.
     """
     if not photo_ids:
-        raise PositionNeeded(photo_has_none=False)
+        raise PositionNeeded
+    field = "photo_ids[0]" if filing.report.photo_ids else "photos[0]"
     photo = await find_photo(session, photo_ids[0])
     # Somebody else's photo is treated as one that has not arrived: an id must not show that a photo is there.
-    if photo is None or photo.uploader != uploader or photo.state == PhotoState.PENDING:
-        raise PhotoNotReady
+    if photo is None or photo.uploader != filing.photo_uploader or photo.state == PhotoState.PENDING:
+        raise PhotoNotReady(field)
     taken = await taken_place(session, photo.id)
     if taken is None:
-        raise PositionNeeded(photo_has_none=True)
+        raise PositionNeeded(photo=field)
     return Position(LonLat(taken.lon, taken.lat), taken.accuracy_m, "photo", sent=False)
 
 

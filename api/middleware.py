@@ -21,7 +21,7 @@ from api.problems.handlers import unexpected_answer
 from api.problems.refusals import BodyOverrun, BodyStalled, BodyTooLarge, TooBusy
 from api.problems.table import PROBLEMS
 from api.responses import problem_answer
-from api.scope import BODY, OVERRUN, REQUEST_ID
+from api.scope import BODY, HEAD_ONLY, OVERRUN, REQUEST_ID
 from api.serving import Serving
 
 _log = structlog.get_logger(__name__)
@@ -136,7 +136,7 @@ class RequestFrame:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         answer = _Answer(send, request_id, body, is_head=scope["method"] == "HEAD")
         # A scope of its own: the server has to go on seeing HEAD, or it would wait for the body that was announced.
-        inner = {**scope, "method": "GET"} if answer.is_head else scope
+        inner = {**scope, "method": "GET", HEAD_ONLY: True} if answer.is_head else scope
         try:
             if scope["path"] in _QUIET_ROUTES:
                 # Those who watch are answered also when nobody else is.

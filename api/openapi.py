@@ -43,6 +43,13 @@ def problems(*statuses: int) -> Responses:
     return {status: {"description": _TEXTS[status], "content": content} for status in statuses}
 
 
+def created_at_location(description: str) -> Responses:
+    """Declare that an answer of status 201 says where to find what was made."""
+    schema = {"type": "string", "format": "uri-reference"}
+    location = {"description": "Where it is from now on.", "schema": schema}
+    return {201: {"description": description, "headers": {"Location": location}}}
+
+
 def request_body(*bodies: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Declare the bodies, by media type, that a handler reads for itself."""
     return {"requestBody": {"required": True, "content": {media_type: dict(body) for media_type, body in bodies}}}

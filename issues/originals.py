@@ -47,6 +47,14 @@ class OriginalLink:
     ends_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of an original, and the issues whose histories tell it."""
+
+    link: OriginalLink
+    issue_ids: set[UUID]
+
+
 def write_link(link: OriginalLink, key: bytes) -> str:
     """Write a link's proof: what it allows, signed (HMAC-SHA-256); the photo's id goes beside it."""
     terms = f"{int(link.ends_at.timestamp())}.{link.city_id}.{link.reader}"
@@ -78,10 +86,8 @@ async def offer_original(session: AsyncSession, photo_id: UUID, *, reader: Actor
     return write_link(link, await signing_key(session, _PURPOSE))
 
 
-async def note_reading(session: AsyncSession, photo: Photo, proof: str, *, now: datetime) -> None:
-    """Let the holder of a proof read an original, and write that into the history of each issue it belongs to.
-
-    Joins the caller's transaction, which has to have committed before a byte goes out.
+async def open_original(session: AsyncSession, photo: Photo, proof: str, *, now: datetime) -> Reading:
+    """Let the holder of a proof read an original; enters the city that it belongs to.
 
     Raises:
         LinkNotValid: the proof does not allow it.
@@ -93,9 +99,18 @@ async def note_reading(session: AsyncSession, photo: Photo, proof: str, *, now: 
     issue_ids = await _issues_of(session, link.city_id, photo)
     if not issue_ids:
         raise LinkNotValid  # it belongs to nothing (any more) whose history could tell
-    await lock_issues(session, link.city_id, issue_ids)
-    for issue_id in sorted(issue_ids):
-        data = {"photo_id": str(photo.id)}
+    return Reading(link, issue_ids)
+
+
+async def note_reading(session: AsyncSession, reading: Reading, *, now: datetime) -> None:
+    """Write who reads an original into the history of each issue it belongs to.
+
+    Joins the transaction that it was opened in, which has to have committed before a byte goes out.
+    """
+    link = reading.link
+    await lock_issues(session, link.city_id, reading.issue_ids)
+    for issue_id in sorted(reading.issue_ids):
+        data = {"photo_id": str(link.photo_id)}
         event = NewEvent(issue_id, ORIGINAL_READ, link.reader, now, public=False, data=data)
         await append_event(session, link.city_id, event)
 

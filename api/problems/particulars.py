@@ -38,6 +38,11 @@ _ANSWERS: Final = {
 }
 
 
+PHOTO_AWAITED: Final = msgid(
+    "The photo that tells the place has not arrived or is still being opened. Send the report again soon."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Particulars:
     """What one error adds to its kind of problem.
@@ -173,9 +178,14 @@ def transition_particulars(error: TransitionNotAllowed, listener: Listener) -> P
 def position_particulars(error: refusals.PositionNeeded, _listener: Listener) -> Particulars:
     """Name what could have told the position."""
     missing = [FieldError(name, msgid("This is needed.")) for name in ("lat", "long")]
-    if error.photo_has_none:
-        missing.append(FieldError("photo_ids[0]", msgid("The photo does not say where it was taken.")))
+    if error.photo is not None:
+        missing.append(FieldError(error.photo, msgid("The photo does not say where it was taken.")))
     return Particulars(errors=missing)
+
+
+def photo_particulars(error: refusals.PhotoNotReady, _listener: Listener) -> Particulars:
+    """Name the photo."""
+    return Particulars(errors=[FieldError(error.photo, PHOTO_AWAITED)])
 
 
 def role_needed_particulars(error: refusals.RoleNeeded, listener: Listener) -> Particulars:

@@ -99,16 +99,24 @@ class PositionNeeded(Exception):
     """A report comes without a position, and nothing else tells where it is.
 
     Attributes:
-        photo_has_none: A photo was asked for its position, in vain.
+        photo: The field of the photo that was asked for its position, in vain; None where there was none to ask.
     """
 
-    def __init__(self, *, photo_has_none: bool) -> None:
-        super().__init__(photo_has_none)
-        self.photo_has_none = photo_has_none
+    def __init__(self, *, photo: str | None = None) -> None:
+        super().__init__(photo)
+        self.photo = photo
 
 
 class PhotoNotReady(Exception):
-    """A report takes its position from a photo that has not arrived or is not decoded yet."""
+    """A report takes its position from a photo that has not arrived or is not decoded yet.
+
+    Attributes:
+        photo: The photo's field.
+    """
+
+    def __init__(self, photo: str) -> None:
+        super().__init__(photo)
+        self.photo = photo
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from api.listener import Listener
 from api.problems import refusals
 from api.problems.particulars import (
+    PHOTO_AWAITED,
     Particulars,
     Problem,
     answers_particulars,
@@ -14,6 +15,7 @@ from api.problems.particulars import (
     not_allowed_particulars,
     other_city_particulars,
     outside_particulars,
+    photo_particulars,
     position_particulars,
     role_needed_particulars,
     stale_order_particulars,
@@ -198,8 +200,8 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         409,
         "photo-not-ready",
         msgid("Photo not ready"),
-        msgid("The photo that tells the place has not arrived or is still being opened. Send the report again soon."),
-        fields=("photo_ids[0]",),
+        PHOTO_AWAITED,
+        particulars=photo_particulars,
         retry_after_s=_RETRY_AFTER_S,
     ),
     ServiceNotOffered: Problem(

@@ -23,12 +23,12 @@ from api.models.photos import PhotoOut
 from api.openapi import binary, problems, request_body
 from api.problems.refusals import NothingHere, RoleNeeded, SecretUnknown, SignInNeeded, TooManyPhotosWaiting
 from api.responses import answer
-from api.scope import BODY, CALLER
+from api.scope import BODY, CALLER, HEAD_ONLY
 from api.serving import Serving
 from db.credentials import hash_secret
 from db.rates import Allowance, AllowanceUsedUp, look_ahead
 from issues.actors import Role
-from issues.originals import LinkNotValid, note_reading, offer_original
+from issues.originals import LinkNotValid, note_reading, offer_original, open_original
 from issues.reports import find_report_home, photo_release
 from media.photos import Photo, PhotoSize, StoredCopy, find_photo, receive_photo, stored_original, stored_picture
 
@@ -132,8 +132,10 @@ async def read_original(
         photo = await find_photo(session, photo_id)
         if photo is None:
             raise LinkNotValid
-        await note_reading(session, photo, proof, now=now)
+        reading = await open_original(session, photo, proof, now=now)
         original = stored_original(photo)
+        if HEAD_ONLY not in request.scope:  # without its bytes, nothing was read
+            await note_reading(session, reading, now=now)
     # Kept nowhere, so that reading it again is another reading.
     return await _send(served, original, photo_id.hex, _headers("private, no-store", disposition="attachment"))
 

@@ -18,7 +18,7 @@ from api.filing import Filing, Position, city_of, make_submission, photo_positio
 from api.limits import allowances_for_photo, allowances_for_report
 from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
-from api.openapi import model_body, problems, request_body
+from api.openapi import created_at_location, model_body, problems, request_body
 from api.problems.refusals import OutsideServiceArea, PositionNeeded, TokenOfAnotherCity
 from api.queries import refuse_unknown_parameters
 from api.report_access import open_report
@@ -85,6 +85,7 @@ router.add_api_route(
     response_model=ReportReceipt,
     responses={
         200: {"description": "The same report had been received before.", "model": ReportReceipt},
+        **created_at_location("Filed."),
         **problems(400, 409, 413, 415, 429),
     },
     openapi_extra={
@@ -127,7 +128,7 @@ async def _submit(
     request: Request, served: Serving, session: AsyncSession, filing: Filing, *, photos: _Photos, now: datetime
 ) -> Receipt:
     photo_ids = (*filing.report.photo_ids, *photos)
-    position = sent_position(filing.report) or await photo_position(session, photo_ids, filing.photo_uploader)
+    position = sent_position(filing.report) or await photo_position(session, filing, photo_ids)
     submission = make_submission(filing, position, photo_ids)
     try:
         city = city_of(served.cities, filing.caller, position.at)
@@ -158,7 +159,7 @@ async def _file_with_photos(
             if await find_report_home(session, filing.id) is None:
                 await _look_ahead(request, session, filing, position, photos=photos, now=now)
         if position is None and not filing.id_given:
-            raise PositionNeeded(photo_has_none=False)  # nothing would connect these photos with the next attempt
+            raise PositionNeeded  # nothing would connect these photos with the next attempt
         for photo in photos.values():
             await served.store.keep(photo)
         if position is None:

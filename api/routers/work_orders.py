@@ -11,7 +11,7 @@ from api.deps import CityAgent, CityStaff, CityWords, Cursor, Limit, Now, Transa
 from api.models.fields import Code, Day
 from api.models.lists import Feature, FeatureCollection, Point, next_links
 from api.models.work_orders import WorkOrderChange, WorkOrderIn, WorkOrderOut, WorkOrderProperties
-from api.openapi import problems
+from api.openapi import created_at_location, problems
 from api.responses import GeoJson, answer, created
 from issues.dispatch import OrderChange, WorkOrderDraft, change_work_order, create_work_order
 from issues.work_orders import find_work_order, list_work_orders
@@ -25,6 +25,7 @@ router = APIRouter(prefix="/v1/work-orders", tags=["work orders"])
     response_model=WorkOrderOut,
     responses={
         200: {"description": "It had been planned before with this id.", "model": WorkOrderOut},
+        **created_at_location("Planned."),
         **problems(400, 409, 413, 415),
     },
 )

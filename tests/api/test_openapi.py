@@ -73,6 +73,22 @@ async def test_every_example_runs(api, hire, examples):
     for example in examples.pop("PATCH /v1/reports/{report_id}"):
         answer = await agent.patch(f"/v1/reports/{report_id}", json=example)
         assert answer.status_code == 200, answer.text
+    other = (await api.post("/v1/reports", json=a_report(lat=45.5300))).json()
+    twin = (await api.post("/v1/reports", json=a_report(lat=45.5300))).json()["report"]["id"]
+    for example in examples.pop("POST /v1/issues/{issue_id}/merge"):
+        answer = await agent.post(
+            f"/v1/issues/{issue['id']}/merge", json={**example, "issue_ids": [other["issue"]["id"]], "confirm": True}
+        )
+        assert answer.status_code == 200, answer.text
+    for example in examples.pop("POST /v1/issues/{issue_id}/undo"):
+        answer = await agent.post(f"/v1/issues/{issue['id']}/undo", json=example)
+        assert answer.status_code == 200, answer.text
+    for example in examples.pop("POST /v1/issues/{issue_id}/split"):
+        answer = await agent.post(f"/v1/issues/{other['issue']['id']}/split", json={**example, "report_ids": [twin]})
+        assert answer.status_code == 200, answer.text
+    for example in examples.pop("POST /v1/reports/{report_id}/leave"):
+        answer = await agent.post(f"/v1/reports/{twin}/leave", json=example)
+        assert answer.status_code == 200, answer.text
     for example in examples.pop("POST /v1/sync"):
         answer = await agent.post("/v1/sync", json=example)
         assert [item["status"] for item in answer.json()["items"]] == [201, 200], answer.text
@@ -152,3 +168,15 @@ async def test_whatever_is_sent_the_answer_is_as_described(app, api, hire, regis
         sent = await asyncio.to_thread(try_everything, app, address, headers, known)
 
     assert sent > 200
+
+
+def test_what_is_made_by_posting_is_said_to_have_a_location(app):
+    made = [
+        call["responses"]["201"]
+        for calls in app.openapi()["paths"].values()
+        for method, call in calls.items()
+        if method == "post" and "201" in call["responses"]
+    ]
+
+    assert len(made) == 3
+    assert all("Location" in answer["headers"] for answer in made)

@@ -189,6 +189,19 @@ async def test_each_reading_of_an_original_is_in_the_internal_history_of_its_iss
     assert "photo.original_read" not in shown
 
 
+async def test_asking_for_the_headers_of_an_original_is_no_reading(api, upload, hire, readings):
+    _, path = await upload()
+    address = await original_of(await hire(), path)
+
+    answer = await api.call("HEAD", address)
+
+    assert answer.status_code == 200
+    assert int(answer.headers["content-length"]) > 0
+    assert answer.content == b""
+    assert await readings() == []
+    assert (await api.call("HEAD", f"{address}x")).status_code == 403
+
+
 async def test_a_crew_reads_the_original_of_its_orders_photo_and_every_issue_of_the_order_tells(
     api, hire, register, readings
 ):

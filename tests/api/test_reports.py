@@ -239,7 +239,8 @@ async def test_a_report_without_a_position_waits_for_its_photo_and_then_lies_whe
 ):
     device, photo_id = await register(), str(new_id())
     report = a_report(lat=None, long=None, photo_ids=[photo_id])
-    problem_of(await device.api.post("/v1/reports", json=report), 409, "photo-not-ready")
+    first = await device.api.post("/v1/reports", json=report)
+    assert problem_of(first, 409, "photo-not-ready")["errors"][0]["field"] == "photo_ids[0]"
     await device.api.put(f"/v1/photos/{photo_id}", content=located_picture())
     early = await device.api.post("/v1/reports", json=report)
     assert int(early.headers["retry-after"]) > 0
@@ -268,7 +269,7 @@ async def test_somebody_elses_photo_tells_no_position(app, register):
 async def test_a_form_without_a_position_is_placed_by_its_photo_at_the_next_attempt(app, register, owner):
     device, report_id = await register(), str(new_id())
     first = await file_form(device.api, [located_picture()], id=report_id, lat=None, long=None)
-    problem_of(first, 409, "photo-not-ready")
+    assert problem_of(first, 409, "photo-not-ready")["errors"][0]["field"] == "photos[0]"
     async with owner.transaction() as session:
         photo_id = await session.scalar(text("SELECT id::text FROM photo"))
     await make_safe(app, photo_id)
