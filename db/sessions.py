@@ -123,9 +123,11 @@ class Database:
             # Its connection goes back to the pool here; to close it as well would cost as much as a statement.
             await session.commit()
         except BaseException as error:
-            async with session:  # closes it, which rolls back
+            try:
                 await _give_up_broken(session, error)
-                raise
+            finally:
+                await _roll_back(session)
+            raise
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
@@ -177,6 +179,16 @@ class Database:
             self.engine.dialect.do_ping(connection)
         except psycopg.Error as error:
             raise DisconnectionError from error
+
+
+async def _roll_back(session: AsyncSession) -> None:
+    """Close a session whose transaction is given up. A server that has gone away meanwhile has rolled back already."""
+    try:
+        async with session:
+            pass
+    except DBAPIError as error:
+        if why_unavailable(error) is None:
+            raise
 
 
 async def _give_up_broken(session: AsyncSession, error: BaseException) -> None:

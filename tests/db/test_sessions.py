@@ -83,6 +83,27 @@ async def test_a_connection_whose_server_process_was_ended_is_replaced(single, c
     assert await answers(single)
 
 
+class Refused(Exception):
+    """What somebody finds out inside of a transaction, and gives it up for."""
+
+
+async def test_what_a_transaction_was_given_up_for_is_told_also_where_its_server_process_is_gone(
+    single, cluster, database_name
+):
+    async def refuse():
+        async with single.transaction() as session:
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+            with cluster.connect(database_name) as admin:
+                admin.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+            raise Refused
+
+    for _ in range(3):
+        with pytest.raises(Refused):
+            await refuse()
+
+    assert await answers(single)
+
+
 async def test_a_primary_that_was_demoted_is_unavailable_and_its_connection_given_up(single):
     before = await server_process(single)
 
