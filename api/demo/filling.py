@@ -23,9 +23,7 @@ from issues.packs.schema import LimitsSheet
 from issues.staff import add_staff, list_staff
 from media.store import open_store
 
-_GENEROUS = LimitsSheet(
-    device_reports_per_hour=10_000, device_photos_per_day=10_000, address_reports_per_hour=100_000
-)
+_GENEROUS = LimitsSheet(device_reports_per_hour=10_000, device_photos_per_day=10_000, address_reports_per_hour=100_000)
 _ROLES = (Role.AGENT, Role.CREW, Role.MANAGER, Role.ADMIN)
 
 
