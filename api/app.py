@@ -20,7 +20,19 @@ from api.openapi import problems as problem_responses
 from api.problems.handlers import install_handlers
 from api.queries import refuse_unknown_parameters
 from api.readiness import Readiness
-from api.routers import corrections, devices, issues, photos, places, problems, reports, sync, uploads, work_orders
+from api.routers import (
+    corrections,
+    devices,
+    issues,
+    photos,
+    places,
+    problems,
+    regrouping,
+    reports,
+    sync,
+    uploads,
+    work_orders,
+)
 from api.scope import STALL_S
 from api.serving import Serving
 from api.settings import Settings
@@ -69,7 +81,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestFrame)
     install_handlers(app)
     # The first match answers, so what is called most comes first.
-    for part in (reports, sync, corrections, photos, uploads, issues, work_orders, places, devices, health, problems):
+    for part in (
+        reports,
+        sync,
+        corrections,
+        photos,
+        uploads,
+        issues,
+        regrouping,
+        work_orders,
+        places,
+        devices,
+        health,
+        problems,
+    ):
         app.include_router(part.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign] # the way FastAPI documents
     return app

@@ -59,6 +59,7 @@ class _Call:
 _CALLS: Final = {
     SyncKind.REPORT: _Call("POST", "/v1/reports"),
     SyncKind.CORRECTION: _Call("PATCH", "/v1/reports/{target}"),
+    SyncKind.LEAVE: _Call("POST", "/v1/reports/{target}/leave"),
     SyncKind.FOLLOW: _Call("PUT", "/v1/issues/{target}/follow", takes_body=False),
     SyncKind.UNFOLLOW: _Call("DELETE", "/v1/issues/{target}/follow", takes_body=False),
     SyncKind.STATUS: _Call("POST", "/v1/issues/{target}/status"),
@@ -132,7 +133,7 @@ def _check(item: Any) -> SyncItem:
     call, wrong = _CALLS[checked.kind], []
     if call.needs_target != (checked.target is not None):
         wrong.append(FieldError("target", _NEEDED if call.needs_target else _NO_SUCH_FIELD))
-    if checked.tracking is not None and checked.kind is not SyncKind.CORRECTION:
+    if checked.tracking is not None and checked.kind not in {SyncKind.CORRECTION, SyncKind.LEAVE}:
         wrong.append(FieldError("tracking", _NO_SUCH_FIELD))
     if checked.body and not call.takes_body:
         wrong.append(FieldError("body", _NO_SUCH_FIELD))

@@ -143,6 +143,7 @@ class EventOut(Outgoing):
     note_public: bool
     data: dict[str, Any]
     cause: UUID | None
+    undoes: UUID | None = Field(description="The event that this one undid; for staff.")
 
     @classmethod
     def of(cls, event: EventView, city: NamedCity) -> "EventOut":
@@ -159,6 +160,7 @@ class EventOut(Outgoing):
             note_public=event.note_public,
             data=dict(event.data),
             cause=event.cause,
+            undoes=event.undoes,
         )
 
 

@@ -34,6 +34,7 @@ class SyncKind(StrEnum):
 
     REPORT = "report"
     CORRECTION = "correction"
+    LEAVE = "leave"
     FOLLOW = "follow"
     UNFOLLOW = "unfollow"
     STATUS = "status"
@@ -46,11 +47,12 @@ class SyncItem(Incoming):
     id: OwnId = Field(description="The report's id, or the command's own: sent again, it is done once.")
     kind: SyncKind
     target: UUID | None = Field(
-        default=None, description="The report to correct, the issue to follow or bring to a status, the work order."
+        default=None,
+        description="The report to correct or that leaves, the issue to follow or bring to a status, the work order.",
     )
     jurisdiction_id: Code | None = Field(default=None, description="As in the call of its kind.")
     tracking: Secret | None = Field(
-        default=None, description="Of a report that was filed with this secret instead of a device: to correct it."
+        default=None, description="Of a report that was filed with this secret instead of a device."
     )
     body: dict[str, Any] = Field(
         default_factory=dict, description="As in the call of its kind; its `id` may be left out."

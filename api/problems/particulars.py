@@ -16,8 +16,10 @@ from issues.dispatch import StaleWorkOrder
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed, TransitionNotAllowed
 from issues.limits import Limited
+from issues.merging import DEPARTMENTS, DISTRICTS, PRIVATE, MergeNeedsConfirmation
 from issues.questions import AnswersRefused, QuestionKind, WrongAnswer
 from issues.submit import IdAlreadyUsed
+from issues.undoing import UndoBlocked
 
 _SWAPPED: Final = msgid("This place lies in no city that takes reports here. Are lat and long exchanged?")
 # By whether a neighbour is there, and whether a city of ours is near.
@@ -41,6 +43,14 @@ _ANSWERS: Final = {
 PHOTO_AWAITED: Final = msgid(
     "The photo that tells the place has not arrived or is still being opened. Send the report again soon."
 )
+
+
+_DOUBTS: Final = {
+    DISTRICTS: msgid("They are in different districts."),
+    DEPARTMENTS: msgid("They are with different departments."),
+    PRIVATE: msgid("They are private, and of several people."),
+}
+_NOTHING_LEFT: Final = msgid("All of these reports are in another issue by now, so there is nothing to put back.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,19 @@ def transition_particulars(error: TransitionNotAllowed, listener: Listener) -> P
         },
         members={"current": error.current.value, "allowed": allowed},
     )
+
+
+def confirmation_particulars(error: MergeNeedsConfirmation, listener: Listener) -> Particulars:
+    """Say why a merge asks for confirmation."""
+    reasons = " ".join(listener.say(_DOUBTS[reason]) for reason in error.reasons)
+    return Particulars({"reasons": reasons}, members={"reasons": list(error.reasons)})
+
+
+def blocked_particulars(error: UndoBlocked, _listener: Listener) -> Particulars:
+    """Name the reports that have gone on, and where they are."""
+    stayed = [{"report_id": str(each.report_id), "issue_id": str(each.issue_id)} for each in error.stayed]
+    text = None if error.possible else _NOTHING_LEFT
+    return Particulars(text=text, members={"stayed": stayed, "force_helps": error.possible})
 
 
 def position_particulars(error: refusals.PositionNeeded, _listener: Listener) -> Particulars:

@@ -11,6 +11,8 @@ from api.problems.particulars import (
     Particulars,
     Problem,
     answers_particulars,
+    blocked_particulars,
+    confirmation_particulars,
     id_used_particulars,
     not_allowed_particulars,
     other_city_particulars,
@@ -34,12 +36,15 @@ from issues.dispatch import IssueNotOpen, PhotoTaken, StaleWorkOrder
 from issues.issue import IssueMerged, IssueNotFound
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed, TransitionNotAllowed
+from issues.merging import MergeNeedsConfirmation, MixedPrivacy
 from issues.originals import LinkNotValid
 from issues.pages import InvalidCursor
 from issues.questions import AnswersRefused
 from issues.reports import ReportNotFound
+from issues.splitting import NothingWouldRemain, ReportNotInIssue
 from issues.staff import CrewNotFound
 from issues.submit import IdAlreadyUsed
+from issues.undoing import AlreadyUndone, EventNotFound, NotUndoable, UndoBlocked
 from issues.work_orders import WorkOrderNotFound
 from media.append import ChecksumMismatch, UploadOverrun
 from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage
@@ -272,7 +277,69 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
         "issue-merged",
         msgid("Merged issue"),
         msgid("The reports of this issue are in another one now."),
-        particulars=lambda error, _: Particulars(members={"merged_into": str(error.survivor_id)}),
+        particulars=lambda error, _: Particulars(
+            members={"issue_id": str(error.issue_id), "merged_into": str(error.survivor_id)}
+        ),
+    ),
+    MergeNeedsConfirmation: Problem(
+        409,
+        "merge-needs-confirmation",
+        msgid("Merge to be confirmed"),
+        msgid("Are these the same problem? {reasons} To merge them all the same, send this again with confirm."),
+        fields=("confirm",),
+        particulars=confirmation_particulars,
+    ),
+    MixedPrivacy: Problem(
+        409,
+        "mixed-privacy",
+        msgid("Private and public issues"),
+        msgid("A private issue and a public one are never merged."),
+        fields=("issue_ids",),
+        particulars=lambda error, _: Particulars(members={"issue_id": str(error.issue_id)}),
+    ),
+    ReportNotInIssue: Problem(
+        409,
+        "report-not-in-issue",
+        msgid("Report of another issue"),
+        msgid("This report is in another issue."),
+        fields=("report_ids",),
+        particulars=lambda error, _: Particulars(
+            members={"report_id": str(error.report_id), "issue_id": str(error.issue_id)}
+        ),
+    ),
+    NothingWouldRemain: Problem(
+        409,
+        "nothing-would-remain",
+        msgid("Nothing would remain"),
+        msgid("These are all the reports of this issue: leave at least one in it."),
+        fields=("report_ids",),
+    ),
+    EventNotFound: Problem(
+        404, "event-not-found", msgid("No such event"), msgid("There is no such event in the history of this issue.")
+    ),
+    NotUndoable: Problem(
+        409,
+        "not-undoable",
+        msgid("Cannot be undone"),
+        msgid("Only a merge, a split or a leave can be undone. A status is changed back by another change."),
+        fields=("event_id",),
+        particulars=lambda error, _: Particulars(members={"kind": error.kind}),
+    ),
+    AlreadyUndone: Problem(
+        409,
+        "already-undone",
+        msgid("Already undone"),
+        msgid("Somebody has undone this already."),
+        fields=("event_id",),
+        particulars=lambda error, _: Particulars(members={"undone_by": str(error.undone_by)}),
+    ),
+    UndoBlocked: Problem(
+        409,
+        "undo-blocked",
+        msgid("Cannot all be undone"),
+        msgid("Some of these reports are in another issue by now. With force, the others are put back."),
+        fields=("event_id",),
+        particulars=blocked_particulars,
     ),
     IssueNotOpen: Problem(
         409,
