@@ -163,7 +163,9 @@ class Bench:
                 if time.monotonic() > deadline:
                     raise RuntimeError("photos still wait")
                 time.sleep(0.25)
-            states = dict(connection.execute("SELECT state, count(*) FROM photo GROUP BY state").fetchall())
+            states: dict[str, int] = dict(
+                connection.execute("SELECT state, count(*) FROM photo GROUP BY state").fetchall()
+            )
         if set(states) != {"ready"}:
             raise RuntimeError(f"photos, by state: {states}")
 

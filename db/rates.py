@@ -136,9 +136,11 @@ counted AS (
     RETURNING subject, shard, count
 ), beyond AS (
     SELECT array_agg(subject) AS subjects
-    FROM counted JOIN unnest(%(subjects)s::uuid[], %(most)s::bigint[]) AS allowance(subject, most) USING (subject)
-    WHERE most < count + (SELECT coalesce(sum(other.count), 0) FROM rate_count AS other
-                          WHERE other.subject = counted.subject AND other.shard <> counted.shard)
+    FROM counted
+    WHERE (%(most)s::bigint[])[array_position(%(subjects)s::uuid[], subject)] - count < CASE
+        WHEN shard = 0 THEN 0
+        ELSE (SELECT coalesce(sum(other.count), 0) FROM rate_count AS other
+              WHERE other.subject = counted.subject AND other.shard <> counted.shard) END
 )"""  # noqa: S608 - made of constants
 
 
