@@ -1,5 +1,6 @@
 """Which reports are about one problem: staff merge, split and undo; senders say that theirs is not the same."""
 
+from typing import Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -22,7 +23,11 @@ from issues.undoing import undo_event
 
 router = APIRouter(prefix="/v1")
 
-_ISSUES = {"tags": ["issues"], "response_model": RegroupingOut, "responses": problems(400, 409, 413, 415)}
+_ISSUES: Final[dict[str, Any]] = {
+    "tags": ["issues"],
+    "response_model": RegroupingOut,
+    "responses": problems(400, 409, 413, 415),
+}
 
 
 @router.post("/issues/{issue_id}/merge", **_ISSUES)
