@@ -40,6 +40,8 @@ _ANSWERS: Final = {
 }
 
 
+RETRY_AFTER_S: Final = 2
+RETRY_WHEN_FULL_S: Final = 60  # somebody has to make room first
 PHOTO_AWAITED: Final = msgid(
     "The photo that tells the place has not arrived or is still being opened. Send the report again soon."
 )
