@@ -4,7 +4,7 @@ A snapshot is immutable; whoever serves loads a new one when a pack has changed.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ class CitySettings:
     photos_public: bool
     texts_public: bool
     holidays: frozenset[date]
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:

@@ -29,7 +29,8 @@ def salvage(form: type[FormT], content: dict[str, Any]) -> FormT:
 def _value(field: FieldInfo, content: Any) -> Any:
     try:
         # The last None is metadata that says nothing: `Annotated` has to have some.
-        return TypeAdapter(Annotated[(field.annotation, *field.metadata, None)]).validate_python(content)
+        kind: Any = Annotated[(field.annotation, *field.metadata, None)]
+        return TypeAdapter(kind).validate_python(content)
     except ValidationError:
         form = _form_within(field.annotation)
     if form is not None and isinstance(content, dict):

@@ -64,6 +64,7 @@ def until_handed_out(process, folder):
 def kill_postgresql(folder, base_url):
     """Kill the private cluster's server; answers whether the API was ready again in time, by itself."""
     server = running_pid(folder / "postgres")
+    assert server is not None
     os.kill(server, signal.SIGKILL)
     deadline = time.monotonic() + _WITHIN_S
     while time.monotonic() < deadline:
