@@ -164,4 +164,5 @@ def make_submission(filing: Filing, position: Position, photo_ids: tuple[UUID, .
         channel=report.channel,
         contact=Contact() if contact is None else Contact(contact.name, contact.email, contact.phone),
         position_sent=position.sent,
+        issue_id=report.issue_id,
     )

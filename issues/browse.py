@@ -12,6 +12,7 @@ from db.tenancy import driver_connection
 from issues.issue import ISSUE_MAP, IssueNotFound, IssueView, issue_columns, planar, read_issue, view_of
 from issues.lifecycle import Status
 from issues.pages import Page, read_cursor, write_cursor
+from issues.reports import Report
 
 
 @dataclass(eq=False)
@@ -66,6 +67,7 @@ class IssueFilter:
     Attributes:
         districts: As 'layer:code'.
         updated_after: Those that changed later than this.
+        number: The one that has the report of this number now.
     """
 
     bbox: BoundingBox | None = None
@@ -73,6 +75,7 @@ class IssueFilter:
     service_codes: tuple[str, ...] = ()
     districts: tuple[str, ...] = ()
     updated_after: datetime | None = None
+    number: str | None = None
 
 
 async def list_issues(
@@ -146,6 +149,9 @@ def _wanted(city_id: int, wanted: IssueFilter) -> Select[Any]:
         query = query.where(issue.districts.overlap(list(wanted.districts)))
     if wanted.updated_after is not None:
         query = query.where(issue.updated_at > wanted.updated_after)
+    if wanted.number is not None:
+        of_number = select(Report.issue_id).where(Report.city_id == city_id, Report.number == wanted.number)
+        query = query.where(issue.id == of_number.scalar_subquery())
     return query
 
 

@@ -29,6 +29,7 @@ from issues.neighbours import ask_neighbours, read_candidates
 from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.questions import AnswersRefused, read_answers
 from issues.reports import Contact, MatchView, Receipt, ReportView, find_report_home, read_receipt
+from issues.wishes import BY_WISH, find_wished
 
 # Kinds of event written here.
 OPENED = "report.opened"
@@ -73,6 +74,7 @@ class Submission:
         captured_at: The phone's clock: kept, never trusted.
         position_sent: False where the position was worked out here (from the photo, from an address); it is then no
             part of what makes two submissions the same.
+        issue_id: The issue that the sender says it is about; None where they do not say.
     """
 
     id: UUID
@@ -91,6 +93,7 @@ class Submission:
     channel: str
     contact: Contact = field(default_factory=Contact)
     position_sent: bool = True
+    issue_id: UUID | None = None
 
     def fingerprint(self) -> bytes:
         """Hash the content that two submissions of one id must share."""
@@ -162,10 +165,13 @@ async def submit_report(
         return repeated
     connection = await driver_connection(session)
     rows = _report_rows(submission, placed, city=city, now=now)
-    for match in _joinable(submission, placed.service, seen.candidates, now=now):
-        filed = await file_joining(connection, rows | _joining_rows(match))
+    wished = await find_wished(session, city.id, submission.issue_id, service=placed.service, at=submission.at)
+    matches = _joinable(submission, placed.service, seen.candidates, now=now)
+    by_wish = [] if wished is None else [(wished, BY_WISH)]
+    for issue_id, view in (*by_wish, *((match.candidate.issue_id, MatchView.of(match)) for match in matches)):
+        filed = await file_joining(connection, rows | _joining_rows(issue_id, view))
         if filed is not None:  # else somebody closed the issue since it was read
-            return _receipt(submission, placed, *filed, MatchView.of(match), now=now)
+            return _receipt(submission, placed, *filed, view, now=now)
     rows |= _opening_rows(submission, placed, seen.address, city=city, now=now)
     number = await file_opening(connection, rows)
     issue = _opened_issue(submission, placed, number, rows)
@@ -212,7 +218,7 @@ async def _claim_and_look(
             sender=submission.sender,
             fingerprint=submission.fingerprint(),
             tracking_hash=submission.tracking_hash,
-            lock_keys=lock_keys(city.id, submission.at) if looks else [],
+            lock_keys=lock_keys(city.id, submission.at) if looks or submission.issue_id is not None else [],
             allowances=allowances,
         )
         address = await ask_address(connection, city.id, submission.at)
@@ -307,13 +313,9 @@ def _report_rows(submission: Submission, placed: Placed, *, city: CityBook, now:
     }
 
 
-def _joining_rows(match: Match) -> dict[str, Any]:
+def _joining_rows(issue_id: UUID, match: MatchView) -> dict[str, Any]:
     """The values that depend on the issue joined."""
-    return {
-        "issue_id": match.candidate.issue_id,
-        "event_kind": JOINED,
-        "match": json.dumps(MatchView.of(match).to_json()),
-    }
+    return {"issue_id": issue_id, "event_kind": JOINED, "match": json.dumps(match.to_json())}
 
 
 def _opening_rows(

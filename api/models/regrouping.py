@@ -26,7 +26,7 @@ UNDO_EXAMPLE: dict[str, Any] = {
 }
 LEAVE_EXAMPLE: dict[str, Any] = {"id": "01936f3e-b000-7000-8000-000000000004"}
 
-_MOST = 1000
+_MOST = 200
 _Command = Annotated[OwnId | None, Field(description="The command's own id: sent again, it is done once.")]
 _Reason = Annotated[Note | None, Field(description="Why; for staff only.")]
 

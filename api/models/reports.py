@@ -86,6 +86,11 @@ class ReportIn(Incoming):
     location_source: LocationSource | None = Field(
         default=None, description="Left out: `gps`, or `photo` where the position is a photo's."
     )
+    issue_id: UUID | None = Field(
+        default=None,
+        description="The open issue near by that this is about as well (« Moi aussi »). A report that cannot join it is"
+        " filed as if it had come without.",
+    )
     address_string: Line | None = None
     description: Words | None = None
     attributes: Answers = Field(default_factory=dict)

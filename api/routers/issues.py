@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, Served, Transaction, identify
 from api.listener import language_of
-from api.models.fields import Accuracy, Code, Latitude, Longitude
+from api.models.fields import Accuracy, Code, Latitude, Longitude, Text
 from api.models.issues import EventOut, FollowOut, IssueOut, IssueProperties, NearIssueProperties, StatusIn, StatusOut
 from api.models.lists import Feature, FeatureCollection, ItemList, Point, next_links
 from api.openapi import problems
@@ -38,16 +38,21 @@ async def browse_issues(
     service_code: Codes = [],  # noqa: B006 - as above
     district: Annotated[Codes, Query(description="`layer:code`")] = [],  # noqa: B006 - as above
     updated_after: After = None,
+    number: Annotated[Text | None, Query(max_length=20, description="Of a report, as its sender was told.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """List a city's issues, newest first; the staff's list holds private ones too."""
+    """List a city's issues, newest first; the staff's list holds private ones too.
+
+    By the `number` of a report it finds the issue that has the report now, also after a merge or a split.
+    """
     wanted = IssueFilter(
         bbox=bounding_box(bbox),
         statuses=tuple(status),
         service_codes=tuple(service_code),
         districts=tuple(district),
         updated_after=updated_after,
+        number=number,
     )
     staff = caller.is_staff_of(city.book.id)
     page = await list_issues(session, city.book.id, wanted, staff=staff, limit=limit, cursor=cursor)

@@ -4,7 +4,7 @@ import pytest
 
 from db.base import new_id
 from issues.actors import Role
-from tests.api.served import LAVAL, PLATEAU, a_report, a_secret, fields_of, problem_of
+from tests.api.served import LAVAL, PICTURE, PLATEAU, a_report, a_secret, fields_of, problem_of
 
 BESIDE = {"lat": PLATEAU["lat"], "long": PLATEAU["long"] + 0.00005}  # four metres east
 FAR = {"lat": PLATEAU["lat"] + 0.002, "long": PLATEAU["long"]}  # 200 metres north
@@ -226,3 +226,32 @@ async def test_wrong_fields_are_named(filed, hire, act, body, field):
     answer = await agent.post(f"/v1/issues/{one['issue']['id']}/{act}", json=body)
 
     assert field in fields_of(problem_of(answer, 422, "invalid-fields"))
+
+
+async def test_a_report_joins_the_issue_that_it_names_and_says_so(filed):
+    one = await filed()
+
+    other = await filed(**{**PLATEAU, "lat": PLATEAU["lat"] + 0.0006}, issue_id=one["issue"]["id"])
+
+    assert (other["issue"]["id"], other["issue"]["report_count"]) == (one["issue"]["id"], 2)
+    assert [reason["factor"] for reason in other["match"]["reasons"]] == ["wish"]
+
+
+async def test_a_form_names_an_issue_too(api, filed):
+    one = await filed()
+    fields = {"service_code": "nid-de-poule", "lat": PLATEAU["lat"] + 0.0006, "long": PLATEAU["long"]}
+
+    answer = await api.post(
+        "/v1/reports", data={**fields, "issue_id": one["issue"]["id"]}, files=[("photos", ("a.jpg", PICTURE))]
+    )
+
+    assert (answer.status_code, answer.json()["issue"]["id"]) == (201, one["issue"]["id"])
+
+
+async def test_the_number_that_a_sender_was_told_finds_the_issue_that_has_the_report_now(api, filed, hire):
+    agent, one, other = await hire(), await filed(), await filed(**FAR)
+    await agent.post(f"/v1/issues/{one['issue']['id']}/merge", json={"issue_ids": [other["issue"]["id"]]})
+
+    found = await api.get("/v1/issues", params={"jurisdiction_id": "montreal.ca", "number": other["report"]["number"]})
+
+    assert [feature["id"] for feature in found.json()["features"]] == [one["issue"]["id"]]
