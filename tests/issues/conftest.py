@@ -2,6 +2,8 @@
 
 import pytest
 
+from db.sessions import Database
+from tests.issues.people import AT_ONCE
 from tests.issues.towns import open_town
 
 
@@ -9,3 +11,10 @@ from tests.issues.towns import open_town
 async def city(owner, database):
     """The town ESSAI, as a server that has loaded it sees it."""
     return await open_town(owner, database)
+
+
+@pytest.fixture
+async def crowd(app_url):
+    """The test's database, for as many as AT_ONCE to talk to it at a time."""
+    async with Database(app_url, pool_size=AT_ONCE, timeout_s=60) as database:
+        yield database

@@ -24,6 +24,9 @@ OTHER_CREW = Actor(f"staff:{new_id()}", Role.CREW, "equipe-est")
 RESIDENT = Actor(f"device:{new_id()}", Role.RESIDENT, person_id=new_id())
 TUESDAY = date(2026, 11, 24)
 
+AT_ONCE = 20
+"""How many the fixture `crowd` lets talk to the database at a time."""
+
 
 async def open_issue(database: Database, city: CityBook, at=ESSAI.middle, **changes):
     """File a report that opens an issue; answers with the issue."""
@@ -36,6 +39,28 @@ async def issue_now(database: Database, issue):
     """The issue as it stands now."""
     async with database.transaction(issue.city_id) as session:
         return await read_issue(session, issue.city_id, issue.id)
+
+
+async def check_counts(owner: Database):
+    """Every issue counts the reports that are in it and were not taken back; an empty one nobody began is closed.
+
+    Answers with the issues that were not merged into others; those that were have no reports.
+    """
+    async with owner.transaction() as session:
+        rows = await session.execute(
+            text(
+                "SELECT i.id, i.status, i.report_count, i.merged_into, count(r.id) AS all_there,"
+                " count(r.id) FILTER (WHERE r.withdrawn_at IS NULL) AS there"
+                " FROM issue i LEFT JOIN report r ON r.city_id = i.city_id AND r.issue_id = i.id"
+                " GROUP BY i.city_id, i.id"
+            )
+        )
+        rows = rows.all()
+    assert [row for row in rows if row.report_count != row.there] == []
+    assert [row for row in rows if row.merged_into is not None and row.all_there] == []
+    issues = [row for row in rows if row.merged_into is None]
+    assert [row for row in issues if row.report_count == 0 and row.status == "received"] == []
+    return issues
 
 
 async def bring(database: Database, issue, status: str, *, actor: Actor = AGENT, now=NOON, **more):

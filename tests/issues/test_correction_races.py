@@ -4,29 +4,17 @@ import asyncio
 import random
 from datetime import timedelta
 
-import pytest
-from sqlalchemy import text
-
 from db.base import new_id
-from db.sessions import Database
 from geo.points import offset
 from issues.corrections import Correction, correct_report, withdraw_report
 from issues.lifecycle import TransitionNotAllowed
 from issues.moving import NewPlace
-from tests.issues.people import RESIDENT, bring
+from tests.issues.people import AT_ONCE, RESIDENT, bring, check_counts
 from tests.issues.towns import ESSAI, NOON, east_of, file, submission
 
 SOON = NOON + timedelta(minutes=1)
 HERE = ESSAI.middle
 THERE = east_of(HERE, 300)
-AT_ONCE = 20
-
-
-@pytest.fixture
-async def crowd(app_url):
-    """A database that many can talk to at once."""
-    async with Database(app_url, pool_size=AT_ONCE, timeout_s=60) as database:
-        yield database
 
 
 async def correct(crowd, city, receipt, *, at=None, words=None, command_id=None):
@@ -47,22 +35,6 @@ async def correct(crowd, city, receipt, *, at=None, words=None, command_id=None)
 async def withdraw(crowd, city, receipt):
     async with crowd.transaction(city.id) as session:
         return await withdraw_report(session, receipt.report.id, city=city, actor=RESIDENT, by_author=True, now=SOON)
-
-
-async def check_counts(owner):
-    """Every issue counts the reports that are in it and were not taken back; an empty one nobody began is closed."""
-    async with owner.transaction() as session:
-        rows = await session.execute(
-            text(
-                "SELECT i.id, i.status, i.report_count, count(r.id) FILTER (WHERE r.withdrawn_at IS NULL) AS there"
-                " FROM issue i LEFT JOIN report r ON r.city_id = i.city_id AND r.issue_id = i.id"
-                " GROUP BY i.city_id, i.id"
-            )
-        )
-        issues = rows.all()
-    assert [row for row in issues if row.report_count != row.there] == []
-    assert [row for row in issues if row.report_count == 0 and row.status == "received"] == []
-    return issues
 
 
 async def test_copies_of_a_correction_at_once_are_one_correction(owner, crowd, city):
