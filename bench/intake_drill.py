@@ -12,7 +12,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench.intake_check import Promises, find_faults
 from bench.intake_evidence import read_kept
@@ -46,6 +47,7 @@ _REPORTS_PER_SPOT = 3
 _PICTURE_BYTES = 60_000
 # A killed server's uploads are free for others after twice as long.
 _UPLOAD_STALL_S = 1.5
+_FAILED = '"event": "request_failed"'
 # Clocks of files and of this process may differ by a moment.
 _SWEEP_AFTER = -timedelta(minutes=1)
 
@@ -140,12 +142,22 @@ async def run_drill(
     return Outcome(promises, network, sabotage.done, sabotage.ended, swept, load_s, data / "photos")
 
 
-async def judge_outcome(stage: Stage, outcome: Outcome) -> list[str]:
-    """Find everything that is wrong: what the judge finds, and answers that nobody should get."""
+async def judge_outcome(
+    stage: Stage, outcome: Outcome, *, damage: Callable[[AsyncSession], Awaitable[None]] | None = None
+) -> list[str]:
+    """Find everything that is wrong: what the judge finds, and answers that nobody should get.
+
+    Args:
+        stage: Where it was played.
+        outcome: What became of it.
+        damage: Spoils the rows beforehand, to see whether the judge sees it; they are whole again afterwards.
+    """
     async with Database(stage.owner_url, role=None) as owner, owner.transaction() as session:
+        if damage is not None:
+            await damage(session)
         kept = await read_kept(session, outcome.photos)
-    faults = find_faults(outcome.promises, kept)
-    return [*faults, *outcome.network.wrong, *outcome.ended]
+        await session.rollback()
+    return [*find_faults(outcome.promises, kept), *outcome.network.wrong, *outcome.ended]
 
 
 async def sweep_all(stage: Stage, photos: Path) -> Swept:
@@ -215,6 +227,14 @@ def summarise(plan: Plan, outcome: Outcome, faults: Sequence[str]) -> Mapping[st
     }
 
 
+def logged_failures(folder: Path) -> list[str]:
+    """Read from the servers' logs which requests failed, with the id that their answers have, and why."""
+    events = [
+        json.loads(line) for log in folder.glob("*.log") for line in log.read_text().splitlines() if _FAILED in line
+    ]
+    return [f"request {event['request_id']} failed:\n{event['exception']}" for event in events]
+
+
 def main() -> None:
     """Run the drill as the command line says; exits with 1 where anything was lost, doubled or wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -239,8 +259,11 @@ def main() -> None:
                 run_drill(stage, folder, plan, say=console.print, tell=lambda done: bar.update(sent, completed=done))
             )
         faults = asyncio.run(judge_outcome(stage, outcome))
+        failures = logged_failures(folder) if faults else []
+    for failure in failures:
+        console.print(failure, highlight=False, markup=False)
     for fault in faults:
-        console.print(f"[red]{fault}[/red]", highlight=False)
+        console.print(fault, style="red", highlight=False, markup=False)
     print(json.dumps(summarise(plan, outcome, faults)))
     if faults:
         raise SystemExit(1)

@@ -16,7 +16,6 @@ from db.postgres import run_as_server
 _START_AGAIN_S = 1.0
 _AWAY_S = (0.2, 2.5)
 _STARTS_WITHIN_S = 20.0
-_NO_DATABASE = "the database does not answer"
 
 
 class Progress:
@@ -76,6 +75,7 @@ class Sabotage:
     say: Callable[[str], None]
     done: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    _back_at: float = -math.inf  # when PostgreSQL was there again; infinite while it is away
     _started_at: dict[Path, float] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
@@ -115,9 +115,10 @@ class Sabotage:
             yield from self.rng.sample(self.children, len(self.children))
 
     def _note_end(self, child: Child) -> None:
-        """Note a process that ended, unless it found no database when it started and said so."""
-        is_new = time.monotonic() - self._started_at.get(child.log, -math.inf) < _STARTS_WITHIN_S
-        if is_new and _NO_DATABASE in child.last_words:
+        """Note a process that ended; one that finds no database when it starts is to be started again."""
+        started_at = self._started_at.get(child.log, -math.inf)
+        is_new = time.monotonic() - started_at < _STARTS_WITHIN_S
+        if is_new and started_at < self._back_at:
             self._note(f"{child.log.stem} found no database")
         else:
             self.ended.append(f"{child.log.stem} ended by itself: {child.last_words}")
@@ -142,11 +143,13 @@ class Sabotage:
             "immediate",
             "-w",
         ]
+        self._back_at = math.inf
         code, output = await asyncio.to_thread(run_as_server, stop)
         assert code == 0, output
         away_s = self.rng.uniform(*_AWAY_S)
         await asyncio.sleep(away_s)
         await asyncio.to_thread(revive, self.data_dir)
+        self._back_at = time.monotonic()
         self._note(f"stopped PostgreSQL for {away_s:.1f} s")
 
     def _note(self, deed: str) -> None:
