@@ -27,7 +27,7 @@ _SYNC_ITEMS = 20
 _COMPRESSED_SHARE = 0.3
 _CALL_S = 40.0
 _GIVE_UP_S = 150.0
-_PAUSE_S = 0.1
+_PAUSE_S = 0.25
 # No phone waits longer, whatever `Retry-After` says: the drill is no load that a server asks to be spared.
 _LONGEST_WAIT_S = 0.5
 
@@ -159,7 +159,7 @@ class DrillPhone:
             return await self._send_photo(item)
         target = self._target(item)
         if target is None:
-            return _PAUSE_S / 2
+            return _PAUSE_S
         method, path, content = self._call_of(item, target)
         return await self._hear_all(item, await self._ask(method, path, content))
 
