@@ -33,7 +33,7 @@ from bench.photos import draw_photo
 from bench.sabotage import Progress, Sabotage
 from bench.servers import Child, Server, jalon_environment, leave_on_sigterm, running
 from bench.settling import settle
-from bench.stage import CITY, Stage, empty_stage, lift_limits
+from bench.stage import CITY, Stage, empty_stage
 from db.sessions import Database
 from geo.points import LonLat, offset
 from media.store import open_store
@@ -129,7 +129,6 @@ async def run_drill(
     children = [*servers, *workers]
     sabotage = Sabotage(children, stage.cluster, stage.cluster.folder.parent, random.Random(plan.seed), say)
     async with Database(stage.owner_url, role=None) as judge:
-        await lift_limits(judge)
         with running(children):
             say("the phones come online")
             began = time.monotonic()
