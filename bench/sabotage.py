@@ -128,7 +128,8 @@ class Sabotage:
         self._started_at[child.log] = time.monotonic()
 
     def _kill(self, child: Child) -> None:
-        child.kill()
+        if not child.has_ended:
+            child.kill()
         self._start_again(child)
         self._note(f"killed {child.log.stem}")
 
