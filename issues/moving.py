@@ -14,6 +14,7 @@ from db.tenancy import driver_connection
 from geo.points import LonLat
 from geo.streets import nearest_address
 from issues.actors import SYSTEM, Actor
+from issues.audience import tell_waiting
 from issues.city import CityBook
 from issues.events import NewEvent, append_event
 from issues.issue import Issue, IssueView, lock_issues, read_issue
@@ -220,7 +221,7 @@ async def move_to_another(
 ) -> IssueView:
     """Have a held report join the likeliest open issue at its new place, or open one there.
 
-    The issue that it leaves is for `let_go`.
+    The issue that it leaves is for `let_go`; its author hears first what waits to be told of that one.
 
     Args:
         session: The transaction that holds the report.
@@ -231,6 +232,7 @@ async def move_to_another(
         cause: The event of the correction.
         now: Time of the correction. Deadline and district are those of the time of receipt.
     """
+    await tell_waiting(session, city.id, [held.issue.id], now=now)
     if held.joinable:
         match, issue = held.joinable[0]
         await _assign(session, held.report, issue.id, MatchView.of(match))

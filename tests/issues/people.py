@@ -47,7 +47,7 @@ async def check_counts(owner: Database):
     Answers with the issues that were not merged into others; those that were have no reports.
     """
     async with owner.transaction() as session:
-        rows = await session.execute(
+        result = await session.execute(
             text(
                 "SELECT i.id, i.status, i.report_count, i.merged_into, count(r.id) AS all_there,"
                 " count(r.id) FILTER (WHERE r.withdrawn_at IS NULL) AS there"
@@ -55,7 +55,7 @@ async def check_counts(owner: Database):
                 " GROUP BY i.city_id, i.id"
             )
         )
-        rows = rows.all()
+        rows = result.all()
     assert [row for row in rows if row.report_count != row.there] == []
     assert [row for row in rows if row.merged_into is not None and row.all_there] == []
     issues = [row for row in rows if row.merged_into is None]

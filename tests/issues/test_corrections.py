@@ -371,3 +371,17 @@ async def test_what_was_said_can_be_erased_and_not_changed(database, city, corre
         assert [row.words for row in erased] == ["Chez Camille Tremblay"]
         allowed = await session.scalar(text("SELECT has_table_privilege('report_correction', 'UPDATE')"))
     assert allowed is False
+
+
+async def test_its_author_hears_what_waited_to_be_told_of_the_issue_that_a_report_leaves(
+    owner, database, city, correct
+):
+    await file(database, city, submission(HERE))
+    receipt = await file(database, city, submission(east_of(HERE, 2)))
+    await bring(database, receipt.issue, "acknowledged")
+
+    await correct(receipt, at=east_of(HERE, 300))
+
+    async with owner.transaction() as session:
+        told = await session.scalars(text("SELECT person_id FROM notification WHERE kind = 'acknowledged'"))
+        assert receipt.report.person_id in set(told)
