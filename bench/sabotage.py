@@ -15,7 +15,7 @@ from db.postgres import run_as_server
 
 _START_AGAIN_S = 1.0
 _AWAY_S = (0.2, 1.5)
-_STARTS_WITHIN_S = 20.0
+_STARTS_WITHIN_S = 40.0
 
 
 class Progress:
