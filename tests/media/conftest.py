@@ -1,4 +1,4 @@
-"""The two kinds of store: a folder, and a bucket of a real S3 server on a loopback port."""
+"""The two kinds of store (a folder, and a bucket of a real S3 server on a loopback port), and photos made safe."""
 
 import logging
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
+from media.decoders import Decoders
+from media.derive import Derivatives, Rejected
 from media.store import PhotoStore, open_store
 from tests.media.cramped import cramped_folder
 
@@ -69,3 +71,15 @@ def store(request: pytest.FixtureRequest, folder: Path) -> PhotoStore:
     """Each kind of store in turn: whoever uses them must not be able to tell them apart."""
     url: str = request.getfixturevalue("bucket_url") if request.param == "bucket" else folder.as_uri()
     return open_store(url)
+
+
+@pytest.fixture
+def made(tmp_path, decoders):
+    """Make the photo with these bytes safe."""
+
+    async def make(data: bytes, within: Decoders = decoders) -> Derivatives | Rejected:
+        path = tmp_path / "original"
+        path.write_bytes(data)
+        return await within.make_safe(path)
+
+    return make

@@ -5,7 +5,7 @@ import zlib
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 RED, GREEN, BLUE, YELLOW = (200, 30, 30), (30, 160, 60), (40, 60, 190), (220, 200, 40)
 
@@ -19,6 +19,12 @@ def scene(width: int = 640, height: int = 480) -> Image.Image:
     draw.rectangle((width // 2, height // 2, width, height), fill=YELLOW)
     draw.ellipse((width // 8, height // 8, width // 4, height // 4), fill=(250, 250, 250))
     return image
+
+
+def mean_difference(one: Image.Image, other: Image.Image) -> float:
+    """Mean difference of two pictures, in grey values (0 to 255)."""
+    assert one.size == other.size
+    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
 
 
 def gradient(width: int, height: int) -> Image.Image:

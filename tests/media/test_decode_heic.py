@@ -5,14 +5,13 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image
 
 from media import boxes
-from media.derive import Derivatives, Rejected
 from media.headers import BrokenImageHeader, ImageFormat, TooManyPixels, UnsupportedImage, read_header
 from media.outcome import Rejection
 from tests.media.heic import HEIGHT, WIDTH, box, heic
-from tests.media.pictures import opened, orientation_block, webp_chunks
+from tests.media.pictures import mean_difference, opened, orientation_block, webp_chunks
 
 DATA = Path(__file__).parent.parent / "data" / "photos"
 
@@ -29,24 +28,6 @@ TURNS = {
 }
 
 
-@pytest.fixture
-def made(tmp_path, decoders):
-    """Make the photo with these bytes safe."""
-
-    async def make(data: bytes) -> Derivatives | Rejected:
-        path = tmp_path / "original"
-        path.write_bytes(data)
-        return await decoders.make_safe(path)
-
-    return make
-
-
-def difference(one: Image.Image, other: Image.Image) -> float:
-    """Mean difference of two pictures, in grey values (0 to 255)."""
-    assert one.size == other.size
-    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
-
-
 @pytest.mark.parametrize("told_by_exif", [False, True])
 @pytest.mark.parametrize("orientation", TURNS)
 async def test_a_photo_is_turned_once_also_where_exif_says_it_again(made, orientation, told_by_exif):
@@ -59,8 +40,9 @@ async def test_a_photo_is_turned_once_also_where_exif_says_it_again(made, orient
     upright = stored if turn is None else stored.transpose(turn)
     assert (safe.width, safe.height) == upright.size
     # Far below what any other turn would give; the two were compressed each on its own.
-    assert difference(opened(safe.large), upright) < 3
-    assert turn is None or difference(opened(safe.small), opened(safe.small).transpose(Image.Transpose.ROTATE_180)) > 6
+    assert mean_difference(opened(safe.large), upright) < 3
+    small = opened(safe.small)
+    assert turn is None or mean_difference(small, small.transpose(Image.Transpose.ROTATE_180)) > 6
 
 
 async def test_exif_alone_turns_no_heic(made):
@@ -68,7 +50,7 @@ async def test_exif_alone_turns_no_heic(made):
 
     safe = await made(heic(exif=orientation_block(6)))
 
-    assert difference(opened(safe.large), stored) < 1
+    assert mean_difference(opened(safe.large), stored) < 1
 
 
 async def test_a_real_phones_photo_gives_pictures_and_keeps_its_place_to_itself(made):

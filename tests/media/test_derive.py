@@ -19,6 +19,7 @@ from tests.media.pictures import (
     RED,
     encoded,
     gradient,
+    mean_difference,
     opened,
     orientation_block,
     png_chunk,
@@ -30,24 +31,6 @@ from tests.media.pictures import (
 from tests.media.taken_over import ANSWER, MARK
 
 DATA = Path(__file__).parent.parent / "data" / "photos"
-
-
-@pytest.fixture
-def made(tmp_path, decoders):
-    """Make the photo with these bytes safe."""
-
-    async def make(data: bytes, within: Decoders = decoders) -> Derivatives | Rejected:
-        path = tmp_path / "original"
-        path.write_bytes(data)
-        return await within.make_safe(path)
-
-    return make
-
-
-def distance(one: Image.Image, other: Image.Image) -> float:
-    """Mean difference of two pictures, in grey values (0 to 255)."""
-    assert one.size == other.size
-    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
 
 
 def assert_colour(image: Image.Image, at: tuple[int, int], expected: tuple[int, int, int]) -> None:
@@ -80,8 +63,8 @@ async def test_every_orientation_gives_the_same_upright_picture(made, orientatio
     assert (safe.width, safe.height) == (1800, 1200)
     large, small = opened(safe.large), opened(safe.small)
     assert (large.size, small.size) == ((1600, 1067), (400, 267))
-    assert distance(large, scene(1800, 1200).resize((1600, 1067))) < 2
-    assert distance(small, scene(1800, 1200).resize((400, 267))) < 3
+    assert mean_difference(large, scene(1800, 1200).resize((1600, 1067))) < 2
+    assert mean_difference(small, scene(1800, 1200).resize((400, 267))) < 3
 
 
 SECRET = b"TESTCAM-4711"
@@ -175,7 +158,7 @@ async def test_a_polyglot_becomes_a_clean_picture(made, polyglot):
         assert webp_chunks(picture) == [b"VP8 "]
         assert b"<script>" not in picture
         assert b"PK\3\4" not in picture
-    assert distance(opened(safe.large), scene()) < 2
+    assert mean_difference(opened(safe.large), scene()) < 2
 
 
 async def test_a_file_that_starts_as_a_gif_stays_one(made):
