@@ -62,10 +62,13 @@ async def test_what_one_allowance_refuses_counts_for_no_other(database):
 
 
 async def test_what_is_taken_back_is_not_counted(database):
-    with pytest.raises(LookupError):
+    async def count_and_fail():
         async with database.transaction() as session:
             await count_use(session, [an_allowance(most=1)], now=NOON)
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await count_and_fail()
 
     assert await use(database, an_allowance(most=1))
 
