@@ -16,8 +16,8 @@ from db.credentials import hash_secret, new_secret
 from geo.points import LonLat
 from issues.city import CityBook
 from issues.languages import msgid
-from issues.reports import Contact
-from issues.submit import ANONYMOUS, Submission, photo_uploader
+from issues.reports import Contact, Receipt
+from issues.submit import ANONYMOUS, Submission, find_repeat, fingerprint_of, photo_uploader
 from media.photos import PhotoState, find_photo, taken_place
 
 _KEYS: Final = uuid5(NAMESPACE_URL, "urn:jalon:idempotency-key")
@@ -48,6 +48,11 @@ class Filing:
     def photo_uploader(self) -> str:
         """As whose photos those that come with the report are kept."""
         return photo_uploader(self.sender, self.id)
+
+    @property
+    def tracking_hash(self) -> bytes:
+        """SHA-256 of the secret for reading the report."""
+        return hash_secret(self.tracking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,27 @@ async def photo_position(session: AsyncSession, filing: Filing, photo_ids: tuple
     return Position(LonLat(taken.lon, taken.lat), taken.accuracy_m, "photo", sent=False)
 
 
+async def find_filed(session: AsyncSession, filing: Filing, photo_ids: tuple[UUID, ...]) -> Receipt | None:
+    """Find what became of a report that was received before, also where nobody could say today where it lies.
+
+    Returns:
+        None where its id is new.
+
+    Raises:
+        IdAlreadyUsed: the id is another report's.
+    """
+    report, position = filing.report, sent_position(filing.report)
+    return await find_repeat(
+        session,
+        filing.id,
+        sender=filing.sender,
+        tracking_hash=filing.tracking_hash,
+        fingerprint=fingerprint_of(
+            report.service_code, None if position is None else position.at, report.description, photo_ids
+        ),
+    )
+
+
 def city_of(cities: CitiesInForce, caller: Caller, at: LonLat) -> CityBook:
     """Find the city of a report.
 
@@ -151,7 +177,7 @@ def make_submission(filing: Filing, position: Position, photo_ids: tuple[UUID, .
         id=filing.id,
         sender=filing.sender,
         person_id=filing.caller.actor.person_id,
-        tracking_hash=hash_secret(filing.tracking),
+        tracking_hash=filing.tracking_hash,
         service_code=report.service_code,
         at=position.at,
         accuracy_m=position.accuracy_m,

@@ -40,6 +40,15 @@ ANONYMOUS = "anonymous"
 _KNOWN_SENDERS = ("device:", "staff:", "key:")
 
 
+def fingerprint_of(
+    service_code: str, sent_at: LonLat | None, description: str | None, photo_ids: Sequence[UUID]
+) -> bytes:
+    """Hash the content of a report as it was sent; `sent_at` is None where no position came with it."""
+    position = None if sent_at is None else [sent_at.lat, sent_at.lon]
+    content = [service_code, position, description, [str(photo_id) for photo_id in photo_ids]]
+    return sha256(json.dumps(content, separators=(",", ":")).encode()).digest()
+
+
 def photo_uploader(sender: str, report_id: UUID) -> str:
     """As whose photos those of a report are kept: its sender's; those of an anonymous one are the report's own."""
     return sender if sender.startswith(_KNOWN_SENDERS) else f"report:{report_id}"
@@ -97,9 +106,8 @@ class Submission:
 
     def fingerprint(self) -> bytes:
         """Hash the content that two submissions of one id must share."""
-        position = [self.at.lat, self.at.lon] if self.position_sent else None
-        content = [self.service_code, position, self.description, [str(photo_id) for photo_id in self.photo_ids]]
-        return sha256(json.dumps(content, separators=(",", ":")).encode()).digest()
+        sent_at = self.at if self.position_sent else None
+        return fingerprint_of(self.service_code, sent_at, self.description, self.photo_ids)
 
     @property
     def likely_accuracy_m(self) -> float:
@@ -153,14 +161,14 @@ async def submit_report(
         answers = read_answers(placed.service.questions, submission.attributes)
     except (ServiceNotOffered, AnswersRefused):
         # The city may have offered and asked something else when the same report was received.
-        if (repeated := await find_repeat(session, submission)) is None:
+        if (repeated := await _find_repeat(session, submission)) is None:
             raise
         return repeated
     if submission.attributes:
         submission = replace(submission, attributes=answers)
     seen = await _claim_and_look(session, submission, placed.service, city=city, now=now, allowances=allowances)
     if seen is None:
-        repeated = await find_repeat(session, submission)
+        repeated = await _find_repeat(session, submission)
         assert repeated is not None  # noqa: S101 - whoever took the id has committed
         return repeated
     connection = await driver_connection(session)
@@ -251,14 +259,29 @@ def _joinable(
     return joinable(ranked, service.policy)
 
 
-async def find_repeat(session: AsyncSession, submission: Submission) -> Receipt | None:
-    """Find what was stored of a submission that was received before, whatever its place and service are today.
+async def _find_repeat(session: AsyncSession, submission: Submission) -> Receipt | None:
+    return await find_repeat(
+        session,
+        submission.id,
+        sender=submission.sender,
+        tracking_hash=submission.tracking_hash,
+        fingerprint=submission.fingerprint(),
+    )
+
+
+async def find_repeat(
+    session: AsyncSession, report_id: UUID, *, sender: str, tracking_hash: bytes, fingerprint: bytes
+) -> Receipt | None:
+    """Find what was stored of a report that was received before, whatever its place and service are today.
 
     Whoever knows the tracking secret is its sender, also where the phone has registered since.
 
     Args:
         session: Open transaction; left in the report's city.
-        submission: What was sent, perhaps again.
+        report_id: The id it was sent with, perhaps again.
+        sender: As in `Submission`, as is `tracking_hash`.
+        tracking_hash: Of the secret that came with it, or was made for it.
+        fingerprint: Of its content; see `fingerprint_of`.
 
     Returns:
         None where its id is new.
@@ -266,19 +289,19 @@ async def find_repeat(session: AsyncSession, submission: Submission) -> Receipt 
     Raises:
         IdAlreadyUsed: the id is another report's.
     """
-    home = await find_report_home(session, submission.id)
+    home = await find_report_home(session, report_id)
     if home is None:
         return None
-    same_sender = home.sender == submission.sender or home.tracking_hash == submission.tracking_hash
-    same_content = home.fingerprint == submission.fingerprint()
+    same_sender = home.sender == sender or home.tracking_hash == tracking_hash
+    same_content = home.fingerprint == fingerprint
     # Two people without a name or a secret cannot be told apart: such a receipt goes only to who knows it all.
-    if not same_sender or (submission.sender == ANONYMOUS and not same_content):
-        raise IdAlreadyUsed(submission.id, None)
+    if not same_sender or (sender == ANONYMOUS and not same_content):
+        raise IdAlreadyUsed(report_id, None)
     # The city is nearly always the same; where borders moved since, the report has stayed.
     await enter_city(session, home.city_id)
-    receipt = await read_receipt(session, home.city_id, submission.id)
+    receipt = await read_receipt(session, home.city_id, report_id)
     if not same_content:
-        raise IdAlreadyUsed(submission.id, receipt)
+        raise IdAlreadyUsed(report_id, receipt)
     return receipt
 
 

@@ -14,12 +14,21 @@ from starlette.responses import Response
 
 from api.auth import Caller, authenticate
 from api.deps import Now, Served, Transaction, received_at
-from api.filing import Filing, Position, city_of, make_submission, photo_position, sent_position, settle_filing
+from api.filing import (
+    Filing,
+    Position,
+    city_of,
+    find_filed,
+    make_submission,
+    photo_position,
+    sent_position,
+    settle_filing,
+)
 from api.limits import allowances_for_photo, allowances_for_report
 from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import created_at_location, model_body, problems, request_body
-from api.problems.refusals import OutsideServiceArea, PositionNeeded, TokenOfAnotherCity
+from api.problems.refusals import OutsideServiceArea, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
 from api.queries import refuse_unknown_parameters
 from api.report_access import open_report
 from api.report_body import FORM_SCHEMA, Filed, is_form, read_report, received_photo
@@ -30,7 +39,7 @@ from db.jobs import enqueue
 from db.rates import count_use, look_ahead
 from issues.questions import read_answers
 from issues.reports import Receipt, find_report_home
-from issues.submit import find_repeat, submit_report
+from issues.submit import submit_report
 from media.photos import MAKE_SAFE, find_photo, record_photo
 from media.store import IncomingPhoto
 
@@ -128,17 +137,17 @@ async def _submit(
     request: Request, served: Serving, session: AsyncSession, filing: Filing, *, photos: _Photos, now: datetime
 ) -> Receipt:
     photo_ids = (*filing.report.photo_ids, *photos)
-    position = sent_position(filing.report) or await photo_position(session, filing, photo_ids)
-    submission = make_submission(filing, position, photo_ids)
     try:
+        position = sent_position(filing.report) or await photo_position(session, filing, photo_ids)
         city = city_of(served.cities, filing.caller, position.at)
-    except (OutsideServiceArea, TokenOfAnotherCity):
-        # The city's border may have been elsewhere when the same report was received.
-        if (repeated := await find_repeat(session, submission)) is None:
+    except (PhotoNotReady, PositionNeeded, OutsideServiceArea, TokenOfAnotherCity):
+        # The photo may have been there, or the city's border elsewhere, when the same report was received.
+        if (repeated := await find_filed(session, filing, photo_ids)) is None:
             raise
         return repeated
     request.scope[CITY] = city
     allowances = allowances_for_report(request, filing.caller, city, now)
+    submission = make_submission(filing, position, photo_ids)
     return await submit_report(session, submission, city=city, now=now, allowances=allowances)
 
 
@@ -156,13 +165,14 @@ async def _file_with_photos(
             position = sent_position(filing.report)
             # The same files again have the same ids, hence the report the same content.
             photos = {uuid5(filing.id, photo.sha256): photo for photo in incoming}
-            if await find_report_home(session, filing.id) is None:
+            is_new = await find_report_home(session, filing.id) is None
+            if is_new:
                 await _look_ahead(request, session, filing, position, photos=photos, now=now)
         if position is None and not filing.id_given:
             raise PositionNeeded  # nothing would connect these photos with the next attempt
         for photo in photos.values():
             await served.store.keep(photo)
-        if position is None:
+        if position is None and is_new:
             # They have to be decoded before the report can be placed, so they come first.
             async with served.database.transaction() as session:
                 await _record(request, session, photos, filing, now)

@@ -1,5 +1,7 @@
 """Answers to a service's questions, as they come with a report."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 
@@ -8,6 +10,16 @@ from tests.api.served import PICTURE, a_report, fields_of, problem_of
 BIN = {"service_code": "bac-de-recyclage"}
 
 
+@pytest.fixture
+def required(cities, monkeypatch):
+    """Montréal has to be told which bin."""
+    services = cities.by_jurisdiction("montreal.ca").catalogue.services
+    service = services[BIN["service_code"]]
+    questions = tuple(replace(question, required=True) for question in service.questions)
+    monkeypatch.setitem(services, service.code, replace(service, questions=questions))
+
+
+@pytest.mark.usefixtures("required")
 @pytest.mark.parametrize(
     ("attributes", "field", "french"),
     [
@@ -30,6 +42,7 @@ async def test_answers_that_do_not_fit_the_questions_are_named_and_nothing_is_st
     assert set((await stored()).values()) == {0}
 
 
+@pytest.mark.usefixtures("required")
 async def test_answers_are_refused_before_the_photos_of_their_form_are_kept(api, stored):
     answer = await api.post(
         "/v1/reports",
