@@ -47,21 +47,36 @@ def probability_same_place(
     Raises:
         ValueError: a length that is negative or not finite, or a prior outside (0, 1).
     """
+    if not 0.0 < prior < 1.0:
+        raise ValueError(f"prior {prior!r} must lie between 0 and 1")
+    evidence = log_odds_same_place(
+        distance_m, accuracy_a_m, accuracy_b_m, extent_m=extent_m, separation_m=separation_m, floor_m=floor_m
+    )
+    return _logistic(math.log(prior / (1.0 - prior)) + evidence)
+
+
+def log_odds_same_place(
+    distance_m: float,
+    accuracy_a_m: float,
+    accuracy_b_m: float,
+    *,
+    extent_m: float = 4.0,
+    separation_m: float = 60.0,
+    floor_m: float = 5.0,
+) -> float:
+    """What two positions add to the log-odds that they are one place, for sums with other evidence.
+
+    Arguments and errors are those of `probability_same_place`. Infinite where neither error nor extent leaves doubt.
+    """
     _require_lengths(distance_m, accuracy_a_m, accuracy_b_m, extent_m, floor_m)
-    if not (0.0 < prior < 1.0 and 0.0 < separation_m < math.inf):
-        raise ValueError(f"prior {prior!r} must lie between 0 and 1, separation_m {separation_m!r} be positive")
+    if not 0.0 < separation_m < math.inf:
+        raise ValueError(f"separation_m {separation_m!r} must be positive")
     variance = _variance(accuracy_a_m, floor_m) + _variance(accuracy_b_m, floor_m) + extent_m**2
     if variance == 0.0:
-        return 1.0 if distance_m == 0.0 else 0.0
+        return math.inf if distance_m == 0.0 else -math.inf
     # Density of the distance d if same: d / s^2 exp(-d^2 / 2 s^2); if different: 2 d / separation_m^2. The d
     # cancels. Beyond separation_m the second is kept as it is, so that the answer goes on falling smoothly.
-    log_odds = (
-        math.log(prior / (1.0 - prior))
-        + 2.0 * math.log(separation_m)
-        - math.log(2.0 * variance)
-        - distance_m**2 / (2.0 * variance)
-    )
-    return _logistic(log_odds)
+    return 2.0 * math.log(separation_m) - math.log(2.0 * variance) - distance_m**2 / (2.0 * variance)
 
 
 def _variance(accuracy_m: float, floor_m: float) -> float:

@@ -1,20 +1,25 @@
 """How likely a report is about an issue that is already open, and why.
 
-Every factor speaks for or against in log-odds, which add up; the score is the probability they come to. Each
-factor's part is kept as a reason, so that every answer can be explained. Pure: no rows, no clock.
+Every factor speaks for or against in log-odds, which add up; the score is the probability they come to. What each
+is worth was learned from labelled reports where there were any (`issues.weights`). Each factor's part is kept as a
+reason, so that every answer can be explained. Pure: no rows, no clock.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Final
 from uuid import UUID
 
-from geo.closeness import probability_same_place
+from geo.civic import CivicAddress, numbers_apart, same_block
+from geo.closeness import log_odds_same_place
+from issues.weights import ANY_KIND, KindWeights, Weights, built_in_weights
+from issues.words import likeness
 
 # No service may join farther than this. It is also how wide a lock cell is, so it is fixed rather than taken from
 # the packs at hand: two processes that have loaded different packs must still lock the same cells.
@@ -28,12 +33,11 @@ _SUGGEST_WINDOW_DAYS: Final = 30
 _ASSUMED_ACCURACY_M: Final = {"gps": 15.0, "photo": 15.0, "map": 10.0, "address": 25.0}
 _ASSUMED_ACCURACY_OTHERWISE_M: Final = 25.0
 
-# A fresh issue is twice as likely to be the one as its place alone says; one at the end of its window half as likely.
-_AGE_LOG_ODDS: Final = math.log(2.0)
-_SAME_SERVICE_LOG_ODDS: Final = math.log(1.5)
-_SIBLING_LOG_ODDS: Final = -math.log(3.0)
-# A probability of 0 or 1 would have no log-odds; at 6 figures nobody sees the difference.
-_CERTAIN: Final = 1e-6
+# The geocoded addresses that the weights were learned from are about so good. What phones promise beyond that has no
+# labels behind it, so it speaks no louder.
+_LEARNED_ACCURACY_M: Final = 10.0
+# Infinite evidence cannot be added up; beyond this nobody sees the difference.
+_MOST_LOG_ODDS: Final = 13.8
 _SECONDS_PER_DAY: Final = 86_400.0
 
 
@@ -47,12 +51,16 @@ class Joins(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MatchPolicy:
-    """When a report of a service may join: within metres, within days of the last report, from a score upwards."""
+    """When a report of a service may join: within metres, within days of the last report, from a score upwards.
+
+    `kind` is the table of weights that its reports are judged by.
+    """
 
     radius_m: float
     window_days: int
     join_threshold: float
     joins: Joins
+    kind: str = ANY_KIND
 
     def for_suggestions(self) -> MatchPolicy:
         """The wider limits within which people are asked whether theirs is the same problem."""
@@ -61,18 +69,36 @@ class MatchPolicy:
             window_days=max(self.window_days, _SUGGEST_WINDOW_DAYS),
             join_threshold=self.join_threshold,
             joins=self.joins,
+            kind=self.kind,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An open issue near a report: what its score depends on."""
+    """An open issue near a report: what its score depends on.
+
+    Attributes:
+        came_back: It is no longer open, but was until a short while ago; never joined unasked.
+        address: Where it is, if that is known.
+        words: What was written about it.
+    """
 
     issue_id: UUID
     service_code: str
     distance_m: float
     accuracy_m: float
     last_report_at: datetime
+    came_back: bool = False
+    address: CivicAddress | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a report says of its place and problem beside its position; either may be missing."""
+
+    address: CivicAddress | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +106,9 @@ class Reason:
     """A factor's part in a score.
 
     Attributes:
-        factor: `distance`, `age` (since the issue's last report) or `service`.
+        factor: `distance`, `age` (since the issue's last report) and `service`; where there is something to say,
+            `house_numbers` (how far apart on one street), `other_street`, `same_block`, `crowding` (other open ones
+            near), `words` (likeness, 0 to 1) and `came_back`.
         value: The measured value; for `service` 1 where it is the same, 0.5 for a sibling.
         unit: UCUM: `m`, `d`, or `1` where it has none.
         weight: Its share of all the evidence, negative where it speaks against; absolute shares add up to 1.
@@ -94,11 +122,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How likely a report is about an issue (0 to 1), and why."""
+    """How likely a report is about an issue (0 to 1), and why.
+
+    `proven` is the score without what only judgement, no labelled evidence, says in favour: joining goes by it.
+    """
 
     candidate: Candidate
     score: float
     reasons: tuple[Reason, ...]
+    proven: float
 
 
 def assumed_accuracy_m(location_source: str) -> float:
@@ -107,7 +139,15 @@ def assumed_accuracy_m(location_source: str) -> float:
 
 
 def score_candidate(
-    candidate: Candidate, *, service_code: str, accuracy_m: float, policy: MatchPolicy, now: datetime
+    candidate: Candidate,
+    *,
+    service_code: str,
+    accuracy_m: float,
+    policy: MatchPolicy,
+    now: datetime,
+    wording: Wording = Wording(),
+    others_near: int = 0,
+    weights: Weights | None = None,
 ) -> Match | None:
     """Score an open issue as what a report is about.
 
@@ -117,6 +157,9 @@ def score_candidate(
         accuracy_m: The report's accuracy (radius that holds the true position with 68 %).
         policy: The limits of the report's service.
         now: Time of receipt.
+        wording: Address and words of the report.
+        others_near: How many other candidates there are.
+        weights: What factors are worth; the built-in ones if left out.
 
     Returns:
         The match, or None where the issue lies outside the policy's radius or window.
@@ -124,32 +167,47 @@ def score_candidate(
     age_d = max(0.0, (now - candidate.last_report_at).total_seconds() / _SECONDS_PER_DAY)
     if candidate.distance_m > policy.radius_m or age_d > policy.window_days:
         return None
+    weights = weights or built_in_weights()
+    kind = weights.of_kind(policy.kind)
     same_service = candidate.service_code == service_code
-    evidence = (
-        ("distance", round(candidate.distance_m, 1), "m", _place_log_odds(candidate, accuracy_m)),
-        ("age", round(age_d, 2), "d", _age_log_odds(age_d, policy.window_days)),
-        ("service", 1.0 if same_service else 0.5, "1", _SAME_SERVICE_LOG_ODDS if same_service else _SIBLING_LOG_ODDS),
-    )
-    total = sum(abs(log_odds) for *_, log_odds in evidence)
-    return Match(
-        candidate=candidate,
-        score=round(_probability(sum(log_odds for *_, log_odds in evidence)), 4),
-        reasons=tuple(
-            Reason(factor, value, unit, round(log_odds / total, 3)) for factor, value, unit, log_odds in evidence
-        ),
-    )
+    learned = [
+        ("distance", round(candidate.distance_m, 1), "m", _place_log_odds(candidate, accuracy_m, kind, wording)),
+        ("age", round(age_d, 2), "d", kind.age.of(age_d)),
+        ("service", 1.0 if same_service else 0.5, "1", weights.same_service if same_service else weights.sibling),
+        *_street_evidence(candidate.address, wording.address, kind),
+    ]
+    if others_near:
+        learned.append(("crowding", float(others_near), "1", kind.crowding * math.log1p(others_near)))
+    judged = _judged_evidence(candidate, wording, weights)
+    both_known = candidate.address is not None and wording.address is not None
+    return _match(candidate, kind.bias_beside_street if both_known else kind.bias, learned, judged)
 
 
 def rank_candidates(
-    candidates: Iterable[Candidate], *, service_code: str, accuracy_m: float, policy: MatchPolicy, now: datetime
+    candidates: Iterable[Candidate],
+    *,
+    service_code: str,
+    accuracy_m: float,
+    policy: MatchPolicy,
+    now: datetime,
+    wording: Wording = Wording(),
+    weights: Weights | None = None,
 ) -> list[Match]:
     """Score candidates and order those within the policy's limits, best first; then the nearer, then the lower id."""
+    near = [candidate for candidate in candidates if candidate.distance_m <= policy.radius_m]
     matches = [
         match
-        for candidate in candidates
+        for candidate in near
         if (
             match := score_candidate(
-                candidate, service_code=service_code, accuracy_m=accuracy_m, policy=policy, now=now
+                candidate,
+                service_code=service_code,
+                accuracy_m=accuracy_m,
+                policy=policy,
+                now=now,
+                wording=wording,
+                others_near=len(near) - 1,
+                weights=weights,
             )
         )
         is not None
@@ -162,19 +220,68 @@ def joinable(matches: Iterable[Match], policy: MatchPolicy) -> list[Match]:
     """Keep the matches that a report may join without anybody being asked."""
     if policy.joins is not Joins.AUTOMATIC:
         return []
-    return [match for match in matches if match.score >= policy.join_threshold]
+    return [match for match in matches if match.proven >= policy.join_threshold and not match.candidate.came_back]
 
 
-def _place_log_odds(candidate: Candidate, accuracy_m: float) -> float:
-    probability = probability_same_place(candidate.distance_m, accuracy_m, candidate.accuracy_m)
-    probability = min(max(probability, _CERTAIN), 1.0 - _CERTAIN)
-    return math.log(probability / (1.0 - probability))
+_Evidence = tuple[str, float, str, float]
 
 
-def _age_log_odds(age_d: float, window_days: int) -> float:
-    share = age_d / window_days if window_days else 0.0
-    return _AGE_LOG_ODDS * (1.0 - 2.0 * share)
+def _match(candidate: Candidate, bias: float, learned: Sequence[_Evidence], judged: Sequence[_Evidence]) -> Match:
+    proven = bias + sum(log_odds for *_, log_odds in learned) + sum(min(0.0, log_odds) for *_, log_odds in judged)
+    evidence = (*learned, *judged)
+    score = bias + sum(log_odds for *_, log_odds in evidence)
+    total = sum(abs(log_odds) for *_, log_odds in evidence) or 1.0
+    return Match(
+        candidate=candidate,
+        score=round(_probability(score), 4),
+        reasons=tuple(
+            Reason(factor, value, unit, round(log_odds / total, 3)) for factor, value, unit, log_odds in evidence
+        ),
+        proven=round(_probability(proven), 4),
+    )
+
+
+def _place_log_odds(candidate: Candidate, accuracy_m: float, kind: KindWeights, wording: Wording) -> float:
+    evidence = place_evidence(candidate.distance_m, accuracy_m, candidate.accuracy_m, kind.extent_m)
+    both_known = candidate.address is not None and wording.address is not None
+    return (kind.place_beside_street if both_known else kind.place) * evidence
+
+
+def place_evidence(distance_m: float, accuracy_a_m: float, accuracy_b_m: float, extent_m: float) -> float:
+    """The log-odds that two positions are one place, at most what positions as good as the learned ones can say."""
+    evidence = log_odds_same_place(distance_m, accuracy_a_m, accuracy_b_m, extent_m=extent_m)
+    return max(-_MOST_LOG_ODDS, min(evidence, _most_place_evidence(extent_m)))
+
+
+@cache
+def _most_place_evidence(extent_m: float) -> float:
+    return log_odds_same_place(0.0, _LEARNED_ACCURACY_M, _LEARNED_ACCURACY_M, extent_m=extent_m)
+
+
+def _street_evidence(one: CivicAddress | None, other: CivicAddress | None, kind: KindWeights) -> Iterable[_Evidence]:
+    if one is None or other is None:
+        return
+    apart = numbers_apart(one, other)
+    if apart is None:
+        yield "other_street", 1.0, "1", kind.other_street
+        return
+    yield "house_numbers", float(apart), "1", kind.house_numbers.of(apart)
+    if same_block(one, other):
+        yield "same_block", 1.0, "1", kind.same_block
+
+
+def _judged_evidence(candidate: Candidate, wording: Wording, weights: Weights) -> list[_Evidence]:
+    judged = []
+    if candidate.words and wording.words:
+        alike = likeness(candidate.words, wording.words)
+        judged.append(("words", round(alike, 2), "1", weights.words.of(alike)))
+    if candidate.came_back:
+        judged.append(("came_back", 1.0, "1", weights.came_back))
+    return judged
 
 
 def _probability(log_odds: float) -> float:
+    if log_odds < 0.0:
+        odds = math.exp(log_odds)
+        return odds / (1.0 + odds)
     return 1.0 / (1.0 + math.exp(-log_odds))

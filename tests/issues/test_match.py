@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geo.civic import read_address
 from issues.match import (
     LARGEST_RADIUS_M,
     Candidate,
     Joins,
     MatchPolicy,
+    Wording,
     assumed_accuracy_m,
     joinable,
     rank_candidates,
@@ -156,3 +158,43 @@ def test_the_same_service_is_always_more_likely_than_a_sibling(distance_m, accur
     sibling = match(candidate(distance_m, accuracy_m=accuracy_m, days_old=days_old, service="sibling"))
 
     assert same.score >= sibling.score
+
+
+def worded(*, address=None, words="", came_back=False, distance_m=6.0):
+    of = Candidate(
+        FIRST, "pothole", distance_m, 8.0, NOON, came_back=came_back, address=read_address(address), words=words
+    )
+    wording = Wording(read_address("3408 N Clark St"), "big hole before the bus stop")
+    return score_candidate(
+        of, service_code="pothole", accuracy_m=8.0, policy=POTHOLES, now=NOON, wording=wording, others_near=2
+    )
+
+
+def test_the_same_street_speaks_for_it_the_more_the_nearer_the_numbers():
+    scores = [worded(address=a).score for a in ("3408 N Clark St", "3420 N Clark St", "3600 N Clark St", "8 W Hall St")]
+
+    assert scores == sorted(set(scores), reverse=True)
+
+
+def test_reasons_say_what_addresses_and_words_tell():
+    told = {reason.factor: reason for reason in worded(address="3420 N Clark", words="Big hole, bus stop").reasons}
+
+    assert told["house_numbers"].value == 12.0
+    assert told["same_block"].value == 1.0
+    assert told["words"].weight > 0.0
+    assert sum(abs(reason.weight) for reason in told.values()) == pytest.approx(1.0, abs=0.005)
+
+
+def test_words_alone_lift_nothing_over_the_threshold():
+    alike, without = worded(words="big hole before the bus stop", distance_m=22.0), worded(distance_m=22.0)
+    policy = MatchPolicy(25.0, 60, (alike.score + without.score) / 2.0, Joins.AUTOMATIC)
+
+    assert alike.score > policy.join_threshold > without.score
+    assert joinable([alike], policy) == []
+
+
+def test_what_was_resolved_is_never_joined_unasked():
+    back = worded(came_back=True, distance_m=0.0)
+
+    assert back.score < worded(distance_m=0.0).score
+    assert joinable([back], MatchPolicy(25.0, 60, 0.0, Joins.AUTOMATIC)) == []
