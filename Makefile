@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-where bench-plans drill-crash drill-intake
+.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-where bench-plans eval-matching drill-crash drill-intake
 
 BIN := .venv/bin
 
@@ -35,6 +35,9 @@ bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
 
 bench-plans: .venv/.dev ## Plans of the searches on a million rows
 	$(BIN)/python -m bench.searches
+
+eval-matching: .venv/.dev ## Precision and recall of matching (DATA=folder)
+	$(BIN)/python -m bench.matching
 
 drill-crash: .venv/.dev ## Kill API and worker 30 times under load
 	$(BIN)/python -m bench.drill

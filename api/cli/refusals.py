@@ -13,7 +13,9 @@ from db.dumps import DatabaseNotEmpty, DumpFailed
 from db.postgres import ClusterError
 from db.sessions import DatabaseUnavailable
 from db.tenancy import PrivilegedRole
+from issues.labelled import ColumnsMissing
 from issues.staff import CrewNotFound, RoleNotForStaff, StaffNotFound
+from issues.weights import WeightsUnreadable
 from media.objects import StorageUnavailable
 
 
@@ -44,6 +46,8 @@ _EXPLANATIONS: dict[type[Exception], Callable[[Any], str | None]] = {
     DumpFailed: str,
     DemoFailed: str,
     StoryBroke: str,
+    ColumnsMissing: str,
+    WeightsUnreadable: str,
     DatabaseNotEmpty: lambda _: "the database has tables; --force replaces what it holds.",
     DatabaseUnavailable: lambda error: f"the database does not answer ({_first_line(error.__cause__ or error)}).",
     psycopg.OperationalError: lambda error: f"the database does not answer ({_first_line(error)}).",

@@ -1,0 +1,108 @@
+"""`jalon match`: learn what makes reports one problem, and see how well that agrees with what clerks said."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.output import AsJson, hint, say, show_json, show_table
+from api.cli.refusals import CommandRefused
+
+if TYPE_CHECKING:
+    from issues.labelled import LabelledReport
+    from issues.replay import Trial
+    from issues.weights import Weights
+
+app = typer.Typer(help="How reports are matched: learn from labelled reports, and measure.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Reports as CSV, gzip or not.")]
+WeightsFile = Annotated[
+    Path | None, typer.Option("--weights", exists=True, dir_okay=False, help="Weights; the built-in ones if left out.")
+]
+History = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="Earlier reports: seen, but not scored.")
+]
+Service = Annotated[str | None, typer.Option(help="Only reports whose service has this in its name.")]
+Since = Annotated[datetime | None, typer.Option(help="Score reports from this day on; earlier ones are history.")]
+Until = Annotated[datetime | None, typer.Option(help="Learn from reports before this day only.")]
+
+
+@app.command()
+def evaluate(
+    file: File,
+    *,
+    history: History = None,
+    weights: WeightsFile = None,
+    service: Service = None,
+    since: Since = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay reports in their order, and compare what would have been matched with the file's labels."""
+    from issues.assessment import assess
+
+    own = _reports(file, service)
+    first_day = None if since is None else since.replace(tzinfo=UTC)
+    scored = {report.id for report in own if first_day is None or report.created >= first_day}
+    trials = _replayed(own, history, service)
+    if not any(trial.report.id in scored and trial.report.duplicate is not None for trial in trials):
+        raise CommandRefused(f"{file} has no labelled report to score (a column is_dup, and days since --since)")
+    found = assess(trials, scored, _weights(weights))
+    if as_json:
+        show_json(found.as_dict())
+        return
+    show_table(("what", "value"), found.rows(), empty="")
+    for heading, examples in (("called duplicates, wrongly", found.wrong), ("not recognised", found.missed)):
+        hint(f"{heading}:")
+        for example in examples:
+            hint(f"  {example}")
+
+
+@app.command()
+def fit(
+    file: File,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the weights (TOML).")],
+    history: History = None,
+    start: WeightsFile = None,
+    service: Service = None,
+    until: Until = None,
+) -> None:
+    """Learn weights from labelled reports, beginning from those that come with Jalon or from others."""
+    from issues.fitting import fit_weights
+    from issues.weights import starting_weights, write_weights
+
+    trials = _replayed(_reports(file, service), history, service)
+    if until is not None:
+        trials = [trial for trial in trials if trial.report.created < until.replace(tzinfo=UTC)]
+    labelled = sum(trial.report.duplicate is not None for trial in trials)
+    if not labelled:
+        raise CommandRefused(f"{file} has no labelled report to learn from (a column is_dup)")
+    fitted = fit_weights(trials, starting_weights() if start is None else _weights(start))
+    heading = f"Fitted to {labelled} labelled reports of {file.name}; log-odds each."
+    output.write_text(write_weights(fitted, heading=heading), encoding="utf-8")
+    say(f"{output}: fitted to {labelled} labelled reports")
+
+
+def _reports(file: Path, service: str | None) -> "list[LabelledReport]":
+    from issues.labelled import read_reports
+
+    found = read_reports(file)
+    for reason, count in found.left_out.items():
+        hint(f"{file.name}: {count} rows left out: {reason}")
+    return [report for report in found.reports if service is None or service.casefold() in report.service.casefold()]
+
+
+def _replayed(own: "list[LabelledReport]", history: Path | None, service: str | None) -> "list[Trial]":
+    from issues.replay import replay
+
+    earlier = [] if history is None else _reports(history, service)
+    # Files may overlap; what the newer one says of a report counts.
+    reports = {report.id: report for report in (*earlier, *own)}
+    return replay(sorted(reports.values(), key=lambda report: (report.created, report.id)))
+
+
+def _weights(path: Path | None) -> "Weights":
+    from issues.weights import built_in_weights, parse_weights
+
+    return built_in_weights() if path is None else parse_weights(path.read_text(encoding="utf-8"), where=str(path))

@@ -1,0 +1,131 @@
+"""Reports of the past filed once more in their order, each seeing only what was there before it and still open."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from geo.points import LonLat, distance_m
+from issues.labelled import LabelledReport
+from issues.match import Candidate, Joins, Match, MatchPolicy, Wording, rank_candidates
+from issues.weights import Weights
+
+# Clerks call potholes of one block one; farther, and for other things, people are not asked either.
+RADIUS_M: Final = {"stretch": 150.0}
+RADIUS_OTHERWISE_M: Final = 100.0
+WINDOW_DAYS: Final = 60
+# Published positions are geocoded addresses; where they lie beside the thing is the kind's extent.
+ACCURACY_M: Final = 10.0
+
+# Cells are a little wider than the radius, for a degree is not worth the same metres everywhere.
+_CELL_PER_RADIUS: Final = 1.02
+_METRES_PER_DEGREE: Final = 111_320.0
+_Cell = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A report and the earlier ones, still open, that it may be about; a candidate's id tells its place among all."""
+
+    report: LabelledReport
+    candidates: tuple[Candidate, ...]
+
+
+def replay(
+    reports: Sequence[LabelledReport], *, radius_m: float | None = None, window_days: float = WINDOW_DAYS
+) -> list[Trial]:
+    """Show each report what was near it when it came.
+
+    Every earlier report stands for an issue of its own, whatever the labels say: they are what is to be guessed.
+
+    Args:
+        reports: In the order of time.
+        radius_m: How far around a report to look, among those of its own service; as its kind has it, if left out.
+        window_days: How far back.
+    """
+    return [
+        Trial(report, tuple(_candidate(number, reports[number], metres) for number, metres in near))
+        for report, near in _with_neighbours(reports, radius_m, timedelta(days=window_days))
+    ]
+
+
+def best_matches(trial: Trial, weights: Weights) -> list[Match]:
+    """Rank a report's candidates as the server would."""
+    report = trial.report
+    return rank_candidates(
+        trial.candidates,
+        service_code=report.service,
+        accuracy_m=ACCURACY_M,
+        policy=_policy(report.kind),
+        now=report.created,
+        wording=Wording(report.address, report.words),
+        weights=weights,
+    )
+
+
+def number_of(candidate: Candidate) -> int:
+    """Which of the replayed reports a candidate is, by its place among them."""
+    return candidate.issue_id.int
+
+
+def _policy(kind: str) -> MatchPolicy:
+    # Replay has chosen the candidates; the limits here only repeat its widest.
+    return MatchPolicy(math.inf, 100_000, 0.0, Joins.AUTOMATIC, kind)
+
+
+def _candidate(number: int, earlier: LabelledReport, metres: float) -> Candidate:
+    return Candidate(
+        issue_id=UUID(int=number),
+        service_code=earlier.service,
+        distance_m=metres,
+        accuracy_m=ACCURACY_M,
+        last_report_at=earlier.created,
+        address=earlier.address,
+        words=earlier.words,
+    )
+
+
+def _with_neighbours(
+    reports: Iterable[LabelledReport], radius_m: float | None, window: timedelta
+) -> Iterator[tuple[LabelledReport, list[tuple[int, float]]]]:
+    """Each report with its neighbours: their numbers and how far they are."""
+    seen: list[LabelledReport] = []
+    cells: defaultdict[_Cell, list[int]] = defaultdict(list)
+    for number, report in enumerate(reports):
+        reach_m = RADIUS_M.get(report.kind, RADIUS_OTHERWISE_M) if radius_m is None else radius_m
+        width_m = _CELL_PER_RADIUS * reach_m
+        near = []
+        for cell in _around(report.service, report.at, width_m):
+            if cell not in cells:
+                continue
+            # What is closed or too old for this one is so for all later ones.
+            cells[cell] = [other for other in cells[cell] if _is_open(seen[other], report, window)]
+            near += [(other, distance_m(seen[other].at, report.at)) for other in cells[cell]]
+        yield report, [(other, metres) for other, metres in near if metres <= reach_m]
+        seen.append(report)
+        cells[_cell(report.service, report.at, width_m)].append(number)
+
+
+def _is_open(earlier: LabelledReport, report: LabelledReport, window: timedelta) -> bool:
+    if report.created - earlier.created > window:
+        return False
+    return earlier.closed is None or earlier.closed > report.created
+
+
+def _cell(service: str, at: LonLat, width_m: float) -> _Cell:
+    row = math.floor(at.lat * _METRES_PER_DEGREE / width_m)
+    # A row has one width of columns, or neighbours in it would not meet.
+    narrowing = math.cos(math.radians(row * width_m / _METRES_PER_DEGREE))
+    return service, row, math.floor(at.lon * _METRES_PER_DEGREE * narrowing / width_m)
+
+
+def _around(service: str, at: LonLat, width_m: float) -> Iterator[_Cell]:
+    step = width_m / _METRES_PER_DEGREE
+    for north in (-1, 0, 1):
+        _, row, column = _cell(service, LonLat(at.lon, at.lat + north * step), width_m)
+        yield from ((service, row, column + east) for east in (-1, 0, 1))
