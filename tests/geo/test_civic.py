@@ -42,5 +42,7 @@ def test_what_has_no_street_is_no_address(text):
 )
 def test_compares_two_addresses(one, other, apart, block):
     first, second = read_address(one), read_address(other)
+    assert first is not None
+    assert second is not None
 
     assert (numbers_apart(first, second), same_block(first, second)) == (apart, block)
