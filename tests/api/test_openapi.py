@@ -51,47 +51,46 @@ def examples(app):
     return found
 
 
-async def test_every_example_runs(api, hire, examples):
+@pytest.fixture
+def each(examples):
+    """Send each example of a call, and get what the last was answered."""
+
+    async def send_each(call, status, send):
+        for example in examples.pop(call):
+            answer = await send(example)
+            assert answer.status_code == status, answer.text
+        return answer.json()
+
+    return send_each
+
+
+async def test_every_example_runs(api, hire, examples, each):
     agent = await hire()
-    issue, report_id = None, None
-    for example in examples.pop("POST /v1/reports"):
-        answer = await api.post("/v1/reports", json=example)
-        assert answer.status_code == 201, answer.text
-        issue, report_id = answer.json()["issue"], answer.json()["report"]["id"]
-    for example in examples.pop("PUT /v1/devices/{device_id}"):
-        answer = await api.as_(a_secret()).put(f"/v1/devices/{new_id()}", json=example)
-        assert answer.status_code == 201, answer.text
-    for example in examples.pop("POST /v1/issues/{issue_id}/status"):
-        answer = await agent.post(f"/v1/issues/{issue['id']}/status", json=example)
-        assert answer.status_code == 200, answer.text
-    for example in examples.pop("POST /v1/work-orders"):
-        answer = await agent.post("/v1/work-orders", json={**example, "issue_ids": [issue["id"]]})
-        assert answer.status_code == 201, answer.text
-    for example in examples.pop("PATCH /v1/work-orders/{order_id}"):
-        answer = await agent.patch(f"/v1/work-orders/{answer.json()['id']}", json=example)
-        assert answer.status_code == 200, answer.text
-    for example in examples.pop("PATCH /v1/reports/{report_id}"):
-        answer = await agent.patch(f"/v1/reports/{report_id}", json=example)
-        assert answer.status_code == 200, answer.text
-    other = (await api.post("/v1/reports", json=a_report(lat=45.5300))).json()
+    receipt = await each("POST /v1/reports", 201, lambda body: api.post("/v1/reports", json=body))
+    report = f"/v1/reports/{receipt['report']['id']}"
+    issue = f"/v1/issues/{receipt['issue']['id']}"
+    planned = {"issue_ids": [receipt["issue"]["id"]]}
+    await each(
+        "PUT /v1/devices/{device_id}", 201, lambda body: api.as_(a_secret()).put(f"/v1/devices/{new_id()}", json=body)
+    )
+    await each("POST /v1/issues/{issue_id}/status", 200, lambda body: agent.post(f"{issue}/status", json=body))
+    order = await each("POST /v1/work-orders", 201, lambda body: agent.post("/v1/work-orders", json=body | planned))
+    order_path = f"/v1/work-orders/{order['id']}"
+    await each("PATCH /v1/work-orders/{order_id}", 200, lambda body: agent.patch(order_path, json=body))
+    await each("PATCH /v1/reports/{report_id}", 200, lambda body: agent.patch(report, json=body))
+    other = (await api.post("/v1/reports", json=a_report(lat=45.5300))).json()["issue"]["id"]
     twin = (await api.post("/v1/reports", json=a_report(lat=45.5300))).json()["report"]["id"]
-    for example in examples.pop("POST /v1/issues/{issue_id}/merge"):
-        answer = await agent.post(
-            f"/v1/issues/{issue['id']}/merge", json={**example, "issue_ids": [other["issue"]["id"]], "confirm": True}
-        )
-        assert answer.status_code == 200, answer.text
-    for example in examples.pop("POST /v1/issues/{issue_id}/undo"):
-        answer = await agent.post(f"/v1/issues/{issue['id']}/undo", json=example)
-        assert answer.status_code == 200, answer.text
-    for example in examples.pop("POST /v1/issues/{issue_id}/split"):
-        answer = await agent.post(f"/v1/issues/{other['issue']['id']}/split", json={**example, "report_ids": [twin]})
-        assert answer.status_code == 200, answer.text
-    for example in examples.pop("POST /v1/reports/{report_id}/leave"):
-        answer = await agent.post(f"/v1/reports/{twin}/leave", json=example)
-        assert answer.status_code == 200, answer.text
-    for example in examples.pop("POST /v1/sync"):
-        answer = await agent.post("/v1/sync", json=example)
-        assert [item["status"] for item in answer.json()["items"]] == [201, 200], answer.text
+    merged, split = {"issue_ids": [other], "confirm": True}, {"report_ids": [twin]}
+    await each("POST /v1/issues/{issue_id}/merge", 200, lambda body: agent.post(f"{issue}/merge", json=body | merged))
+    await each("POST /v1/issues/{issue_id}/undo", 200, lambda body: agent.post(f"{issue}/undo", json=body))
+    await each(
+        "POST /v1/issues/{issue_id}/split", 200, lambda body: agent.post(f"/v1/issues/{other}/split", json=body | split)
+    )
+    await each(
+        "POST /v1/reports/{report_id}/leave", 200, lambda body: agent.post(f"/v1/reports/{twin}/leave", json=body)
+    )
+    synced = await each("POST /v1/sync", 200, lambda body: agent.post("/v1/sync", json=body))
+    assert [item["status"] for item in synced["items"]] == [201, 200]
     assert examples == {}
 
 

@@ -94,5 +94,5 @@ def test_refuses_lengths_that_are_none(bad):
 
 @pytest.mark.parametrize(("prior", "separation_m"), [(0.0, 60.0), (1.0, 60.0), (0.5, 0.0), (0.5, math.nan)])
 def test_refuses_a_prior_or_separation_that_decides_alone(prior, separation_m):
-    with pytest.raises(ValueError, match="prior|separation_m"):
+    with pytest.raises(ValueError, match=r"prior|separation_m"):
         probability_same_place(1.0, 5.0, 5.0, prior=prior, separation_m=separation_m)
