@@ -11,7 +11,7 @@ demo: .venv/.runtime ## Run Jalon with Montréal and Laval, tell the story, keep
 	@exec $(BIN)/jalon demo
 
 test: .venv/.dev ## Run all tests
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 3 --dist worksteal
 
 check: .venv/.dev ## Lint, types, import contracts, migrations against tables
 	$(BIN)/ruff check

@@ -92,6 +92,9 @@ async def call(port: int, request: bytes, *, cut: Cut | None, timeout_s: float) 
                 if cut is not None and cut.reset:
                     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 writer.transport.abort()
+                # The socket closes in the loop's next turn, which may be its last.
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
     except (OSError, TimeoutError) as error:
         raise NoAnswer(repr(error)) from error
 
