@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import migrate
@@ -34,6 +35,13 @@ def pytest_configure(config: pytest.Config) -> None:
         Path(folder).chmod(0o755)  # the server runs under an account of its own
         os.environ[_DATA_DIR] = folder
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(_DATA_DIR)))
+
+
+@pytest.fixture(autouse=True)
+def _log_settings() -> Iterator[None]:
+    """Commands that a test runs in this process set up the log of the whole process; no test after it writes there."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.output import AsJson, hint, say, show_json, show_table
-from api.cli.refusals import CommandRefused
 
 if TYPE_CHECKING:
     from issues.labelled import LabelledReport
@@ -39,6 +38,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Replay reports in their order, and compare what would have been matched with the file's labels."""
+    from api.cli.refusals import CommandRefused
     from issues.assessment import assess
 
     own = _reports(file, service)
@@ -69,6 +69,7 @@ def fit(
     until: Until = None,
 ) -> None:
     """Learn weights from labelled reports, beginning from those that come with Jalon or from others."""
+    from api.cli.refusals import CommandRefused
     from issues.fitting import fit_weights
     from issues.weights import starting_weights, write_weights
 
