@@ -235,7 +235,7 @@ def children() -> list[str]:
 @pytest.fixture(scope="module")
 def taken_over():
     """Decoders that do what a photo says behind its picture."""
-    with closing(Decoders(at_once=1, program="tests.media.taken_over", limits=DecodeLimits(cpu_s=1, wall_s=2))) as them:
+    with closing(Decoders(at_once=1, program="tests.media.taken_over", limits=DecodeLimits(cpu_s=1, wall_s=9))) as them:
         yield them
 
 
