@@ -1,6 +1,7 @@
 """The rows of a report, written in single statements: each saves the round trips and the planning of six."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -12,18 +13,27 @@ from geo.points import LonLat
 from issues.issue import OPEN_SQL, IssueView
 from issues.lifecycle import Status
 
-# The id comes first: simultaneous copies wait here for each other, and whoever finds it taken counts and locks nothing,
-# as whoever sent too much locks nothing. The cells are locked in the order given. This must be a statement of its own:
-# what it waited for is seen only by a snapshot taken after it, hence by the next statement.
-_FIRST_WRITE = f"""
+
+@cache
+def _first_write(cells: int, allowances: int) -> str:
+    """The first write of a report, for so many cells to lock and allowances to count.
+
+    The id comes first: simultaneous copies wait here for each other, and whoever finds it taken counts and locks
+    nothing, as whoever sent too much locks nothing. The cells are locked in the order given. This must be a statement
+    of its own: what it waited for is seen only by a snapshot taken after it, hence by the next statement. Why there are
+    no arrays: see `db.rates.counting_after`.
+    """
+    keys = ", ".join(f"(%(cell_{n})s::bigint)" for n in range(cells)) or "(NULL::bigint)"
+    return f"""
 WITH home AS (
     INSERT INTO report_home (id, city_id, sender, fingerprint, tracking_hash)
     VALUES (%(report_id)s, %(city_id)s, %(sender)s, %(fingerprint)s, %(tracking_hash)s)
     ON CONFLICT (id) DO NOTHING RETURNING id
-), {counting_after("home")}
+), {counting_after("home", allowances)}
 SELECT subjects, CASE WHEN subjects IS NULL THEN pg_advisory_xact_lock(key) END
-FROM beyond, home LEFT JOIN unnest(%(lock_keys)s::bigint[]) AS key ON true
+FROM beyond, home LEFT JOIN (VALUES {keys}) AS cell (key) ON true
 """  # noqa: S608 - made of constants
+
 
 # Six digits, more when they run out; one sequence a city, so that no row is shared by all its reports.
 _NUMBER = "%(year)s || '-' || lpad(n::text, greatest(6, length(n::text)), '0') AS number"
@@ -110,14 +120,14 @@ async def claim_id(
         Otherwise its rows begin with what `db.rates.refuse_used_up` takes.
     """
     return await connection.execute(
-        _FIRST_WRITE,
+        _first_write(len(lock_keys), len(allowances)),
         {
             "report_id": report_id,
             "city_id": city_id,
             "sender": sender,
             "fingerprint": fingerprint,
             "tracking_hash": tracking_hash,
-            "lock_keys": lock_keys,
+            **{f"cell_{n}": key for n, key in enumerate(lock_keys)},
             **counting_values(allowances),
         },
         prepare=True,
