@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from api.problems.refusals import SecretUnknown
+from db.connections import driver_connection
 from db.credentials import CredentialKind, hash_secret
-from db.tenancy import driver_connection, enter_city
+from db.tenancy import enter_city
 from issues.actors import ANONYMOUS, Actor, Role
 from issues.staff import find_staff
 

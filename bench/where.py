@@ -27,8 +27,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.settings import default_data_dir
 from bench.stage import CITY, SEED, empty_stage
+from db.connections import driver_connection
 from db.sessions import Database
-from db.tenancy import driver_connection
 from geo.atlas import Atlas, CityMap
 from geo.cities import load_atlas
 from geo.districts import districts_of_points

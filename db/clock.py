@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 
 
 async def database_time(session: AsyncSession) -> datetime:

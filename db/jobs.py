@@ -28,9 +28,10 @@ from pgqueuer.domain.types import Channel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.connections import driver_connection
 from db.job_driver import JobDriver
 from db.sessions import Database, DatabaseUnavailable
-from db.tenancy import APP_ROLE, driver_connection
+from db.tenancy import APP_ROLE
 
 _log = logging.getLogger(__name__)
 

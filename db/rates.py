@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 
 PURPOSE: Final = "rates"
 """What the key of the hashes is for; see `db.signing`."""

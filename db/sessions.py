@@ -17,7 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from db.tenancy import enter_city, known_connection
+from db.connections import HeldConnection, HoldingSession, hold
+from db.tenancy import enter_city
 
 # A connection in steady use is not asked whether it lives; one that idled longer may have lost its server.
 _PING_AFTER_IDLE_S = 5.0
@@ -98,7 +99,7 @@ class Database:
             connect_args=connect_args,
             hide_parameters=True,  # errors are logged and kept with dead jobs; values may be personal
         )
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, sync_session_class=HoldingSession)
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost)
         event.listen(self.engine.sync_engine.pool, "checkin", _note_idle)
         event.listen(self.engine.sync_engine.pool, "checkout", self._look_over)
@@ -115,18 +116,18 @@ class Database:
             DatabaseBusy: a deadlock, a limit of `Patience`, or no connection came free in time.
             DatabaseFull: the server has no disk, memory or connections left.
         """
-        session = self._sessions()
+        session, held = self._sessions(), HeldConnection(self.engine.sync_engine)
+        hold(session, held)
         try:
             if city_id is not None:
                 await enter_city(session, city_id)
             yield session
-            # Its connection goes back to the pool here; to close it as well would cost as much as a statement.
-            await session.commit()
+            await _commit(session, held)
         except BaseException as error:
             try:
-                await _give_up_broken(session, error)
+                await _give_up_broken(held, error)
             finally:
-                await _roll_back(session)
+                await _roll_back(session, held)
             raise
 
     @asynccontextmanager
@@ -181,17 +182,27 @@ class Database:
             raise DisconnectionError from error
 
 
-async def _roll_back(session: AsyncSession) -> None:
-    """Close a session whose transaction is given up. A server that has gone away meanwhile has rolled back already."""
+async def _commit(session: AsyncSession, held: HeldConnection) -> None:
+    if session.in_transaction():
+        await session.commit()
+    elif (driver := held.driver) is not None:
+        await driver.commit()
+    await held.give_back()
+
+
+async def _roll_back(session: AsyncSession, held: HeldConnection) -> None:
+    """Give up what was done. A server that has gone away meanwhile has rolled back already."""
     try:
-        async with session:
-            pass
-    except DBAPIError as error:
-        if why_unavailable(error) is None:
+        await session.rollback()
+    except (DBAPIError, psycopg.Error) as error:
+        unavailable = why_unavailable(error, held.driver)
+        await held.give_up()
+        if unavailable is None:
             raise
+    await held.give_back()
 
 
-async def _give_up_broken(session: AsyncSession, error: BaseException) -> None:
+async def _give_up_broken(held: HeldConnection, error: BaseException) -> None:
     """Throw the connection of a failed transaction away where no other may have it.
 
     Raises:
@@ -199,12 +210,14 @@ async def _give_up_broken(session: AsyncSession, error: BaseException) -> None:
     """
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit)):
         # Left in the middle of a statement, whose answer nobody read.
-        await session.invalidate()
+        await held.give_up()
     if isinstance(error, (DBAPIError, psycopg.Error, PoolTimeout)):
-        connection = known_connection(session)
+        connection = held.driver
         unavailable = why_unavailable(error, connection)
+        if unavailable is None and isinstance(error, psycopg.Error) and connection is None:
+            unavailable = DatabaseUnavailable  # opening one is what failed
         if unavailable is DatabaseUnavailable or (connection is not None and _is_in_a_statement(connection)):
-            await session.invalidate()
+            await held.give_up()
         if unavailable is not None:
             raise unavailable from error
 

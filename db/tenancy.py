@@ -7,14 +7,12 @@ where it names none. Every query names its city as well: the policies are the ne
 from dataclasses import dataclass
 from enum import StrEnum
 
-from psycopg import AsyncConnection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-APP_ROLE = "jalon_app"
+from db.connections import driver_connection
 
-# Where a session keeps its transaction and the connection of that.
-_DRIVER = "driver_connection"
+APP_ROLE = "jalon_app"
 
 # What a policy compares a row's city with. On a reused connection an unset name reads as '', hence NULLIF.
 CURRENT_CITY = "NULLIF(current_setting('jalon.city_id', true), '')::integer"
@@ -79,25 +77,6 @@ def guard_table(table: str, access: Access) -> list[str]:
             ]
         case Access.GLOBAL:
             return [f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {APP_ROLE}"]
-
-
-async def driver_connection(session: AsyncSession) -> AsyncConnection:
-    """Get the psycopg connection of the session's transaction, for the statements of a hot path."""
-    # Asking the session costs as much as a statement does, so a transaction is asked only once.
-    transaction = session.sync_session.get_transaction()
-    known = session.info.get(_DRIVER)
-    if known is not None and known[0] is transaction:
-        return known[1]  # type: ignore[no-any-return]  # what a session carries has no type
-    connection = await session.run_sync(lambda sync: sync.connection().connection.driver_connection)
-    assert isinstance(connection, AsyncConnection)  # noqa: S101 - psycopg is the only driver
-    session.info[_DRIVER] = session.sync_session.get_transaction(), connection
-    return connection
-
-
-def known_connection(session: AsyncSession) -> AsyncConnection | None:
-    """Get the connection that `driver_connection` gave last; None where nobody asked it for one."""
-    known = session.info.get(_DRIVER)
-    return None if known is None else known[1]
 
 
 async def enter_city(session: AsyncSession, city_id: int) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from geo.points import LonLat
 
 # Beyond these a name would mislead: across the street is near enough for a number, the next block for a street.

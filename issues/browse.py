@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from issues.issue import ISSUE_MAP, IssueNotFound, IssueView, issue_columns, planar, read_issue, view_of
 from issues.lifecycle import Status
 from issues.pages import Page, read_cursor, write_cursor

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, Xid8, new_id
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from issues.browse import find_issue
 from issues.pages import Page, read_cursor, read_number, write_cursor
 

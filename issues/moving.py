@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from geo.points import LonLat
 from geo.streets import nearest_address
 from issues.actors import SYSTEM, Actor

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from geo.points import LonLat
 from issues.city import CityBook
 from issues.issue import ISSUE_MAP, IssueView, issue_columns, view_of

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from geo.points import LonLat
 from issues.audience import tell_waiting
 from issues.commands import CommandIdUsed

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from db.tenancy import driver_connection, enter_city
+from db.connections import driver_connection
+from db.tenancy import enter_city
 from geo.points import LonLat
 from issues.city import Cities
 from issues.issue import IssueView, read_issue

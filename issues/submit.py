@@ -14,9 +14,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
+from db.connections import driver_connection
 from db.pipeline import one_message
 from db.rates import Allowance, refuse_used_up
-from db.tenancy import driver_connection, enter_city
+from db.tenancy import enter_city
 from geo.points import LonLat
 from geo.streets import ask_address, read_address
 from issues.catalogue import ServiceEntry, ServiceNotOffered

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, new_id
+from db.connections import driver_connection
 from db.credentials import CredentialKind, hash_secret
-from db.tenancy import driver_connection
 from push.channels import AddressKind, Platform
 
 

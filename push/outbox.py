@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, new_id
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from push.channels import AddressKind, Outcome, Platform, SendResult
 from push.devices import forget_address
 from push.retries import Ending, Tries, ending_of

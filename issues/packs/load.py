@@ -15,7 +15,8 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tenancy import APP_ROLE, driver_connection
+from db.connections import driver_connection
+from db.tenancy import APP_ROLE
 from geo.cities import City
 from geo.districts import ALWAYS
 from issues.packs.pack import Pack

@@ -9,10 +9,10 @@ import pytest
 from pgqueuer.adapters.persistence.queries import Queries
 from sqlalchemy import text
 
+from db.connections import driver_connection
 from db.job_driver import JobDriver
 from db.jobs import Job, JobTable, Retries, enqueue, job_stats, retry_dead_jobs, run_worker
 from db.sessions import Database
-from db.tenancy import driver_connection
 
 _ROOT = Path(__file__).parents[2]
 _ENDLESS_WORKER = """

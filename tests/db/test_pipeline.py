@@ -5,8 +5,8 @@ import asyncio
 import psycopg
 import pytest
 
+from db.connections import driver_connection
 from db.pipeline import one_message
-from db.tenancy import driver_connection
 
 
 async def test_statements_are_answered_in_their_order(session):
@@ -27,7 +27,7 @@ async def test_they_are_part_of_the_sessions_transaction(database):
             await connection.execute("SET LOCAL jalon.city_id = 7")
             inside = await connection.execute("SELECT current_setting('jalon.city_id', true)")
         await session.rollback()
-        after = await (await driver_connection(session)).execute("SELECT current_setting('jalon.city_id', true)")
+        after = await connection.execute("SELECT current_setting('jalon.city_id', true)")
 
     assert await inside.fetchone() == ("7",)
     assert await after.fetchone() in [("",), (None,)]
@@ -92,7 +92,7 @@ async def test_an_error_is_raised_and_what_came_after_it_skipped(database):
             await _divide_by_zero_then_go_on(connection)
         await session.rollback()
 
-        again = await (await driver_connection(session)).execute("SELECT 1")
+        again = await connection.execute("SELECT 1")
         assert await again.fetchone() == (1,)
 
 

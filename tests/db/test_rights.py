@@ -5,7 +5,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy import text
 
-from db.tenancy import APP_ROLE, UNGUARDED, UNGUARDED_PREFIX, driver_connection
+from db.connections import driver_connection
+from db.tenancy import APP_ROLE, UNGUARDED, UNGUARDED_PREFIX
 
 MONTREAL, LAVAL = 1, 2
 

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from db.connections import driver_connection
 from db.pipeline import one_message
 from db.sessions import Database, DatabaseBusy, DatabaseFull, DatabaseUnavailable, Patience
-from db.tenancy import driver_connection
 
 IMPATIENT = Patience(statement_s=0.1, lock_s=0.05, idle_in_transaction_s=0.1)
 
@@ -116,6 +116,26 @@ async def test_a_primary_that_was_demoted_is_unavailable_and_its_connection_give
         await write()
 
     assert await server_process(single) != before
+
+
+async def test_what_the_driver_does_in_a_savepoint_is_taken_back_with_it(single):
+    async with single.transaction() as session:
+        async with session.begin_nested() as attempt:
+            connection = await driver_connection(session)
+            await connection.execute("SELECT pg_advisory_xact_lock(1)")
+            await attempt.rollback()
+        locked = await connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+
+        assert await locked.fetchone() == (0,)
+
+
+async def test_driver_and_orm_are_in_one_transaction(single):
+    async with single.transaction() as session:
+        connection = await driver_connection(session)
+        number = "SELECT pg_backend_pid(), pg_current_xact_id()::text"
+        on_the_driver = await (await connection.execute(number)).fetchone()
+
+        assert tuple((await session.execute(text(number))).one()) == on_the_driver
 
 
 async def test_an_answered_error_keeps_its_connection(single):

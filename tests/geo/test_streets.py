@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from geo.points import LonLat, offset
 from geo.streets import NEAREST_SQL, nearest_address, write_address
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from db.tenancy import driver_connection
+from db.connections import driver_connection
 from issues.match import Joins, MatchPolicy
 from issues.neighbours import ask_neighbours, read_candidates
 from tests.issues.towns import ESSAI, NOON

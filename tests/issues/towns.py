@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
+from db.connections import driver_connection
 from db.sessions import Database
-from db.tenancy import driver_connection
 from geo.points import LonLat, offset
 from issues.city import CityBook, load_cities
 from issues.submit import Submission, submit_report
