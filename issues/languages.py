@@ -56,8 +56,10 @@ class Languages:
             default: The city's locale, for everybody else.
         """
         spoken = self.spoken
-        for language in (choice, *_wanted(accept_language, spoken), default):
-            if language is not None and _language_of(language) in spoken:
+        if choice is not None and _language_of(choice) in spoken:
+            return _language_of(choice)  # most people made one, and reading headers takes its time
+        for language in (*_wanted(accept_language, spoken), default):
+            if _language_of(language) in spoken:
                 return _language_of(language)
         return spoken[0]
 

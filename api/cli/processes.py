@@ -1,5 +1,6 @@
 """`jalon serve` and `jalon work`: the two processes that run for ever."""
 
+import gc
 import os
 import signal
 import threading
@@ -85,7 +86,7 @@ def application() -> "FastAPI":
     if multiprocessing.parent_process() is not None:
         _end_with_parent()
     app = create_app(settings)
-    _leave_with_notice(app, settings.notice_s)
+    _settle_in(app, settings.notice_s)
     return app
 
 
@@ -116,8 +117,12 @@ def _until_told_to_stop() -> Iterator[None]:
         yield
 
 
-def _leave_with_notice(app: "FastAPI", notice_s: float) -> None:
-    """Have the application say that it is not ready before uvicorn stops listening."""
+def _settle_in(app: "FastAPI", notice_s: float) -> None:
+    """Have the application keep house for its process.
+
+    What it loaded at start is left out of garbage collection, which would look through all maps and tables again and
+    again with the litter of requests. And it says that it is not ready before uvicorn stops listening.
+    """
     from api.stopping import announced
 
     running = app.router.lifespan_context
@@ -125,6 +130,8 @@ def _leave_with_notice(app: "FastAPI", notice_s: float) -> None:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[Any]:
         async with running(app) as state:
+            gc.collect()
+            gc.freeze()
             with announced(app.state.serving.readiness.leave, notice_s=notice_s):
                 yield state
 
