@@ -16,6 +16,7 @@ from api.scope import OVERRUN, STALL_S, UNREAD
 from issues.languages import LOCALES, Languages, load_languages, msgid
 
 _HEAD_S: Final = 30.0  # where nobody says otherwise
+_LEAVE_S: Final = 1.0  # while the server stops
 _LINGER_S: Final = 2.0
 _HEAD: Final = (
     b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-language: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
@@ -58,6 +59,7 @@ class ProblemHttpProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
         self._is_refused = False
         self._has_begun = False
+        self._is_leaving = False
         self._head_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -76,6 +78,19 @@ class ProblemHttpProtocol(HttpToolsProtocol):
         """Stop waiting: for the body it is the application that waits."""
         self._stop_waiting()
         super().on_headers_complete()
+        if self._is_leaving:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Leave once what is on its way here is answered; uvicorn would reset whom it has only just let in."""
+        cycle: RequestResponseCycle | None = self.cycle
+        is_answering = cycle is not None and not cycle.response_complete
+        if is_answering or self._head_due is None:
+            super().shutdown()
+            return
+        self._is_leaving = True
+        self._stop_waiting()
+        self._head_due = self.loop.call_later(_LEAVE_S, self._give_up_waiting, _LEAVE_S)
 
     def _await_head(self) -> None:
         stall_s = self.app_state.get(STALL_S, _HEAD_S)

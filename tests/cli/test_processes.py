@@ -86,10 +86,14 @@ def held_up(client: httpx.Client, holder: psycopg.Connection) -> Iterator[Future
 
 
 def refuses_connections(client: httpx.Client) -> bool:
-    """Whether nobody listens any more; to be let in and then left alone is an error."""
+    """Whether nobody listens any more; to be let in and then left alone is an error.
+
+    Who comes between a server's last look at its door and the closing of it, microseconds later, is not let in: the
+    kernel has made the connection and resets it.
+    """
     try:
         client.get("/healthz")
-    except httpx.ConnectError:
+    except (httpx.ConnectError, httpx.ReadError):
         return True
     return False
 
