@@ -364,9 +364,6 @@ async def test_the_same_id_with_other_content_changes_nothing(register, stored):
 @pytest.mark.parametrize(
     ("path", "params", "field"),
     [
-        ("/v1/issues", {"cursor": "abc"}, "cursor"),
-        ("/v1/issues", {"cursor": "WyJpc3N1ZXMiLCJ4Il0"}, "cursor"),
-        ("/v1/issues", {"cursor": "é\x00"}, "cursor"),
         ("/v1/issues", {"limit": "0"}, "limit"),
         ("/v1/issues", {"limit": "1001"}, "limit"),
         ("/v1/issues", {"limit": "9" * 5000}, "limit"),
@@ -392,6 +389,16 @@ async def test_a_made_up_parameter_is_named(api, path, params, field):
 
     assert answer.status_code == 422, answer.text
     assert fields_of(problem_of(answer, 422, answer.json()["type"].removeprefix("/problems/"))) == {field}
+
+
+@pytest.mark.parametrize("cursor", ["abc", "WyJpc3N1ZXMiLCJ4Il0", "é\x00"])
+async def test_a_made_up_cursor_is_named_on_every_list(api, hire, cursor):
+    issue = (await api.post("/v1/reports", json=a_report())).json()["issue"]
+    agent = await hire()
+
+    for path in ("/v1/issues", f"/v1/issues/{issue['id']}/events", "/v1/work-orders"):
+        answer = await agent.get(path, params={"jurisdiction_id": "montreal.ca", "cursor": cursor})
+        assert fields_of(problem_of(answer, 422, "invalid-cursor")) == {"cursor"}
 
 
 async def test_a_problems_type_leads_to_what_it_means(api):

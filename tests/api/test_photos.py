@@ -274,6 +274,15 @@ async def test_a_photo_cut_off_is_rejected_with_a_reason_in_the_callers_language
     problem_of(await sender.get(f"{path}/small"), 410, "photo-rejected")
 
 
+async def test_a_polyglot_is_shown_as_nothing_but_a_picture(upload):
+    sender, path = await upload(content=PICTURE + b"PK\3\4<html><script>alert(1)</script></html>")
+
+    for size in ("large", "small"):
+        shown = await sender.get(f"{path}/{size}")
+        assert (shown.headers["content-type"], shown.headers["x-content-type-options"]) == ("image/webp", "nosniff")
+        assert b"<script>" not in shown.content
+
+
 async def test_the_tracking_secret_shows_the_photos_of_its_own_report_only(api):
     def form(report):
         fields = {name: str(value) for name, value in report.items()}
