@@ -27,7 +27,7 @@ def happened():
 
 
 async def both(happened):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return [await happened.get(), await happened.get()]
 
 
@@ -62,7 +62,7 @@ async def says_hello(scope, receive, send):
 @contextmanager
 def knocking(server, beginning):
     """In the block, a client has connected and sent this much, and the server has not looked yet."""
-    with socket.create_connection(server.servers[0].sockets[0].getsockname(), timeout=10) as line:
+    with socket.create_connection(server.servers[0].sockets[0].getsockname(), timeout=30) as line:
         line.sendall(beginning)
         yield line
 
@@ -82,7 +82,7 @@ def on_a_server():
             server = PoliteServer(config)
             server.lifespan = config.lifespan_class(config)
             await server.startup()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await act(server)
 
         uvloop.run(with_server())

@@ -27,7 +27,7 @@ from tests.media.pictures import encoded, scene
 
 PHOTO = encoded(scene())
 _JALON = "import sys; from api.cli import main; sys.argv[0] = 'jalon'; main()"
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 
 
 @pytest.fixture

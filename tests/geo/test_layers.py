@@ -149,7 +149,7 @@ def neighbourhoods(montreal_pack):
     return layer(*montreal_pack.places.layers[1].districts)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.floats(-73.98, -73.47),
     st.floats(45.40, 45.71),

@@ -295,9 +295,16 @@ async def test_a_photo_that_crashes_the_decoder_is_rejected(made, taken_over, de
     assert await made(evil(deed), taken_over) == verdict
 
 
-@pytest.mark.parametrize(
-    ("deed", "why"), [("hang", "no answer in time"), ("exit", "exit status 3"), ("write", "File too large")]
-)
+async def test_a_decoder_that_hangs_is_ended_and_the_photo_may_be_tried_again(made):
+    limits = DecodeLimits(wall_s=2)
+    with closing(Decoders(at_once=1, program="tests.media.taken_over", limits=limits)) as impatient:
+        with pytest.raises(DecoderFailed, match="no answer in time"):
+            await made(evil("hang"), impatient)
+
+        assert await made(evil(ANSWER + answer(facts(), PICTURE, PICTURE)), impatient)
+
+
+@pytest.mark.parametrize(("deed", "why"), [("exit", "exit status 3"), ("write", "File too large")])
 async def test_a_decoder_that_does_not_answer_may_be_tried_again(made, taken_over, deed, why):
     with pytest.raises(DecoderFailed, match=why):
         await made(evil(deed), taken_over)

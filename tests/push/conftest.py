@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from api.demo.fcm_standin import Push, running_standin
+from push.channels import ANSWER_S
 from push.fcm import FcmChannel
 
 
@@ -52,6 +53,6 @@ def stand_in(tmp_path: Path) -> Iterator[StandIn]:
 
 @pytest_asyncio.fixture
 async def fcm(stand_in: StandIn) -> AsyncIterator[FcmChannel]:
-    channel = FcmChannel(stand_in.account, url=stand_in.url, timeout_s=5)
+    channel = FcmChannel(stand_in.account, url=stand_in.url, timeout_s=ANSWER_S)
     yield channel
     await channel.close()

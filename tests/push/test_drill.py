@@ -9,7 +9,7 @@ import pytest_asyncio
 from sqlalchemy import func, select
 
 from db.base import new_id
-from push.channels import AddressKind, Platform
+from push.channels import ANSWER_S, AddressKind, Platform
 from push.deliver import Sender
 from push.devices import Device
 from push.fcm import FcmChannel
@@ -39,9 +39,13 @@ class Played:
 @pytest_asyncio.fixture
 async def play(database, stand_in):
     """Tells one phone of an event and goes on, due time by due time, until its delivery has ended."""
-    channel = FcmChannel(stand_in.account, url=stand_in.url, timeout_s=0.3)
+    channels = []
 
-    async def play(platform, *, worth_s=24 * 3600):
+    async def play(platform, *, worth_s=24 * 3600, answer_s=ANSWER_S):
+        channel = FcmChannel(stand_in.account, url=stand_in.url, timeout_s=answer_s)
+        channels.append(channel)
+        while await channel._sign_in() is not None:
+            pass  # it took longer than answers may
         clock = Clock()
         sender = Sender(
             database, dict.fromkeys(AddressKind, channel), render=lambda *_: ("Votre signalement", "Réglé."),
@@ -69,7 +73,8 @@ async def play(database, stand_in):
         return Played(sent_at_s, state, kept == 1)
 
     yield play
-    await channel.close()
+    for channel in channels:
+        await channel.close()
 
 
 def about(waits_s):
@@ -151,7 +156,7 @@ async def test_a_server_that_asks_for_longer_is_given_it(play, stand_in, platfor
 async def test_what_nobody_answers_is_sent_once_more(play, stand_in, platform, fault):
     stand_in.fail(count=None, **fault)
 
-    played = await play(platform)
+    played = await play(platform, answer_s=0.3)
 
     assert (played.state, played.keeps_address) == ("dead", True)
     assert played.waits_s == about([60])
