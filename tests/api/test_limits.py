@@ -3,8 +3,10 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import text
@@ -19,6 +21,20 @@ from tests.api.test_uploads import TUS, metadata
 _WRITE = """
     UPDATE city SET settings = settings || jsonb_build_object('limits', CAST(:limits AS jsonb)), version = version + 1
 """
+
+
+@pytest.fixture(autouse=True)
+def _at_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all that a test sends come at one moment: a sender's hour is over at any, also in the middle of a test."""
+    moment = datetime.now(UTC)
+
+    class Standing(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return moment.astimezone(tz)
+
+    for module in ("api.deps", "api.routers.uploads"):
+        monkeypatch.setattr(f"{module}.datetime", Standing)
 
 
 @pytest_asyncio.fixture

@@ -23,7 +23,6 @@ from tests.api.test_uploads import STREAM, TUS, metadata
 
 # JPEG decoders pass over what follows the picture.
 PHOTO = PICTURE + random.Random(3).randbytes(3 * PART_BYTES)
-STALL_S = 0.5
 PATIENCE_S = 5.0  # less than a server listens to a body that it refused
 GIVE_UP_S = 60.0
 
@@ -117,8 +116,14 @@ def break_off(line: socket.socket) -> None:
 
 
 @pytest.fixture
-def server(database_name: str, app_url: str, tmp_path: Path) -> Iterator[Server]:
-    environment = jalon_environment(app_url, tmp_path / "data", upload_stall_s=str(STALL_S))
+def stall_s() -> float:
+    """How long the server waits for a sender's next byte."""
+    return 0.5
+
+
+@pytest.fixture
+def server(database_name: str, app_url: str, tmp_path: Path, stall_s: float) -> Iterator[Server]:
+    environment = jalon_environment(app_url, tmp_path / "data", upload_stall_s=str(stall_s))
     server = Server(environment, tmp_path / "serve.log")
     with running([server]):
         yield server
@@ -171,6 +176,7 @@ def test_killed_while_bytes_come_and_with_the_last_one_the_upload_goes_on(server
     assert kinds == [("media.make_safe",)]
 
 
+@pytest.mark.parametrize("stall_s", [GIVE_UP_S])
 def test_the_second_of_two_is_refused_before_it_has_sent_all(phone):
     with phone.begin_to_send(0, 1000) as first:
         with phone.begin_to_send(0, 1000) as second:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.sessions import Database
+from db.sessions import WORKING, Database
 from tests.issues.people import AT_ONCE
 from tests.issues.towns import open_town
 
@@ -16,5 +16,5 @@ async def city(owner, database):
 @pytest.fixture
 async def crowd(app_url):
     """The test's database, for as many as AT_ONCE to talk to it at a time."""
-    async with Database(app_url, pool_size=AT_ONCE, timeout_s=60) as database:
+    async with Database(app_url, pool_size=AT_ONCE, timeout_s=60, patience=WORKING) as database:
         yield database

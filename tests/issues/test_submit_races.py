@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from db.base import new_id
-from db.sessions import Database
+from db.sessions import WORKING, Database
 from geo.cells import cells_touched
 from geo.points import offset
 from issues.match import LARGEST_RADIUS_M
@@ -21,7 +21,7 @@ SENDERS = 20
 @pytest.fixture
 async def crowd(app_url):
     """A database that many can talk to at once."""
-    async with Database(app_url, pool_size=SENDERS, timeout_s=60) as database:
+    async with Database(app_url, pool_size=SENDERS, timeout_s=60, patience=WORKING) as database:
         yield database
 
 
