@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_asyncio
 import structlog
@@ -25,16 +26,33 @@ from media.decoders import Decoders
 
 _PACKS = Path(__file__).parent.parent / "cities"
 _DATA_DIR = "JALON_TEST_DATA_DIR"
+_ROOM_BYTES = 4 << 30
 _names = count()
+
+# How long an example takes says something about the machine only.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the server's folder once, before xdist starts workers that share it."""
+    """Choose the server's folder and that of all other files once, before xdist starts workers that share them."""
     if _DATA_DIR not in os.environ:
-        folder = tempfile.mkdtemp(prefix="jalon-test-")
-        Path(folder).chmod(0o755)  # the server runs under an account of its own
-        os.environ[_DATA_DIR] = folder
-        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(_DATA_DIR)))
+        folder = Path(tempfile.mkdtemp(prefix="jalon-test-", dir=_memory()))
+        for each in (folder, folder / "server", folder / "files"):
+            each.mkdir(exist_ok=True)
+            each.chmod(0o755)  # the server runs under an account of its own
+        os.environ |= {_DATA_DIR: str(folder / "server"), "TMPDIR": str(folder / "files")}
+        tempfile.tempdir = None  # look at TMPDIR again
+        config.add_cleanup(lambda: shutil.rmtree(folder))
+
+
+def _memory() -> Path | None:
+    """Find a folder that is held in memory, if it has room: each test's database is a thousand files to make."""
+    memory = Path("/dev/shm")
+    is_roomy = memory.is_mount() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM_BYTES
+    return memory if is_roomy else None
 
 
 @pytest.fixture(autouse=True)
