@@ -114,16 +114,16 @@ class Cluster:
         create = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
         with self.connect() as connection:
             connection.execute(create.format(*map(sql.Identifier, (name, OWNER, template or "template1"))))
+            if template is not None:
+                # Rights on a database belong to it, not to what is in it: a copy does not carry them.
+                _let_in_only_jalon(connection, name)
+                return
         self.prepare_database(name)
 
     def prepare_database(self, name: str) -> None:
         """Let only Jalon's roles into a database, and create the extensions it lacks; repeatable."""
-        # Rights on a database belong to it, not to what is in it: a copy does not carry them.
-        closed = sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name))
-        opened = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), sql.Identifier(WEB))
         with self.connect(name) as connection, connection.transaction():
-            connection.execute(closed)
-            connection.execute(opened)
+            _let_in_only_jalon(connection, name)
             there = {row[0] for row in connection.execute("SELECT extname FROM pg_extension")}
             for extension in EXTENSIONS:
                 if extension not in there:
@@ -134,6 +134,13 @@ class Cluster:
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         with self.connect() as connection:
             connection.execute(drop)
+
+
+def _let_in_only_jalon(connection: psycopg.Connection, database: str) -> None:
+    closed = sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database))
+    opened = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), sql.Identifier(WEB))
+    connection.execute(closed)
+    connection.execute(opened)
 
 
 @contextmanager
