@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -145,7 +146,9 @@ def database_name(cluster: Cluster, served_database: str) -> str:
             "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' AND NOT tablename = ANY(%s)",
             (_KEPT,),
         )
-        connection.execute(f"TRUNCATE {', '.join(name for (name,) in tables)}".encode())
+        # Quicker than TRUNCATE, which makes all the files of every table anew; in any order, since nothing stays.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(";".join(f"DELETE FROM {name}" for (name,) in tables).encode())
     return served_database
 
 
@@ -181,9 +184,16 @@ def plain_logs() -> Iterator[None]:
 @pytest_asyncio.fixture
 async def app(settings: Settings, plain_logs: None) -> AsyncIterator[FastAPI]:
     """The application with Montréal and Laval, as a server would run it."""
-    app = create_app(settings)
-    async with app.router.lifespan_context(app):
+    app = _any_application()
+    async with create_app(settings).router.lifespan_context(app):
         yield app
+    app.dependency_overrides.clear()
+
+
+@cache
+def _any_application() -> FastAPI:
+    """Get one application for all tests: it looks long at each call that it has, and keeps nothing of a test's own."""
+    return create_app()
 
 
 @pytest_asyncio.fixture
