@@ -1,6 +1,7 @@
 """Senders that stall, dribble or only knock: they hold nothing up, and are let go of. Over raw sockets, to a server."""
 
 import json
+import os
 import select
 import socket
 import time
@@ -15,21 +16,25 @@ from bench.phones import Phone
 from bench.requests import registration_request
 from bench.servers import Server, jalon_environment, running
 from db.base import new_id
+from db.cluster import WEB, Cluster
 
 STALL_S = 0.5
 # Of a busy machine.
 PATIENCE_S = 30.0
 
 
-@pytest.fixture
-def server(cities, app_url: str, tmp_path: Path) -> Iterator[Server]:
-    """A server that waits half a second for a sender, and has no more than 50 uploads at once."""
+@pytest.fixture(scope="module")
+def server(cluster: Cluster, cities_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits half a second for a sender; nobody is the worse for what others sent it."""
+    name, folder = f"slow_{os.getpid()}", tmp_path_factory.mktemp("slow")
+    cluster.create_database(name, template=cities_template)
     environment = jalon_environment(
-        app_url, tmp_path / "data", request_stall_s=str(STALL_S), uploads_at_once="50", database_connections="2"
+        cluster.url(WEB, name), folder / "data", request_stall_s=str(STALL_S), database_connections="2"
     )
-    server = Server(environment, tmp_path / "serve.log")
+    server = Server(environment, folder / "serve.log")
     with running([server]):
         yield server
+    cluster.drop_database(name)
 
 
 @pytest.fixture

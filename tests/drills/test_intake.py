@@ -28,7 +28,7 @@ class Drilled:
     outcome: Outcome
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def drilled() -> Iterator[Drilled]:
     """A drill in Montréal, on a server of its own that may be stopped, and writes durably as such a one must."""
     folder = Path(tempfile.mkdtemp(prefix="jalon-test-"))
@@ -36,16 +36,6 @@ def drilled() -> Iterator[Drilled]:
     with empty_stage(folder) as stage:
         yield Drilled(stage, asyncio.run(run_drill(stage, folder, PLAN)))
     shutil.rmtree(folder)
-
-
-async def test_on_bad_lines_while_everything_is_killed_nothing_is_lost_or_doubled(drilled):
-    outcome = drilled.outcome
-
-    assert await judge_outcome(drilled.stage, outcome) == []
-    assert sum(deed.startswith("killed") for deed in outcome.broken) == PLAN.kills
-    assert sum(deed.startswith("stopped") for deed in outcome.broken) == PLAN.stops
-    assert outcome.network.counts["cut"] > PLAN.phones
-    assert {item.kind for told in outcome.promises for item in told.items.values()} == set(Kind)
 
 
 LOSE_A_REPORT = """
@@ -71,17 +61,37 @@ UPDATE report SET withdrawn_at = NULL WHERE id = (
 """
 
 
-@pytest.mark.parametrize(
-    ("loss", "fault"),
-    [
-        (LOSE_A_REPORT, "report {} was acknowledged and is lost"),
-        (LOSE_A_PHOTO, "photo {} was acknowledged and is lost"),
-        (DETACH_A_PHOTO, "photo {} is attached to None"),
-        (UNDO_A_CORRECTION, "report {}: words in force"),
-        (UNDO_A_WITHDRAWAL, "report {} is not taken back"),
-    ],
-)
-async def test_a_loss_in_the_rows_is_seen(drilled, loss, fault):
+LOSSES = [
+    (LOSE_A_REPORT, "report {} was acknowledged and is lost"),
+    (LOSE_A_PHOTO, "photo {} was acknowledged and is lost"),
+    (DETACH_A_PHOTO, "photo {} is attached to None"),
+    (UNDO_A_CORRECTION, "report {}: words in force"),
+    (UNDO_A_WITHDRAWAL, "report {} is not taken back"),
+]
+
+
+async def test_on_bad_lines_while_everything_is_killed_nothing_is_lost_or_doubled_which_would_be_seen(
+    drilled, subtests
+):
+    """All that is judged of one drill, which takes longer than the judging."""
+    outcome = drilled.outcome
+
+    assert await judge_outcome(drilled.stage, outcome) == []
+    assert sum(deed.startswith("killed") for deed in outcome.broken) == PLAN.kills
+    assert sum(deed.startswith("stopped") for deed in outcome.broken) == PLAN.stops
+    assert outcome.network.counts["cut"] > PLAN.phones
+    assert {item.kind for told in outcome.promises for item in told.items.values()} == set(Kind)
+
+    for loss, fault in LOSSES:
+        with subtests.test(fault):
+            await sees_a_loss_in_the_rows(drilled, loss, fault)
+    with subtests.test("an altered byte of an original"):
+        await sees_an_altered_byte_of_an_original(drilled)
+    with subtests.test("an object that nobody names"):
+        await sees_an_object_that_nobody_names(drilled)
+
+
+async def sees_a_loss_in_the_rows(drilled, loss, fault):
     lost: list[UUID] = []
 
     async def damage(session: AsyncSession) -> None:
@@ -93,7 +103,7 @@ async def test_a_loss_in_the_rows_is_seen(drilled, loss, fault):
     assert [found for found in faults if found.startswith(fault.format(lost_id))] != []
 
 
-async def test_an_altered_byte_of_an_original_is_seen(drilled):
+async def sees_an_altered_byte_of_an_original(drilled):
     with drilled.stage.cluster.connect(drilled.stage.database) as connection:
         rows = connection.execute("SELECT id, sha256, upload_id FROM photo ORDER BY id LIMIT 1").fetchall()
     [(photo_id, sha256, upload_id)] = rows
@@ -108,7 +118,7 @@ async def test_an_altered_byte_of_an_original_is_seen(drilled):
     assert fault.startswith(f"the bytes of photo {photo_id} are others than the phone's")
 
 
-async def test_an_object_that_nobody_names_is_seen(drilled):
+async def sees_an_object_that_nobody_names(drilled):
     orphan = drilled.outcome.photos / "originals" / "orphan"
     orphan.write_bytes(b"nobody's")
 
