@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-where bench-plans eval-matching drill-crash drill-intake
+.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-plans eval-matching drill-crash drill-intake
 
 BIN := .venv/bin
 
@@ -29,6 +29,9 @@ bench-intake: .venv/.dev ## Reports a second, beside bare PostgreSQL
 
 bench-bombs: .venv/.dev ## Reports' latency under bombs and heavy photos
 	$(BIN)/python -m bench.bombs
+
+bench-photos: .venv/.dev ## CPU and memory of a photo, beside plain Pillow
+	$(BIN)/python -m bench.photo_costs
 
 bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
 	$(BIN)/python -m bench.where

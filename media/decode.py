@@ -22,8 +22,8 @@ from media.outcome import LARGE_PX, SMALL_PX, Rejection
 _WHITE: Final = (255, 255, 255)
 # WebP at 80 is hard to tell from the original at these sizes. Method 2 takes half the time of the default (4) for one
 # per cent more bytes (measured on street photos).
-_QUALITY: Final = 80
-_METHOD: Final = 2
+WEBP_QUALITY: Final = 80
+WEBP_METHOD: Final = 2
 # Averages whole blocks of pixels first, as the scaled decode of JPEG does, and leaves less than a halving to Lanczos:
 # a fraction of the work, and no difference that would be seen (`make bench-photos` measures both).
 _REDUCING_GAP: Final = 1.0
@@ -213,7 +213,7 @@ def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 def _webp(canvas: Image.Image) -> bytes:
     out = BytesIO()
-    canvas.save(out, "WEBP", quality=_QUALITY, method=_METHOD)
+    canvas.save(out, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD)
     return out.getvalue()
 
 
