@@ -13,6 +13,8 @@ _MAX_BOXES: Final = 4096
 _MAX_META_BYTES: Final = 1 << 20
 _MAX_FILE_BYTES: Final = 1 << 40
 _STILL_KINDS: Final = {b"hvc1", b"grid", b"iden", b"iovl"}
+# What phones put on the top level of a photo. Anything else behind them may be no box at all, which no reader minds.
+_TOP_KINDS: Final = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"mpvd"}
 
 
 class BrokenBoxes(Exception):
@@ -55,7 +57,7 @@ def primary_size(file: BinaryIO) -> tuple[int, int]:
 def is_cut_off(file: BinaryIO) -> bool:
     """Tell whether a file ends before the last of its boxes does."""
     byte_size = file.seek(0, 2)
-    return any(end > byte_size for _, _, end in _top_boxes(file))
+    return any(kind in _TOP_KINDS and end > byte_size for kind, _, end in _top_boxes(file))
 
 
 def _meta(file: BinaryIO) -> bytes:

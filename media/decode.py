@@ -249,9 +249,18 @@ def _is_cut_off(source: BinaryIO, image_format: str) -> bool:
     """Tell whether a file that failed to decode lacks its end, so that its sender is told to send it again."""
     if image_format == "heic":
         return boxes.is_cut_off(source)
-    byte_size = source.seek(0, 2)
+    source.seek(0)
+    data = source.read()
     if image_format == "webp":
-        source.seek(4)
-        return int.from_bytes(source.read(4), "little") + 8 > byte_size
-    source.seek(max(0, byte_size - 65536))
-    return (b"IEND" if image_format == "png" else b"\xff\xd9") not in source.read()
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if image_format == "png":
+        return b"IEND" not in data
+    return b"\xff\xd9" not in data[_jpeg_pixels_at(data) :]
+
+
+def _jpeg_pixels_at(data: bytes) -> int:
+    """Find where the pixels of a JPEG begin: before them, thumbnails have ends of their own."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return at

@@ -66,21 +66,6 @@ async def test_a_real_phones_photo_gives_pictures_and_keeps_its_place_to_itself(
         assert b"iPhone" not in picture
 
 
-async def test_a_motion_photo_gives_its_still(made):
-    still = await made(heic())
-
-    moving = await made(heic(behind=box(b"mpvd", box(b"ftyp", b"mp42"), box(b"mdat", bytes(5000)))))
-
-    assert moving == still
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-async def test_a_truncated_photo_is_rejected_as_such(made, share):
-    whole = heic()
-
-    assert (await made(whole[: int(len(whole) * share)])).reason is Rejection.TRUNCATED
-
-
 async def test_a_grid_without_measure_is_rejected_by_the_decoder_too(made):
     """The boxes may tell one size where the header is read, and another where the pixels are made."""
     told = bytes([0, 0, 0, 1]) + WIDTH.to_bytes(2) + HEIGHT.to_bytes(2)
