@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-plans eval-matching drill-crash drill-intake
+.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-plans eval-matching drill-crash drill-intake fuzz-photos
 
 BIN := .venv/bin
 
@@ -47,6 +47,9 @@ drill-crash: .venv/.dev ## Kill API and worker 30 times under load
 
 drill-intake: .venv/.dev ## 200 phones on bad lines, with API, worker and PostgreSQL killed
 	$(BIN)/python -m bench.intake_drill
+
+fuzz-photos: .venv/.dev ## 20 000 damaged photos through the API (DATA=folder: more to damage)
+	$(BIN)/python -m bench.photo_fuzz
 
 lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \
