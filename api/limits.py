@@ -7,8 +7,8 @@ from starlette.requests import HTTPConnection
 from api.auth import Caller
 from api.serving import Serving, serving_of
 from db.rates import Allowance
+from issues.allowances import Sender, photo_allowances, report_allowances
 from issues.city import CityBook
-from issues.limits import Sender, photo_allowances, report_allowances
 
 
 def allowances_for_report(request: HTTPConnection, caller: Caller, city: CityBook, now: datetime) -> list[Allowance]:

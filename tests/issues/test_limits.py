@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from issues.limits import Limits, Sender, network_of, photo_allowances, report_allowances
+from issues.allowances import Sender, network_of, photo_allowances, report_allowances
+from issues.limits import Limits
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PHONE = UUID(int=7)
