@@ -140,7 +140,7 @@ def parent_of(process: Path) -> int | None:
 @pytest.fixture(scope="module")
 def taken_over():
     """Decoders that do what a photo says behind its picture."""
-    with closing(Decoders(at_once=1, program="tests.media.taken_over", limits=DecodeLimits(cpu_s=1, wall_s=9))) as them:
+    with closing(Decoders(at_once=1, program="tests.media.taken_over", limits=DecodeLimits(cpu_s=1))) as them:
         yield them
 
 
