@@ -193,7 +193,9 @@ async def _commit(session: AsyncSession, held: HeldConnection) -> None:
 async def _roll_back(session: AsyncSession, held: HeldConnection) -> None:
     """Give up what was done. A server that has gone away meanwhile has rolled back already."""
     try:
-        await session.rollback()
+        await session.close()  # not its rollback, which makes whoever has read a row read it again
+        if (driver := held.driver) is not None:
+            await driver.rollback()
     except (DBAPIError, psycopg.Error) as error:
         unavailable = why_unavailable(error, held.driver)
         await held.give_up()
