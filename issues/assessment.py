@@ -36,6 +36,7 @@ class Assessment:
         pairs: Where known parents stood among the suggestions.
         bins: Scores against shares, lowest first.
         shown: The share of reports that show a suggestion.
+        right: Reports of which labels say the same.
         wrong: Reports called duplicates that are not labelled so, the surest first.
         missed: Labelled duplicates that were not called, those with a candidate first.
     """
@@ -46,8 +47,9 @@ class Assessment:
     pairs: PairAccuracy
     bins: tuple[Bin, ...]
     shown: float
-    wrong: tuple[str, ...]
-    missed: tuple[str, ...]
+    right: tuple[Verdict, ...]
+    wrong: tuple[Verdict, ...]
+    missed: tuple[Verdict, ...]
 
     def rows(self) -> list[tuple[str, str]]:
         """The figures for people."""
@@ -90,8 +92,8 @@ class Assessment:
                 "top5": self.pairs.among_five / self.pairs.linked if self.pairs.linked else None,
             },
             "suggestions_shown": self.shown,
-            "wrong": list(self.wrong),
-            "missed": list(self.missed),
+            "wrong": examples(self.wrong),
+            "missed": examples(self.missed),
         }
 
 
@@ -103,32 +105,30 @@ def assess(trials: Sequence[Trial], scored: Collection[str], weights: Weights) -
         scored: The ids of those to score; the others were only there to be matched with.
         weights: What to match by.
     """
-    verdicts = judge((trial for trial in trials if trial.report.id in scored), weights)
-    return sum_up(verdicts, weights, {trial.report.id: number for number, trial in enumerate(trials)})
+    return sum_up(judge((trial for trial in trials if trial.report.id in scored), weights))
 
 
-def sum_up(verdicts: Sequence[Verdict], weights: Weights, numbers: dict[str, int]) -> Assessment:
-    """Sum up what was decided about reports; `numbers` are their places among all that were replayed, by id."""
-
-    def called(verdict: Verdict) -> bool:
-        return bool(verdict.matches) and verdict.score >= weights.of_kind(verdict.trial.report.kind).same
-
-    def joined(verdict: Verdict) -> bool:
-        return bool(verdict.matches) and verdict.score >= weights.of_kind(verdict.trial.report.kind).join
-
+def sum_up(verdicts: Sequence[Verdict]) -> Assessment:
+    """Sum up what was decided about reports."""
     by_score = sorted(verdicts, key=lambda verdict: -verdict.score)
-    wrong = [verdict for verdict in by_score if called(verdict) and not verdict.is_duplicate]
-    missed = [verdict for verdict in by_score if verdict.is_duplicate and not called(verdict)]
+    wrong = [verdict for verdict in by_score if verdict.is_called and not verdict.is_duplicate]
+    missed = [verdict for verdict in by_score if verdict.is_duplicate and not verdict.is_called]
     return Assessment(
         scored=len(verdicts),
-        same=agreement(verdicts, called),
-        join=agreement(verdicts, joined),
-        pairs=pair_accuracy(verdicts, numbers),
+        same=agreement((verdict.is_called, verdict.is_duplicate) for verdict in verdicts),
+        join=agreement((verdict.is_joined, verdict.is_duplicate) for verdict in verdicts),
+        pairs=pair_accuracy(verdicts),
         bins=tuple(bins_of(verdicts)),
         shown=sum(verdict.score >= _SHOWN_FROM for verdict in verdicts) / max(1, len(verdicts)),
-        wrong=tuple(map(_told, wrong[:_EXAMPLES])),
-        missed=tuple(map(_told, missed[:_EXAMPLES])),
+        right=tuple(verdict for verdict in by_score if verdict.is_called == verdict.is_duplicate),
+        wrong=tuple(wrong),
+        missed=tuple(missed),
     )
+
+
+def examples(verdicts: Sequence[Verdict]) -> list[str]:
+    """The first few, told in words."""
+    return [_told(verdict) for verdict in verdicts[:_EXAMPLES]]
 
 
 def _told(verdict: Verdict) -> str:

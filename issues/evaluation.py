@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -16,15 +16,27 @@ _BINS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A replayed report and its best matches, best first."""
+    """A replayed report, its matches, best first, and the thresholds of the weights that found them."""
 
     trial: Trial
     matches: tuple[Match, ...]
+    same: float
+    join: float
 
     @property
     def score(self) -> float:
         """The best match's, 0 without one."""
         return self.matches[0].score if self.matches else 0.0
+
+    @property
+    def is_called(self) -> bool:
+        """Whether it is taken for a duplicate."""
+        return bool(self.matches) and self.score >= self.same
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it would join unasked."""
+        return bool(self.matches) and self.matches[0].proven >= self.join
 
     @property
     def is_duplicate(self) -> bool:
@@ -83,38 +95,17 @@ class PairAccuracy:
 
 def judge(trials: Iterable[Trial], weights: Weights) -> list[Verdict]:
     """Match every labelled report as the server would."""
-    return [
-        Verdict(trial, tuple(best_matches(trial, weights))) for trial in trials if trial.report.duplicate is not None
-    ]
+    return [_verdict(trial, weights) for trial in trials if trial.report.duplicate is not None]
 
 
-def agreement(verdicts: Iterable[Verdict], called: Callable[[Verdict], bool]) -> Agreement:
-    """Compare with the labels what a rule calls duplicates."""
-    answers = [(called(verdict), verdict.is_duplicate) for verdict in verdicts]
+def agreement(answers: Iterable[tuple[bool, bool]]) -> Agreement:
+    """Compare with the labels what was called a duplicate: pairs of what was said and what the label says."""
+    answers = list(answers)
     return Agreement(
         right=sum(says and is_one for says, is_one in answers),
         called=sum(says for says, _ in answers),
         labelled=sum(is_one for _, is_one in answers),
     )
-
-
-def best_threshold(verdicts: Sequence[Verdict]) -> float:
-    """The score from which calling reports duplicates gives the best F1: midway to the next lower score."""
-    steps = _steps(verdicts)
-    best = max(range(len(steps)), key=lambda n: steps[n][1].f1, default=None)
-    if best is None:
-        return 0.5
-    lower = steps[best + 1][0] if best + 1 < len(steps) else 0.0
-    return (steps[best][0] + lower) / 2.0
-
-
-def threshold_of_precision(verdicts: Sequence[Verdict], precision: float) -> float:
-    """The lowest score from which precision holds with one more error than there were; `precision` if none does.
-
-    Never below `precision` less 0.1: what is right by luck in a small set is no licence to join.
-    """
-    fit = [score for score, found in _steps(verdicts) if found.right >= precision * (found.called + 1)]
-    return max(min(fit, default=precision), precision - 0.1)
 
 
 def bins_of(verdicts: Iterable[Verdict], count: int = _BINS) -> list[Bin]:
@@ -137,16 +128,11 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     return sum(part.count * abs(part.mean_score - part.share) for part in bins) / total if total else 0.0
 
 
-def pair_accuracy(verdicts: Iterable[Verdict], numbers: dict[str, int]) -> PairAccuracy:
-    """Look where known parents stand among the matches.
-
-    Args:
-        verdicts: With all their matches.
-        numbers: The place of each replayed report, by its id.
-    """
+def pair_accuracy(verdicts: Iterable[Verdict]) -> PairAccuracy:
+    """Look where known parents stand among the matches."""
     linked = reachable = first = among_five = 0
     for verdict in verdicts:
-        parent = numbers.get(verdict.trial.report.parent or "")
+        parent = verdict.trial.parent
         if parent is None:
             continue
         ranked = [number_of(match.candidate) for match in verdict.matches]
@@ -157,19 +143,6 @@ def pair_accuracy(verdicts: Iterable[Verdict], numbers: dict[str, int]) -> PairA
     return PairAccuracy(linked, reachable, first, among_five)
 
 
-def _steps(verdicts: Iterable[Verdict]) -> list[tuple[float, Agreement]]:
-    """What each score would give as the threshold, highest first."""
-    scored = sorted(((verdict.score, verdict.is_duplicate) for verdict in verdicts), reverse=True)
-    labelled = sum(is_one for _, is_one in scored)
-    right = 0
-    steps: list[tuple[float, Agreement]] = []
-    for called, (score, is_one) in enumerate(scored, start=1):
-        right += is_one
-        if score <= 0.0:
-            break
-        step = (score, Agreement(right, called, labelled))
-        if steps and steps[-1][0] == score:
-            steps[-1] = step
-        else:
-            steps.append(step)
-    return steps
+def _verdict(trial: Trial, weights: Weights) -> Verdict:
+    kind = weights.of_kind(trial.report.kind)
+    return Verdict(trial, tuple(best_matches(trial, weights)), kind.same, kind.join)

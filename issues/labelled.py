@@ -20,10 +20,12 @@ from typing import Final
 
 from geo.civic import CivicAddress, read_address
 from geo.points import LonLat
+from issues.weights import ANY_KIND
 
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("id", "case_enquiry_id", "service_request_id", "unique_key", "sr_number"),
     "service": ("type", "service_name", "category", "sr_type", "case_title"),
+    "family": ("family", "reason"),
     "created": ("created", "open_dt", "requested_datetime", "created_at", "created_date"),
     "closed": ("closed", "completed", "closed_dt", "closed_at", "closed_date"),
     "duplicate": ("is_dup", "is_duplicate", "duplicate"),
@@ -61,6 +63,7 @@ class LabelledReport:
     """A report from a file.
 
     Attributes:
+        family: What services of one family share, so that they are siblings; its own service where the file has none.
         closed: When it was done with; the end of the day where the file tells days. None while open.
         duplicate: What a clerk said; None where the file does not tell.
         parent: The report it is a duplicate of, where that is known.
@@ -68,6 +71,7 @@ class LabelledReport:
 
     id: str
     service: str
+    family: str
     kind: str
     at: LonLat
     created: datetime
@@ -110,7 +114,7 @@ def read_reports(path: Path) -> ReportFile:
 
 def kind_of(service: str) -> str:
     """The kind of thing that a service's name speaks of; `any` where it tells nothing."""
-    return next((kind for kind, words in _KINDS if words.search(service)), "any")
+    return next((kind for kind, words in _KINDS if words.search(service)), ANY_KIND)
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
@@ -137,11 +141,14 @@ def _report_of(row: Mapping[str, str]) -> LabelledReport | str:
     if created is None or not row["id"]:
         return "no time or no id"
     service = row.get("service", "")
+    family = row.get("family") or service
+    kind = kind_of(service)
     duplicate = row.get("duplicate")
     return LabelledReport(
         id=row["id"],
         service=service,
-        kind=kind_of(service),
+        family=family,
+        kind=kind_of(family) if kind == ANY_KIND else kind,
         at=at,
         created=created,
         closed=_time_of(row.get("closed", ""), ends=True),

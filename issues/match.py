@@ -12,12 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from typing import Final
 from uuid import UUID
 
 from geo.civic import CivicAddress, numbers_apart, same_block
-from geo.closeness import log_odds_same_place
+from geo.closeness import compare_at_accuracy
 from issues.weights import ANY_KIND, KindWeights, Weights, built_in_weights
 from issues.words import likeness
 
@@ -33,12 +32,10 @@ _SUGGEST_WINDOW_DAYS: Final = 30
 _ASSUMED_ACCURACY_M: Final = {"gps": 15.0, "photo": 15.0, "map": 10.0, "address": 25.0}
 _ASSUMED_ACCURACY_OTHERWISE_M: Final = 25.0
 
-# The geocoded addresses that the weights were learned from are about so good. What phones promise beyond that has no
-# labels behind it, so it speaks no louder.
-_LEARNED_ACCURACY_M: Final = 10.0
-# Infinite evidence cannot be added up; beyond this nobody sees the difference.
-_MOST_LOG_ODDS: Final = 13.8
+# The geocoded addresses that the weights were learned from are about so good.
+LEARNED_ACCURACY_M: Final = 10.0
 _SECONDS_PER_DAY: Final = 86_400.0
+_64_BITS: Final = (1 << 64) - 1
 
 
 class Joins(StrEnum):
@@ -81,6 +78,7 @@ class Candidate:
         came_back: It is no longer open, but was until a short while ago; never joined unasked.
         address: Where it is, if that is known.
         words: What was written about it.
+        photos: Difference hashes of its pictures, 64 bits each.
     """
 
     issue_id: UUID
@@ -91,14 +89,16 @@ class Candidate:
     came_back: bool = False
     address: CivicAddress | None = None
     words: str = ""
+    photos: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a report says of its place and problem beside its position; either may be missing."""
+    """What a report says and shows of its place and problem beside its position; any may be missing."""
 
     address: CivicAddress | None = None
     words: str = ""
+    photos: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,8 @@ class Reason:
 class Match:
     """How likely a report is about an issue (0 to 1), and why.
 
-    `proven` is the score without what only judgement, no labelled evidence, says in favour: joining goes by it.
+    `proven` is the score without what only judgement, no labelled evidence, says in favour (words, photos, and
+    what a poor accuracy excuses): joining goes by it.
     """
 
     candidate: Candidate
@@ -170,17 +171,18 @@ def score_candidate(
     weights = weights or built_in_weights()
     kind = weights.of_kind(policy.kind)
     same_service = candidate.service_code == service_code
+    place, by_accuracy = _place_evidence(candidate, accuracy_m, kind, wording)
     learned = [
-        ("distance", round(candidate.distance_m, 1), "m", _place_log_odds(candidate, accuracy_m, kind, wording)),
+        ("distance", round(candidate.distance_m, 1), "m", place),
         ("age", round(age_d, 2), "d", kind.age.of(age_d)),
-        ("service", 1.0 if same_service else 0.5, "1", weights.same_service if same_service else weights.sibling),
+        ("service", 1.0 if same_service else 0.5, "1", weights.same_service if same_service else kind.sibling),
         *_street_evidence(candidate.address, wording.address, kind),
     ]
     if others_near:
         learned.append(("crowding", float(others_near), "1", kind.crowding * math.log1p(others_near)))
     judged = _judged_evidence(candidate, wording, weights)
-    both_known = candidate.address is not None and wording.address is not None
-    return _match(candidate, kind.bias_beside_street if both_known else kind.bias, learned, judged)
+    unproven = max(0.0, by_accuracy) + sum(max(0.0, log_odds) for *_, log_odds in judged)
+    return _match(candidate, kind.bias, (*learned, *judged), unproven)
 
 
 def rank_candidates(
@@ -226,9 +228,7 @@ def joinable(matches: Iterable[Match], policy: MatchPolicy) -> list[Match]:
 _Evidence = tuple[str, float, str, float]
 
 
-def _match(candidate: Candidate, bias: float, learned: Sequence[_Evidence], judged: Sequence[_Evidence]) -> Match:
-    proven = bias + sum(log_odds for *_, log_odds in learned) + sum(min(0.0, log_odds) for *_, log_odds in judged)
-    evidence = (*learned, *judged)
+def _match(candidate: Candidate, bias: float, evidence: Sequence[_Evidence], unproven: float) -> Match:
     score = bias + sum(log_odds for *_, log_odds in evidence)
     total = sum(abs(log_odds) for *_, log_odds in evidence) or 1.0
     return Match(
@@ -237,37 +237,33 @@ def _match(candidate: Candidate, bias: float, learned: Sequence[_Evidence], judg
         reasons=tuple(
             Reason(factor, value, unit, round(log_odds / total, 3)) for factor, value, unit, log_odds in evidence
         ),
-        proven=round(_probability(proven), 4),
+        proven=round(_probability(score - unproven), 4),
     )
 
 
-def _place_log_odds(candidate: Candidate, accuracy_m: float, kind: KindWeights, wording: Wording) -> float:
-    evidence = place_evidence(candidate.distance_m, accuracy_m, candidate.accuracy_m, kind.extent_m)
+def _place_evidence(
+    candidate: Candidate, accuracy_m: float, kind: KindWeights, wording: Wording
+) -> tuple[float, float]:
+    """What the positions say, and how much of that comes from accuracies other than the learned one."""
+    metres, lost = compare_at_accuracy(
+        candidate.distance_m, accuracy_m, candidate.accuracy_m, extent_m=kind.extent_m, accuracy_m=LEARNED_ACCURACY_M
+    )
     both_known = candidate.address is not None and wording.address is not None
-    return (kind.place_beside_street if both_known else kind.place) * evidence
-
-
-def place_evidence(distance_m: float, accuracy_a_m: float, accuracy_b_m: float, extent_m: float) -> float:
-    """The log-odds that two positions are one place, at most what positions as good as the learned ones can say."""
-    evidence = log_odds_same_place(distance_m, accuracy_a_m, accuracy_b_m, extent_m=extent_m)
-    return max(-_MOST_LOG_ODDS, min(evidence, _most_place_evidence(extent_m)))
-
-
-@cache
-def _most_place_evidence(extent_m: float) -> float:
-    return log_odds_same_place(0.0, _LEARNED_ACCURACY_M, _LEARNED_ACCURACY_M, extent_m=extent_m)
+    share = kind.beside_street if both_known else 1.0
+    says = share * (kind.distance.of(metres) + lost)
+    return says, says - share * kind.distance.of(candidate.distance_m)
 
 
 def _street_evidence(one: CivicAddress | None, other: CivicAddress | None, kind: KindWeights) -> Iterable[_Evidence]:
     if one is None or other is None:
         return
     apart = numbers_apart(one, other)
-    if apart is None:
+    if apart is not None:
+        yield "house_numbers", float(apart), "1", kind.house_numbers.of(apart)
+        if same_block(one, other):
+            yield "same_block", 1.0, "1", kind.same_block
+    else:
         yield "other_street", 1.0, "1", kind.other_street
-        return
-    yield "house_numbers", float(apart), "1", kind.house_numbers.of(apart)
-    if same_block(one, other):
-        yield "same_block", 1.0, "1", kind.same_block
 
 
 def _judged_evidence(candidate: Candidate, wording: Wording, weights: Weights) -> list[_Evidence]:
@@ -275,9 +271,17 @@ def _judged_evidence(candidate: Candidate, wording: Wording, weights: Weights) -
     if candidate.words and wording.words:
         alike = likeness(candidate.words, wording.words)
         judged.append(("words", round(alike, 2), "1", weights.words.of(alike)))
+    if candidate.photos and wording.photos:
+        apart = min(_bits_apart(one, other) for one in candidate.photos for other in wording.photos)
+        judged.append(("photos", float(apart), "1", weights.photos.of(apart)))
     if candidate.came_back:
         judged.append(("came_back", 1.0, "1", weights.came_back))
     return judged
+
+
+def _bits_apart(one: int, other: int) -> int:
+    # PostgreSQL has no unsigned numbers, so a hash may come back negative.
+    return ((one ^ other) & _64_BITS).bit_count()
 
 
 def _probability(log_odds: float) -> float:

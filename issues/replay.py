@@ -12,28 +12,30 @@ from uuid import UUID
 
 from geo.points import LonLat, distance_m
 from issues.labelled import LabelledReport
-from issues.match import Candidate, Joins, Match, MatchPolicy, Wording, rank_candidates
-from issues.weights import Weights
+from issues.match import LEARNED_ACCURACY_M, Candidate, Joins, Match, MatchPolicy, Wording, rank_candidates
+from issues.weights import ANY_KIND, Weights
 
 # Clerks call potholes of one block one; farther, and for other things, people are not asked either.
-RADIUS_M: Final = {"stretch": 150.0}
+RADIUS_M: Final = {"stretch": 200.0}
 RADIUS_OTHERWISE_M: Final = 100.0
 WINDOW_DAYS: Final = 60
-# Published positions are geocoded addresses; where they lie beside the thing is the kind's extent.
-ACCURACY_M: Final = 10.0
-
 # Cells are a little wider than the radius, for a degree is not worth the same metres everywhere.
 _CELL_PER_RADIUS: Final = 1.02
 _METRES_PER_DEGREE: Final = 111_320.0
-_Cell = tuple[str, int, int]
+_Family = tuple[str, str]
+_Cell = tuple[_Family, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A report and the earlier ones, still open, that it may be about; a candidate's id tells its place among all."""
+    """A report and the earlier ones, still open, that it may be about; a candidate's id tells its place among all.
+
+    `parent` is the place of the report it is a duplicate of, where that is known and among the replayed.
+    """
 
     report: LabelledReport
     candidates: tuple[Candidate, ...]
+    parent: int | None
 
 
 def replay(
@@ -45,11 +47,17 @@ def replay(
 
     Args:
         reports: In the order of time.
-        radius_m: How far around a report to look, among those of its own service; as its kind has it, if left out.
+        radius_m: How far around a report to look, among those of its service and its siblings; as its kind has it,
+            if left out.
         window_days: How far back.
     """
+    numbers = {report.id: number for number, report in enumerate(reports)}
     return [
-        Trial(report, tuple(_candidate(number, reports[number], metres) for number, metres in near))
+        Trial(
+            report,
+            tuple(_candidate(number, reports[number], metres) for number, metres in near),
+            numbers.get(report.parent or ""),
+        )
         for report, near in _with_neighbours(reports, radius_m, timedelta(days=window_days))
     ]
 
@@ -60,7 +68,7 @@ def best_matches(trial: Trial, weights: Weights) -> list[Match]:
     return rank_candidates(
         trial.candidates,
         service_code=report.service,
-        accuracy_m=ACCURACY_M,
+        accuracy_m=LEARNED_ACCURACY_M,
         policy=_policy(report.kind),
         now=report.created,
         wording=Wording(report.address, report.words),
@@ -83,7 +91,7 @@ def _candidate(number: int, earlier: LabelledReport, metres: float) -> Candidate
         issue_id=UUID(int=number),
         service_code=earlier.service,
         distance_m=metres,
-        accuracy_m=ACCURACY_M,
+        accuracy_m=LEARNED_ACCURACY_M,
         last_report_at=earlier.created,
         address=earlier.address,
         words=earlier.words,
@@ -100,7 +108,7 @@ def _with_neighbours(
         reach_m = RADIUS_M.get(report.kind, RADIUS_OTHERWISE_M) if radius_m is None else radius_m
         width_m = _CELL_PER_RADIUS * reach_m
         near = []
-        for cell in _around(report.service, report.at, width_m):
+        for cell in _around(_family(report), report.at, width_m):
             if cell not in cells:
                 continue
             # What is closed or too old for this one is so for all later ones.
@@ -108,7 +116,7 @@ def _with_neighbours(
             near += [(other, distance_m(seen[other].at, report.at)) for other in cells[cell]]
         yield report, [(other, metres) for other, metres in near if metres <= reach_m]
         seen.append(report)
-        cells[_cell(report.service, report.at, width_m)].append(number)
+        cells[_cell(_family(report), report.at, width_m)].append(number)
 
 
 def _is_open(earlier: LabelledReport, report: LabelledReport, window: timedelta) -> bool:
@@ -117,15 +125,20 @@ def _is_open(earlier: LabelledReport, report: LabelledReport, window: timedelta)
     return earlier.closed is None or earlier.closed > report.created
 
 
-def _cell(service: str, at: LonLat, width_m: float) -> _Cell:
+def _family(report: LabelledReport) -> _Family:
+    """Reports that share it are compared: what one family calls by other names is a sibling if of the same kind."""
+    return (report.service if report.kind == ANY_KIND else report.family), report.kind
+
+
+def _cell(family: _Family, at: LonLat, width_m: float) -> _Cell:
     row = math.floor(at.lat * _METRES_PER_DEGREE / width_m)
     # A row has one width of columns, or neighbours in it would not meet.
     narrowing = math.cos(math.radians(row * width_m / _METRES_PER_DEGREE))
-    return service, row, math.floor(at.lon * _METRES_PER_DEGREE * narrowing / width_m)
+    return family, row, math.floor(at.lon * _METRES_PER_DEGREE * narrowing / width_m)
 
 
-def _around(service: str, at: LonLat, width_m: float) -> Iterator[_Cell]:
+def _around(family: _Family, at: LonLat, width_m: float) -> Iterator[_Cell]:
     step = width_m / _METRES_PER_DEGREE
     for north in (-1, 0, 1):
-        _, row, column = _cell(service, LonLat(at.lon, at.lat + north * step), width_m)
-        yield from ((service, row, column + east) for east in (-1, 0, 1))
+        _, row, column = _cell(family, LonLat(at.lon, at.lat + north * step), width_m)
+        yield from ((family, row, column + east) for east in (-1, 0, 1))

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 ANY_KIND: Final = "any"
 
+_CURVES: Final = frozenset({"distance", "age", "house_numbers"})
+
 
 class WeightsUnreadable(Exception):
     """A file of weights that is not what it should be."""
@@ -64,28 +66,30 @@ class KindWeights:
 
     Attributes:
         extent_m: How far around the thing people stand, or the clerk's address lies (one standard deviation).
-        bias: Where the sum begins; `bias_beside_street` where both addresses are known.
-        place: Times the log-odds of `geo.closeness`, from positions alone.
-        place_beside_street: The same where both addresses are known, which then say most.
+        bias: Where the sum begins.
+        distance: By metres between positions as good as those that were learned from (`geo.closeness`).
+        beside_street: Times what the distance says, where both addresses are known, which then say most. Set by
+            judgement: the labelled positions are those of the addresses.
         age: By days since the last report.
-        crowding: Times the natural logarithm of how many open ones of the service are near.
-        other_street: Both addresses are known and lie on different streets.
+        sibling: The issue is of a sibling service.
+        crowding: Times ln(1 + others), of the other open ones near.
         house_numbers: On the same street, by how far the numbers are apart.
         same_block: The numbers share their hundreds.
+        other_street: Both addresses are known and lie on different streets.
         same: From this probability on, two reports are more usefully taken for one than for two (best F1).
         join: From here on at least 95 in 100 were right where there were labels.
     """
 
     extent_m: float
     bias: float
-    bias_beside_street: float
-    place: float
-    place_beside_street: float
+    distance: Curve
+    beside_street: float
     age: Curve
+    sibling: float
     crowding: float
-    other_street: float
     house_numbers: Curve
     same_block: float
+    other_street: float
     same: float
     join: float
 
@@ -94,22 +98,22 @@ class KindWeights:
 class Weights:
     """All numbers that a score is made of.
 
-    The last four stand for factors that no labelled set has: they are set by judgement, and what words add never
-    counts towards joining unasked.
+    The last four stand for factors that no labelled set has: they are set by judgement, and what words and photos
+    add never counts towards joining unasked.
 
     Attributes:
         kinds: The learned ones; there is always one for `any`.
         same_service: The issue is of the report's own service, as all were that the others were learned from.
-        sibling: The issue is of a sibling service.
         came_back: The issue was resolved a short while ago.
         words: By the likeness of the descriptions (0 to 1).
+        photos: By how many of 64 bits the most alike photos' difference hashes differ in.
     """
 
     kinds: Mapping[str, KindWeights]
     same_service: float
-    sibling: float
     came_back: float
     words: Curve
+    photos: Curve
 
     def of_kind(self, kind: str) -> KindWeights:
         """The numbers for a kind; those for `any` where the file has none of its own."""
@@ -148,9 +152,9 @@ def parse_weights(text: str, *, where: str) -> Weights:
         return Weights(
             kinds=kinds,
             same_service=float(judged["same_service"]),
-            sibling=float(judged["sibling"]),
             came_back=float(judged["came_back"]),
             words=_curve_of(judged["words"]),
+            photos=_curve_of(judged["photos"]),
         )
     except KeyError as missing:
         raise WeightsUnreadable(where, f"{missing.args[0]} is missing") from missing
@@ -171,7 +175,7 @@ def write_weights(weights: Weights, *, heading: str) -> str:
         lines += [f"{field} = {_toml(getattr(kind, field))}" for field in KindWeights.__slots__]
     lines += ["", "[judged]"]
     lines += [
-        f"{field} = {_toml(getattr(weights, field))}" for field in ("same_service", "sibling", "came_back", "words")
+        f"{field} = {_toml(getattr(weights, field))}" for field in ("same_service", "came_back", "words", "photos")
     ]
     return "\n".join(lines) + "\n"
 
@@ -181,13 +185,12 @@ def _kind_of(table: Mapping[str, Any]) -> KindWeights:
     if unknown:
         raise ValueError(f"{min(unknown)} is no factor")
     values: dict[str, Any] = {
-        field: _curve_of(table[field]) if field in {"age", "house_numbers"} else float(table[field])
-        for field in KindWeights.__slots__
+        field: _curve_of(table[field]) if field in _CURVES else float(table[field]) for field in KindWeights.__slots__
     }
     if not all(math.isfinite(value) for value in values.values() if isinstance(value, float)):
         raise ValueError("weights are finite numbers")
-    if min(values["extent_m"], values["place"], values["place_beside_street"]) < 0.0:
-        raise ValueError("extent_m and the worth of a place cannot be negative: nearer would be less likely")
+    if min(values["extent_m"], values["beside_street"]) < 0.0:
+        raise ValueError("extent_m and beside_street cannot be negative: nearer would be less likely")
     return KindWeights(**values)
 
 

@@ -9,6 +9,7 @@ import typer
 from api.cli.output import AsJson, hint, say, show_json, show_table
 
 if TYPE_CHECKING:
+    from issues.assessment import Assessment
     from issues.labelled import LabelledReport
     from issues.replay import Trial
     from issues.weights import Weights
@@ -22,7 +23,7 @@ WeightsFile = Annotated[
 History = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="Earlier reports: seen, but not scored.")
 ]
-Service = Annotated[str | None, typer.Option(help="Only reports whose service has this in its name.")]
+Service = Annotated[str | None, typer.Option(help="Only reports whose service, or its family, has this in its name.")]
 Since = Annotated[datetime | None, typer.Option(help="Score reports from this day on; earlier ones are history.")]
 Until = Annotated[datetime | None, typer.Option(help="Learn from reports before this day only.")]
 
@@ -35,11 +36,19 @@ def evaluate(
     weights: WeightsFile = None,
     service: Service = None,
     since: Since = None,
+    refit_every: Annotated[
+        int | None, typer.Option(min=1, help="Fit the weights anew to what was known, after so many labelled reports.")
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Write a reliability diagram and an error map (PNG) there.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay reports in their order, and compare what would have been matched with the file's labels."""
     from api.cli.refusals import CommandRefused
-    from issues.assessment import assess
+    from issues.assessment import examples, sum_up
+    from issues.evaluation import judge
+    from issues.refitting import Rhythm, judge_as_time_passes
 
     own = _reports(file, service)
     first_day = None if since is None else since.replace(tzinfo=UTC)
@@ -47,14 +56,20 @@ def evaluate(
     trials = _replayed(own, history, service)
     if not any(trial.report.id in scored and trial.report.duplicate is not None for trial in trials):
         raise CommandRefused(f"{file} has no labelled report to score (a column is_dup, and days since --since)")
-    found = assess(trials, scored, _weights(weights))
+    if refit_every is None:
+        verdicts = judge((trial for trial in trials if trial.report.id in scored), _weights(weights))
+    else:
+        verdicts = judge_as_time_passes(trials, scored, _weights(weights), Rhythm(every=refit_every))
+    found = sum_up(verdicts)
+    if pictures is not None:
+        _draw(pictures, file, found)
     if as_json:
         show_json(found.as_dict())
         return
     show_table(("what", "value"), found.rows(), empty="")
-    for heading, examples in (("called duplicates, wrongly", found.wrong), ("not recognised", found.missed)):
+    for heading, errors in (("called duplicates, wrongly", found.wrong), ("not recognised", found.missed)):
         hint(f"{heading}:")
-        for example in examples:
+        for example in examples(errors):
             hint(f"  {example}")
 
 
@@ -70,8 +85,8 @@ def fit(
 ) -> None:
     """Learn weights from labelled reports, beginning from those that come with Jalon or from others."""
     from api.cli.refusals import CommandRefused
-    from issues.fitting import fit_weights
-    from issues.weights import starting_weights, write_weights
+    from issues.fitting import fit_weights, lessons_of
+    from issues.weights import write_weights
 
     trials = _replayed(_reports(file, service), history, service)
     if until is not None:
@@ -79,7 +94,7 @@ def fit(
     labelled = sum(trial.report.duplicate is not None for trial in trials)
     if not labelled:
         raise CommandRefused(f"{file} has no labelled report to learn from (a column is_dup)")
-    fitted = fit_weights(trials, starting_weights() if start is None else _weights(start))
+    fitted = fit_weights(lessons_of([trials]), _weights(start))
     heading = f"Fitted to {labelled} labelled reports of {file.name}; log-odds each."
     output.write_text(write_weights(fitted, heading=heading), encoding="utf-8")
     say(f"{output}: fitted to {labelled} labelled reports")
@@ -91,7 +106,8 @@ def _reports(file: Path, service: str | None) -> "list[LabelledReport]":
     found = read_reports(file)
     for reason, count in found.left_out.items():
         hint(f"{file.name}: {count} rows left out: {reason}")
-    return [report for report in found.reports if service is None or service.casefold() in report.service.casefold()]
+    wanted = (service or "").casefold()
+    return [report for report in found.reports if wanted in f"{report.family} {report.service}".casefold()]
 
 
 def _replayed(own: "list[LabelledReport]", history: Path | None, service: str | None) -> "list[Trial]":
@@ -101,6 +117,15 @@ def _replayed(own: "list[LabelledReport]", history: Path | None, service: str | 
     # Files may overlap; what the newer one says of a report counts.
     reports = {report.id: report for report in (*earlier, *own)}
     return replay(sorted(reports.values(), key=lambda report: (report.created, report.id)))
+
+
+def _draw(folder: Path, file: Path, found: "Assessment") -> None:
+    from issues.charts import error_map, reliability_diagram
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "reliability.png").write_bytes(reliability_diagram(found.bins, title=file.name))
+    (folder / "errors.png").write_bytes(error_map(found, title=file.name))
+    hint(f"{folder}: reliability.png, errors.png")
 
 
 def _weights(path: Path | None) -> "Weights":

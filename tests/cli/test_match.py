@@ -22,3 +22,20 @@ def test_weights_are_learned_and_measured(tmp_path):
 
     assert (learned.exit_code, measured.exit_code) == (0, 0)
     assert json.loads(measured.stdout)["f1"] >= 0.8
+
+
+def test_weights_can_be_fitted_anew_on_the_way_and_pictures_drawn(tmp_path):
+    measured = run(
+        "evaluate",
+        SANITATION,
+        "--since",
+        "2013-03-01",
+        "--refit-every",
+        "500",
+        "--pictures",
+        tmp_path / "new",
+        "--json",
+    )
+
+    assert json.loads(measured.stdout)["calibration"]["ece"] <= 0.1
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["errors.png", "reliability.png"]

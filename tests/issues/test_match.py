@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from geo.civic import read_address
 from issues.match import (
     LARGEST_RADIUS_M,
+    LEARNED_ACCURACY_M,
     Candidate,
     Joins,
     MatchPolicy,
@@ -185,12 +186,69 @@ def test_reasons_say_what_addresses_and_words_tell():
     assert sum(abs(reason.weight) for reason in told.values()) == pytest.approx(1.0, abs=0.005)
 
 
+@pytest.mark.parametrize(
+    ("address", "joins"),
+    [("3408 N Clark St", True), ("3412 N Clark St", True), ("3424 N Clark St", False), ("3408 W Addison St", False)],
+)
+def test_potholes_join_within_a_few_house_numbers(address, joins):
+    policy = MatchPolicy(25.0, 60, 0.85, Joins.AUTOMATIC, kind="stretch")
+    of = Candidate(FIRST, "pothole", 12.0, 10.0, NOON, address=read_address(address))
+    wording = Wording(read_address("3408 N Clark St"))
+    scored = score_candidate(of, service_code="pothole", accuracy_m=10.0, policy=policy, now=NOON, wording=wording)
+
+    assert scored is not None
+    assert bool(joinable([scored], policy)) is joins
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "bits"),
+    [((0b1011,), (0b0010,), 2), ((5, -1), (7, (1 << 64) - 1), 0), ((0,), (-1,), 64)],
+    ids=["two bits", "the most alike count, signed or not", "nothing alike"],
+)
+def test_photos_are_compared_by_the_bits_they_differ_in(own, others, bits):
+    of = Candidate(FIRST, "pothole", 6.0, 8.0, NOON, photos=others)
+    scored = score_candidate(
+        of, service_code="pothole", accuracy_m=8.0, policy=POTHOLES, now=NOON, wording=Wording(photos=own)
+    )
+    told = next(reason for reason in scored.reasons if reason.factor == "photos")
+
+    assert (told.value, told.weight > 0.0) == (bits, bits < 16)
+
+
+SHOWN = Wording(words="gros trou devant l'arrêt", photos=(0,))
+
+
+@given(
+    st.sampled_from(["any", "point", "stretch", "premises"]),
+    distances,
+    accuracies,
+    accuracies,
+    days,
+    st.sampled_from([("", ()), ("gros tou devant l'arret", ()), (SHOWN.words, (0,)), ("graffiti", (-1,))]),
+)
+def test_nothing_without_labels_behind_it_lifts_a_pair_towards_joining(kind, distance_m, one_m, other_m, age_d, shown):
+    policy = MatchPolicy(25.0, 60, 0.6, Joins.AUTOMATIC, kind)
+    seen = NOON - timedelta(days=age_d)
+
+    def proven(accuracy_m, own_accuracy_m, words, photos):
+        of = Candidate(FIRST, "pothole", distance_m, accuracy_m, seen, words=words, photos=photos)
+        return score_candidate(
+            of, service_code="pothole", accuracy_m=own_accuracy_m, policy=policy, now=NOON, wording=SHOWN
+        ).proven
+
+    assert proven(one_m, other_m, *shown) <= proven(LEARNED_ACCURACY_M, LEARNED_ACCURACY_M, "", ())
+
+
 def test_words_alone_lift_nothing_over_the_threshold():
     alike, without = worded(words="big hole before the bus stop", distance_m=22.0), worded(distance_m=22.0)
     policy = MatchPolicy(25.0, 60, (alike.score + without.score) / 2.0, Joins.AUTOMATIC)
 
     assert alike.score > policy.join_threshold > without.score
     assert joinable([alike], policy) == []
+
+
+def test_a_vague_position_makes_a_match_likelier_to_ask_about():
+    assert match(candidate(24.0, accuracy_m=30.0)).score > match(candidate(24.0)).score
 
 
 def test_what_was_resolved_is_never_joined_unasked():

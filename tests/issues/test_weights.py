@@ -1,9 +1,12 @@
 """The file that holds what factors are worth."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geo.closeness import scatter_m
 from issues.weights import (
     ANY_KIND,
     Curve,
@@ -38,9 +41,19 @@ def test_what_is_written_can_be_read_again(weights):
 @pytest.mark.parametrize("weights", [built_in_weights, starting_weights])
 def test_nearer_and_fresher_speak_for_it_in_every_table(weights):
     for kind in weights().kinds.values():
-        for curve in (kind.age, kind.house_numbers):
+        for curve in (kind.distance, kind.age, kind.house_numbers):
             assert list(curve.log_odds) == sorted(curve.log_odds, reverse=True)
         assert kind.house_numbers.log_odds[-1] >= kind.other_street
+
+
+def test_the_distances_of_any_are_those_of_bayes_rule():
+    # Two positions of 10 m, a thing of 4 m, others of its kind anywhere within 60 m; as whole numbers beyond 40 m.
+    curve = starting_weights().kinds[ANY_KIND].distance
+    variance = scatter_m(10.0, 10.0, extent_m=4.0) ** 2
+
+    for metres, log_odds in list(zip(curve.at, curve.log_odds, strict=True))[:5]:
+        expected = math.log(60.0**2 / (2.0 * variance)) - metres**2 / (2.0 * variance)
+        assert log_odds == pytest.approx(expected, abs=0.02)
 
 
 def test_an_unknown_kind_has_the_numbers_for_any():
@@ -54,10 +67,11 @@ def test_an_unknown_kind_has_the_numbers_for_any():
     [
         ("[kinds.any]", "[kinds.some]", "any is missing"),
         ("bias = ", "bios = ", "no factor"),
-        ("place = ", "place = -", "negative"),
+        ("beside_street = ", "beside_street = -", "negative"),
         ("[judged]", "[judged", "line"),
         ("same = 0", "same = 'x' # 0", "could not convert"),
-        ("sibling = ", "siblings = ", "sibling is missing"),
+        ("crowding = ", "crowds = ", "no factor"),
+        ("same_service = ", "service = ", "same_service is missing"),
     ],
 )
 def test_says_what_is_wrong_with_a_file(old, new, problem):
