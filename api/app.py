@@ -108,17 +108,18 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
         PrivilegedRole: the database would not hold this process to one city at a time.
         DatabaseUnavailable: it is not there.
     """
+    spoken = languages.load_languages([languages.LOCALES, Path(__file__).parent / "locales"])
     async with Database(database_url(settings), pool_size=settings.database_connections) as database:
         async with database.transaction() as session:
             await refuse_privileged_role(session)
-            cities = CitiesInForce(await load_cities(session))
+            cities = CitiesInForce(await load_cities(session), spoken)
             rate_key = await signing_key(session, RATES)
         store = open_store(settings.photos_url)
         serving = Serving(
             settings=settings,
             database=database,
             store=store,
-            languages=languages.load_languages([languages.LOCALES, Path(__file__).parent / "locales"]),
+            languages=spoken,
             cities=cities,
             metrics=Metrics(),
             readiness=Readiness(database, store, time.monotonic),

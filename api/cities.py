@@ -12,6 +12,7 @@ from api.problems.refusals import JurisdictionNeeded, JurisdictionUnknown, Outsi
 from db.sessions import Database
 from geo.points import InvalidPosition, LonLat
 from issues.city import Cities, CityBook, load_cities
+from issues.languages import Languages
 
 _log = structlog.get_logger(__name__)
 
@@ -28,6 +29,7 @@ class NamedCity:
     book: CityBook
     language: str
     district_names: Mapping[str, _Names]
+    languages: Languages
 
     @property
     def jurisdiction_id(self) -> str:
@@ -38,6 +40,10 @@ class NamedCity:
     def name(self) -> str:
         """The city's name."""
         return in_language(self.book.names, self.language)
+
+    def say(self, sentence: str, **values: object) -> str:
+        """Put a sentence of the house into the language of the answer."""
+        return self.languages.translate(self.language, sentence, **values)
 
     def service_name(self, code: str) -> str:
         """The name of a service; its code where no pack has it any more."""
@@ -63,8 +69,9 @@ class NamedCity:
 class CitiesInForce:
     """The cities as last loaded: replaced as a whole, never changed, so that a request sees one state of them."""
 
-    def __init__(self, cities: Cities) -> None:
-        """Serve these cities until `refresh` finds newer ones."""
+    def __init__(self, cities: Cities, languages: Languages) -> None:
+        """Serve these cities, in these languages, until `refresh` finds newer ones."""
+        self._languages = languages
         self._replace(cities)
 
     @property
@@ -95,7 +102,7 @@ class CitiesInForce:
 
     def named(self, book: CityBook, language: str) -> NamedCity:
         """Get a city's words in a language."""
-        return NamedCity(book, language, self._district_names.get(book.id, {}))
+        return NamedCity(book, language, self._district_names.get(book.id, {}), self._languages)
 
     def by_id(self, city_id: int) -> CityBook:
         """Get the city that rows belong to.

@@ -115,7 +115,7 @@ def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
     box, key, open_place = "ix_issue_map", _NEWEST_FIRST, "ix_issue_open_place"
     return [
         Expected("neighbours of a report", [open_place], report),
-        Expected("open issues near a place", [open_place], near),
+        Expected("issues near a place", [open_place], near),
         Expected("issues on a phone's screen", [box], listed(IssueFilter(bbox=_SCREEN))),
         Expected(
             "open issues on a screen", [box, "ix_issue_status"], listed(IssueFilter(bbox=_SCREEN, statuses=tuple(OPEN)))

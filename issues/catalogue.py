@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
-from issues.match import Joins, MatchPolicy
+from issues.match import OTHER, SAME, SIBLING, Joins, MatchPolicy
 from issues.questions import Question
 from issues.routing import Responsible, RouteRule, find_responsible
 
@@ -30,7 +30,10 @@ class Service(Base):
     """A kind of problem (Open311 service), with its policy for joining reports and its deadline."""
 
     __tablename__ = "service"
-    __table_args__ = (CheckConstraint("joins IN ('automatic', 'ask', 'never')", name="joins"),)
+    __table_args__ = (
+        CheckConstraint("joins IN ('automatic', 'ask', 'never')", name="joins"),
+        CheckConstraint("kind IN ('point', 'stretch', 'premises', 'any')", name="kind"),
+    )
 
     city_id: Mapped[int] = mapped_column(ForeignKey("city.id", ondelete="CASCADE"), primary_key=True)
     code: Mapped[str] = mapped_column(primary_key=True)
@@ -48,6 +51,10 @@ class Service(Base):
     deadline_days: Mapped[int]  # working days
     attributes: Mapped[list[Any]] = mapped_column(JSONB)  # the questions that it asks
     offered: Mapped[bool]  # false once a pack no longer lists it; its issues stay
+    kind: Mapped[str]
+    suggest_radius_m: Mapped[float]
+    suggest_window_days: Mapped[int]
+    suggest_threshold: Mapped[float]
 
 
 class Department(Base):
@@ -98,6 +105,8 @@ class ServiceEntry:
     Attributes:
         neighbours: The codes whose open issues a report of this service may be about: its own, then its siblings
             (whichever of the two names the other); empty for a private service, for its issues never meet.
+        closeness: Of every service whose issues people are shown before they report one of this: 1 for itself, 0.5
+            for a sibling, 0.2 for another of its group; empty for a private service.
     """
 
     code: str
@@ -112,6 +121,7 @@ class ServiceEntry:
     questions: tuple[Question, ...]
     offered: bool
     neighbours: tuple[str, ...]
+    closeness: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +232,27 @@ def _service_entries(rows: Sequence[Service]) -> list[ServiceEntry]:
             keywords=tuple(row.keywords),
             private=row.private,
             siblings=tuple(row.siblings),
-            policy=MatchPolicy(row.radius_m, row.window_days, row.join_threshold, Joins(row.joins)),
+            policy=_policy(row),
             deadline_days=row.deadline_days,
             questions=tuple(Question.read(stored) for stored in row.attributes),
             offered=row.offered,
             neighbours=_neighbours(row, rows),
+            closeness=_closeness(row, rows),
         )
         for row in rows
     ]
+
+
+def _policy(row: Service) -> MatchPolicy:
+    return MatchPolicy(
+        radius_m=row.radius_m,
+        window_days=row.window_days,
+        join_threshold=row.join_threshold,
+        joins=Joins(row.joins),
+        suggest_threshold=row.suggest_threshold,
+        suggest_radius_m=row.suggest_radius_m,
+        suggest_window_days=row.suggest_window_days,
+    )
 
 
 def _neighbours(service: Service, rows: Sequence[Service]) -> tuple[str, ...]:
@@ -243,6 +266,14 @@ def _neighbours(service: Service, rows: Sequence[Service]) -> tuple[str, ...]:
         and (row.code in service.siblings or service.code in row.siblings)
     )
     return (service.code, *siblings)
+
+
+def _closeness(service: Service, rows: Sequence[Service]) -> Mapping[str, float]:
+    if service.private:
+        return {}
+    own = _neighbours(service, rows)
+    group = (row.code for row in rows if row.group_code == service.group_code and not row.private)
+    return {**dict.fromkeys(group, OTHER), **dict.fromkeys(own, SIBLING), service.code: SAME}
 
 
 def _rule(row: Route) -> RouteRule:

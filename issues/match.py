@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -24,9 +24,16 @@ from issues.words import likeness
 # the packs at hand: two processes that have loaded different packs must still lock the same cells.
 LARGEST_RADIUS_M: Final = 100.0
 
-# What people see before they send reaches farther than what is joined without asking them.
-_SUGGEST_RADIUS_M: Final = 50.0
-_SUGGEST_WINDOW_DAYS: Final = 30
+# What people are asked about reaches farther than what is joined without asking them, and is less certain.
+SUGGEST_THRESHOLD: Final = 0.3
+SUGGEST_RADIUS_M: Final = 75.0
+SUGGEST_WINDOW_DAYS: Final = 45
+MOST_SUGGESTED: Final = 5
+
+# How close the service of an issue is to that of a report; the catalogue has the table.
+SAME: Final = 1.0
+SIBLING: Final = 0.5
+OTHER: Final = 0.2
 
 # A position without an accuracy is taken to be as good as its kind usually is.
 _ASSUMED_ACCURACY_M: Final = {"gps": 15.0, "photo": 15.0, "map": 10.0, "address": 25.0}
@@ -50,7 +57,10 @@ class Joins(StrEnum):
 class MatchPolicy:
     """When a report of a service may join: within metres, within days of the last report, from a score upwards.
 
-    `kind` is the table of weights that its reports are judged by.
+    Attributes:
+        kind: The table of weights that its reports are judged by.
+        suggest_threshold: From this score upwards people are asked; `suggest_radius_m` and `suggest_window_days` are
+            how far and how long back issues are looked for then, where that is more than for joining.
     """
 
     radius_m: float
@@ -58,15 +68,16 @@ class MatchPolicy:
     join_threshold: float
     joins: Joins
     kind: str = ANY_KIND
+    suggest_threshold: float = SUGGEST_THRESHOLD
+    suggest_radius_m: float = SUGGEST_RADIUS_M
+    suggest_window_days: int = SUGGEST_WINDOW_DAYS
 
     def for_suggestions(self) -> MatchPolicy:
         """The wider limits within which people are asked whether theirs is the same problem."""
-        return MatchPolicy(
-            radius_m=max(self.radius_m, _SUGGEST_RADIUS_M),
-            window_days=max(self.window_days, _SUGGEST_WINDOW_DAYS),
-            join_threshold=self.join_threshold,
-            joins=self.joins,
-            kind=self.kind,
+        return replace(
+            self,
+            radius_m=max(self.radius_m, self.suggest_radius_m),
+            window_days=max(self.window_days, self.suggest_window_days),
         )
 
 
@@ -78,6 +89,7 @@ class Candidate:
         came_back: It is no longer open, but was until a short while ago; never joined unasked.
         address: Where it is, if that is known.
         words: What was written about it.
+        closeness: Of its service to the report's, 0 to 1; None to tell by the codes: the same, or a sibling.
         photos: Difference hashes of its pictures, 64 bits each.
     """
 
@@ -89,6 +101,7 @@ class Candidate:
     came_back: bool = False
     address: CivicAddress | None = None
     words: str = ""
+    closeness: float | None = None
     photos: tuple[int, ...] = ()
 
 
@@ -109,7 +122,7 @@ class Reason:
         factor: `distance`, `age` (since the issue's last report) and `service`; where there is something to say,
             `house_numbers` (how far apart on one street), `other_street`, `same_block`, `crowding` (other open ones
             near), `words` (likeness, 0 to 1) and `came_back`.
-        value: The measured value; for `service` 1 where it is the same, 0.5 for a sibling.
+        value: The measured value; for `service` 1 where it is the same, 0.5 for a sibling, less for others.
         unit: UCUM: `m`, `d`, or `1` where it has none.
         weight: Its share of all the evidence, negative where it speaks against; absolute shares add up to 1.
     """
@@ -153,7 +166,7 @@ def score_candidate(
     """Score an open issue as what a report is about.
 
     Args:
-        candidate: The issue. One of another service is taken for a sibling; others are no candidates.
+        candidate: The issue.
         service_code: The report's service.
         accuracy_m: The report's accuracy (radius that holds the true position with 68 %).
         policy: The limits of the report's service.
@@ -170,12 +183,12 @@ def score_candidate(
         return None
     weights = weights or built_in_weights()
     kind = weights.of_kind(policy.kind)
-    same_service = candidate.service_code == service_code
+    closeness = _closeness(candidate, service_code)
     place, by_accuracy = _place_evidence(candidate, accuracy_m, kind, wording)
     learned = [
         ("distance", round(candidate.distance_m, 1), "m", place),
         ("age", round(age_d, 2), "d", kind.age.of(age_d)),
-        ("service", 1.0 if same_service else 0.5, "1", weights.same_service if same_service else kind.sibling),
+        ("service", closeness, "1", _service_log_odds(closeness, weights, kind)),
         *_street_evidence(candidate.address, wording.address, kind),
     ]
     if others_near:
@@ -225,6 +238,13 @@ def joinable(matches: Iterable[Match], policy: MatchPolicy) -> list[Match]:
     return [match for match in matches if match.proven >= policy.join_threshold and not match.candidate.came_back]
 
 
+def suggestible(matches: Iterable[Match], policy: MatchPolicy) -> list[Match]:
+    """Keep the best of the ranked matches that people are to be asked about."""
+    if policy.joins is Joins.NEVER:
+        return []
+    return [match for match in matches if match.score >= policy.suggest_threshold][:MOST_SUGGESTED]
+
+
 _Evidence = tuple[str, float, str, float]
 
 
@@ -239,6 +259,18 @@ def _match(candidate: Candidate, bias: float, evidence: Sequence[_Evidence], unp
         ),
         proven=round(_probability(score - unproven), 4),
     )
+
+
+def _closeness(candidate: Candidate, service_code: str) -> float:
+    if candidate.closeness is not None:
+        return candidate.closeness
+    return SAME if candidate.service_code == service_code else SIBLING
+
+
+def _service_log_odds(closeness: float, weights: Weights, kind: KindWeights) -> float:
+    """On the straight line through what the same service and a sibling are worth."""
+    share = (closeness - SIBLING) / (SAME - SIBLING)
+    return kind.sibling + share * (weights.same_service - kind.sibling)
 
 
 def _place_evidence(

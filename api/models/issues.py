@@ -13,6 +13,7 @@ from issues.issue import IssueView
 from issues.lifecycle import Status
 from issues.match import Reason
 from issues.near import NearIssue
+from issues.reasons import sentence_of
 
 EXAMPLE: dict[str, Any] = {"status": "acknowledged", "note": "Une équipe passera cette semaine.", "public": True}
 
@@ -104,19 +105,31 @@ class ReasonOut(Outgoing):
     value: float
     unit: str = Field(description="UCUM: `m`, `d`, or `1` where it has none.")
     weight: float = Field(description="Its share of the evidence; negative where it speaks against.")
+    text: str = Field(description="The same in words, in the caller's language.", examples=["À 4\u00a0m"])
 
     @classmethod
-    def of(cls, reason: Reason) -> "ReasonOut":
-        """Put a reason on the wire."""
-        return cls(factor=reason.factor, value=reason.value, unit=reason.unit, weight=reason.weight)
+    def of(cls, reason: Reason, city: NamedCity) -> "ReasonOut":
+        """Put a reason on the wire, in the language of the answer."""
+        sentence, values = sentence_of(reason)
+        text = city.say(sentence, **values)
+        return cls(factor=reason.factor, value=reason.value, unit=reason.unit, weight=reason.weight, text=text)
+
+
+def photo_link(photo_id: UUID | None) -> str | None:
+    """Where the small copy of a photo is; None for none."""
+    return None if photo_id is None else f"/v1/photos/{photo_id}/small"
 
 
 class NearIssueProperties(IssueProperties):
-    """An open issue that a report may be about."""
+    """An issue that a report may be about."""
 
     distance_m: float
     score: float
     reasons: list[ReasonOut]
+    came_back: bool = Field(
+        description="It was fixed a short while ago: the problem may be back. A report never joins it by itself."
+    )
+    photo: str | None = Field(description="A small photo of it that everybody may see.")
 
     @classmethod
     def of_near(cls, near: NearIssue, city: NamedCity) -> "NearIssueProperties":
@@ -125,7 +138,9 @@ class NearIssueProperties(IssueProperties):
             **_facts(near.issue, city),
             distance_m=round(near.distance_m, 1),
             score=near.score,
-            reasons=[ReasonOut.of(reason) for reason in near.reasons],
+            reasons=[ReasonOut.of(reason, city) for reason in near.reasons],
+            came_back=near.came_back,
+            photo=photo_link(near.photo_id),
         )
 
 

@@ -137,9 +137,9 @@ class MatchOut(Outgoing):
     reasons: list[ReasonOut]
 
     @classmethod
-    def of(cls, match: MatchView) -> "MatchOut":
-        """Put a match on the wire."""
-        return cls(score=match.score, reasons=[ReasonOut.of(reason) for reason in match.reasons])
+    def of(cls, match: MatchView, city: NamedCity) -> "MatchOut":
+        """Put a match on the wire, in the language of the answer."""
+        return cls(score=match.score, reasons=[ReasonOut.of(reason, city) for reason in match.reasons])
 
 
 class ReportReceipt(Outgoing):
@@ -169,7 +169,7 @@ class ReportReceipt(Outgoing):
                 tracking=tracking,
             ),
             issue=IssueOut.of(receipt.issue, city),
-            match=None if receipt.match is None else MatchOut.of(receipt.match),
+            match=None if receipt.match is None else MatchOut.of(receipt.match, city),
             near_boundary=receipt.near_boundary,
         )
 
@@ -229,7 +229,7 @@ class ReportWithIssue(Outgoing):
                 withdrawn_datetime=report.withdrawn_at,
             ),
             issue=IssueOut.of(receipt.issue, city),
-            match=None if receipt.match is None else MatchOut.of(receipt.match),
+            match=None if receipt.match is None else MatchOut.of(receipt.match, city),
             near_boundary=receipt.near_boundary,
         )
 

@@ -87,7 +87,10 @@ async def find_issues_near(
     service_code: Annotated[Code, Query()],
     accuracy_m: Annotated[Accuracy | None, Query()] = None,
 ) -> Response:
-    """Find open issues that a report from here may be about, best first, each with its score and the reasons."""
+    """Find issues that a report from here may be about, best first, each with its score and the reasons.
+
+    Open ones of the service, of its siblings, and of others of its group; also such as were fixed a short while ago.
+    """
     at = LonLat(lon=long, lat=lat)
     book = served.cities.at(at)
     city = served.cities.named(book, language_of(request, book))

@@ -132,13 +132,16 @@ async def _write_services(connection: AsyncConnection, city_id: int, pack: Pack)
         await cursor.executemany(
             """
             INSERT INTO service (city_id, code, position, names, group_code, group_names, keywords, private, siblings,
-                radius_m, window_days, join_threshold, joins, deadline_days, attributes, offered)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)
+                kind, joins, radius_m, window_days, join_threshold, suggest_radius_m, suggest_window_days,
+                suggest_threshold, deadline_days, attributes, offered)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)
             ON CONFLICT (city_id, code) DO UPDATE SET
                 position = excluded.position, names = excluded.names, group_code = excluded.group_code,
                 group_names = excluded.group_names, keywords = excluded.keywords, private = excluded.private,
-                siblings = excluded.siblings, radius_m = excluded.radius_m, window_days = excluded.window_days,
-                join_threshold = excluded.join_threshold, joins = excluded.joins,
+                siblings = excluded.siblings, kind = excluded.kind, joins = excluded.joins,
+                radius_m = excluded.radius_m, window_days = excluded.window_days,
+                join_threshold = excluded.join_threshold, suggest_radius_m = excluded.suggest_radius_m,
+                suggest_window_days = excluded.suggest_window_days, suggest_threshold = excluded.suggest_threshold,
                 deadline_days = excluded.deadline_days, attributes = excluded.attributes, offered = true
             """,
             rows,
@@ -157,8 +160,9 @@ def _service_rows(city_id: int, sheet: ServicesSheet) -> Iterable[tuple[Any, ...
             match = sheet.match_of(service)
             yield (
                 city_id, service.code, position, Jsonb(service.names), group.code, Jsonb(group.names),
-                service.keywords, service.private, service.siblings, match.radius_m, match.window_days,
-                match.threshold, match.joins.value, sheet.deadline_days_of(service),
+                service.keywords, service.private, service.siblings, match.kind.value, match.joins.value,
+                match.radius_m, match.window_days, match.join, match.suggest_radius_m, match.suggest_window_days,
+                match.suggest, sheet.deadline_days_of(service),
                 Jsonb([attribute.model_dump(mode="json") for attribute in service.attributes]),
             )  # fmt: skip
 

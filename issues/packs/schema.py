@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from issues.limits import Limits
-from issues.match import LARGEST_RADIUS_M, Joins
+from issues.match import LARGEST_RADIUS_M, SUGGEST_RADIUS_M, SUGGEST_THRESHOLD, SUGGEST_WINDOW_DAYS, Joins
 from issues.questions import QuestionKind
 
 # Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 CITY, SERVICES, DEPARTMENTS, ROUTES = "city.yml", "services.yml", "departments.yml", "routes.csv"
 
@@ -168,13 +168,35 @@ class CitySheet(Sheet):
     addresses: AddressFile | None = None
 
 
-class MatchPolicy(Sheet):
-    """When a report joins an open issue of its service."""
+class Kind(StrEnum):
+    """What kind of thing a service is about, which decides what its reports are judged by."""
 
+    POINT = "point"
+    STRETCH = "stretch"
+    PREMISES = "premises"
+    ANY = "any"
+
+
+Metres = Annotated[float, Field(gt=0, le=LARGEST_RADIUS_M)]
+Days = Annotated[int, Field(gt=0, le=3650)]
+Score = Annotated[float, Field(gt=0, le=1)]
+
+
+class MatchPolicy(Sheet):
+    """When a report joins an open issue of its service, and when people are asked whether it is the same problem.
+
+    `join` and `suggest` are scores. Where people are asked, the search reaches `suggest_radius_m` and
+    `suggest_window_days`, or as far as joining does if that is more.
+    """
+
+    kind: Kind = Kind.ANY
     joins: Joins = Joins.AUTOMATIC
-    radius_m: Annotated[float, Field(gt=0, le=LARGEST_RADIUS_M)] = 25.0
-    window_days: Annotated[int, Field(gt=0, le=3650)] = 30
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.6
+    radius_m: Metres = 25.0
+    window_days: Days = 30
+    join: Score = 0.6
+    suggest: Score = SUGGEST_THRESHOLD
+    suggest_radius_m: Metres = SUGGEST_RADIUS_M
+    suggest_window_days: Days = SUGGEST_WINDOW_DAYS
 
 
 class AttributeValue(Sheet):

@@ -6,7 +6,7 @@ import pytest
 
 from db.base import new_id
 from issues.actors import Role
-from tests.api.served import LAVAL, Api, a_report, fields_of, problem_of
+from tests.api.served import LAVAL, PICTURE, Api, a_report, fields_of, make_safe, problem_of
 
 MONTREAL = {"jurisdiction_id": "montreal.ca"}
 # About half a kilometre apart, so that no report joins another.
@@ -198,19 +198,65 @@ async def test_a_crew_changes_only_the_issues_of_its_orders(hire, file, cities):
 # What may be meant.
 
 
+NEAR = {"lat": 45.5231, "long": -73.5817, "service_code": "nid-de-poule"}
+
+
 async def test_near_shows_what_a_report_may_be_about_best_first(api, file):
-    far, close = await file(lat=45.5231 + 0.0003), await file(lat=45.5231 + 0.00001, service_code="graffiti")
+    far, close = await file(lat=45.5231 + 0.0002), await file(lat=45.5231 + 0.00001, service_code="graffiti")
     same = await file(lat=45.5231 - 0.00002)
 
-    answer = await api.get("/v1/issues/near", params={"lat": 45.5231, "long": -73.5817, "service_code": "nid-de-poule"})
+    answer = await api.get("/v1/issues/near", params=NEAR)
 
     assert answer.status_code == 200, answer.text
     features = answer.json()["features"]
-    assert features[0]["id"] == same["id"]
+    assert [feature["id"] for feature in features] == [same["id"], far["id"]]
     assert close["id"] not in [feature["id"] for feature in features]
-    assert features[0]["properties"]["score"] > 0.5
-    assert features[0]["properties"]["reasons"]
-    assert far["id"] in [feature["id"] for feature in features]
+    first = features[0]["properties"]
+    assert (first["score"] > 0.5, first["status"], first["came_back"], first["photo"]) == (
+        True,
+        "received",
+        False,
+        None,
+    )
+
+
+async def test_near_says_why_in_the_callers_language(api, file):
+    await file(lat=45.5231 - 0.00002)
+
+    said = {}
+    for language in ("fr", "en"):
+        answer = await api.get("/v1/issues/near", params=NEAR, headers={"Accept-Language": language})
+        said[language] = [reason["text"] for reason in answer.json()["features"][0]["properties"]["reasons"]]
+
+    assert said == {
+        "fr": ["À 2\u00a0m", "Signalé pour la dernière fois il y a moins d’un jour", "Le même type de problème"],
+        "en": ["2 m away", "Last reported within a day", "The same kind of problem"],
+    }
+
+
+async def test_near_shows_a_small_photo_that_anybody_may_open(app, api, register, file):
+    device, photo_id = await register(), str(new_id())
+    assert (await device.api.put(f"/v1/photos/{photo_id}", content=PICTURE)).status_code == 201
+    await file(device.api, photo_ids=[photo_id])
+    await make_safe(app, photo_id)
+
+    [feature] = (await api.get("/v1/issues/near", params=NEAR)).json()["features"]
+
+    picture = await api.get(feature["properties"]["photo"])
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/webp")
+
+
+async def test_near_shows_what_was_fixed_as_come_back(api, hire, file):
+    issue, agent = await file(), await hire()
+    assert (await agent.post(f"/v1/issues/{issue['id']}/status", json={"status": "resolved"})).status_code == 200
+
+    [feature] = (await api.get("/v1/issues/near", params=NEAR)).json()["features"]
+
+    assert (feature["id"], feature["properties"]["status"], feature["properties"]["came_back"]) == (
+        issue["id"],
+        "resolved",
+        True,
+    )
 
 
 # Following.

@@ -54,7 +54,11 @@ async def test_a_second_report_of_the_same_hole_joins_and_says_why(api):
     assert second["issue"]["report_count"] == 2
     assert second["report"]["number"] != first["report"]["number"]
     assert second["match"]["joined"] is True
-    assert {reason["factor"] for reason in second["match"]["reasons"]} == {"distance", "age", "service"}
+    assert [(reason["factor"], reason["text"]) for reason in second["match"]["reasons"]] == [
+        ("distance", "À 2\u00a0m"),
+        ("age", "Signalé pour la dernière fois il y a moins d’un jour"),
+        ("service", "Le même type de problème"),
+    ]
 
 
 async def test_a_report_in_another_city_is_that_citys(api):

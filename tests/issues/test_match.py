@@ -1,5 +1,6 @@
 """Scores: what speaks for two reports being about one thing, and what may join."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +12,9 @@ from geo.civic import read_address
 from issues.match import (
     LARGEST_RADIUS_M,
     LEARNED_ACCURACY_M,
+    OTHER,
+    SAME,
+    SIBLING,
     Candidate,
     Joins,
     MatchPolicy,
@@ -19,6 +23,7 @@ from issues.match import (
     joinable,
     rank_candidates,
     score_candidate,
+    suggestible,
 )
 from tests.issues.towns import NOON
 
@@ -119,9 +124,24 @@ def test_a_window_of_no_days_joins_only_what_is_of_this_moment():
 
 
 def test_suggestions_reach_farther_and_never_less_far():
-    assert POTHOLES.for_suggestions() == MatchPolicy(50.0, 60, 0.6, Joins.AUTOMATIC)
-    wide = MatchPolicy(LARGEST_RADIUS_M, 7, 0.9, Joins.ASK)
-    assert wide.for_suggestions() == MatchPolicy(LARGEST_RADIUS_M, 30, 0.9, Joins.ASK)
+    assert POTHOLES.for_suggestions() == MatchPolicy(75.0, 60, 0.6, Joins.AUTOMATIC)
+    wide = MatchPolicy(LARGEST_RADIUS_M, 7, 0.9, Joins.ASK, suggest_radius_m=50.0, suggest_window_days=30)
+    assert wide.for_suggestions() == replace(wide, window_days=30)
+
+
+def test_people_are_asked_about_the_best_five_from_the_services_own_score_on():
+    matches = [match(candidate(float(metres))) for metres in (1, 12, 14, 16, 18, 20, 22)]
+
+    assert suggestible(matches, POTHOLES) == matches[:5]
+    assert suggestible(matches, replace(POTHOLES, suggest_threshold=matches[2].score)) == matches[:3]
+    assert suggestible(matches, replace(POTHOLES, joins=Joins.NEVER)) == []
+
+
+def test_the_less_close_a_service_the_less_likely():
+    scores = [match(replace(candidate(), closeness=closeness)).score for closeness in (SAME, SIBLING, OTHER)]
+
+    assert scores == sorted(set(scores), reverse=True)
+    assert scores[:2] == [match(candidate()).score, match(candidate(service="sibling")).score]
 
 
 @pytest.mark.parametrize("source", ["gps", "photo", "map", "address", "some other"])

@@ -1,12 +1,16 @@
 """What people are shown before they report."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
+from db.base import new_id
 from issues.catalogue import ServiceNotOffered
 from issues.near import find_near
-from tests.issues.towns import ESSAI, NOON, east_of, file, set_status, submission
+from tests.issues.people import bring
+from tests.issues.towns import ESSAI, NOON, change_service, east_of, file, set_status, submission
 
 HERE = ESSAI.middle
 
@@ -42,28 +46,47 @@ async def test_looks_farther_and_longer_back_than_joining_does(database, city):
     await file(database, city, submission(HERE, service_code="lampadaire"))
     await file(database, city, submission(HERE))
 
-    assert len(await near(database, city, at=east_of(HERE, 45.0))) == 1
-    assert len(await near(database, city, at=east_of(HERE, 55.0))) == 0
-    assert len(await near(database, city, service="lampadaire", now=NOON + timedelta(days=29))) == 1
+    # A position that is known to 60 m only leaves much in doubt.
+    assert len(await near(database, city, at=east_of(HERE, 70.0), accuracy_m=60.0)) == 1
+    assert len(await near(database, city, at=east_of(HERE, 80.0), accuracy_m=60.0)) == 0
+    assert len(await near(database, city, service="lampadaire", now=NOON + timedelta(days=44))) == 1
+    assert len(await near(database, city, service="lampadaire", now=NOON + timedelta(days=46))) == 0
     assert len(await near(database, city, now=NOON + timedelta(days=61))) == 0
+
+
+async def test_what_is_not_likely_enough_to_ask_about_is_not_shown(database, city):
+    await file(database, city, submission(HERE))
+
+    assert [one.score for one in await near(database, city, at=east_of(HERE, 25.0)) if one.score < 0.3] == []
+    assert await near(database, city, at=east_of(HERE, 45.0)) == []
 
 
 async def test_shows_siblings_after_the_service_itself(database, city):
     own = await file(database, city, submission(HERE, service_code="chaussee"))
-    other = await file(database, city, submission(east_of(HERE, 34.0)))
+    other = await file(database, city, submission(east_of(HERE, 28.0)))
     assert own.issue.id != other.issue.id
 
-    found = await near(database, city, service="chaussee", at=east_of(HERE, 17.0))
+    found = await near(database, city, service="chaussee", at=east_of(HERE, 14.0))
 
     assert [one.issue.service_code for one in found] == ["chaussee", "nid-de-poule"]
 
 
-@pytest.mark.parametrize("service", ["bruit", "trottoir"])
-async def test_shows_neither_private_issues_nor_those_of_other_services(database, city, service):
-    await file(database, city, submission(HERE, service_code="bruit"))
-    await file(database, city, submission(HERE))
+async def test_shows_other_services_of_the_group_last_and_none_of_other_groups(database, city):
+    for service in ("trottoir", "nid-de-poule", "lampadaire"):
+        await file(database, city, submission(HERE, service_code=service))
 
-    assert await near(database, city, service=service) == []
+    found = await near(database, city)
+
+    assert [one.issue.service_code for one in found] == ["nid-de-poule", "trottoir"]
+    assert [reason.value for reason in found[1].reasons if reason.factor == "service"] == [0.2]
+
+
+async def test_neither_shows_private_issues_nor_anything_to_who_reports_something_private(database, city):
+    await file(database, city, submission(HERE, service_code="bruit"))
+    await file(database, city, submission(HERE, service_code="bruit", person_id=None))
+
+    assert await near(database, city, service="bruit") == []
+    assert await near(database, city, service="lampadaire") == []
 
 
 async def test_shows_issues_of_services_that_only_ask(database, city):
@@ -72,11 +95,90 @@ async def test_shows_issues_of_services_that_only_ask(database, city):
     assert len(await near(database, city, service="graffiti", accuracy_m=None)) == 1
 
 
-async def test_shows_open_issues_only(owner, database, city):
+async def test_shows_what_was_fixed_a_short_while_ago_as_come_back(database, city):
     filed = await file(database, city, submission(HERE))
-    await set_status(owner, filed.issue.id, "resolved")
+    await bring(database, filed.issue, "resolved", now=NOON + timedelta(days=70))
+    soon, late = NOON + timedelta(days=80), NOON + timedelta(days=131)
+
+    (found,) = await near(database, city, now=soon)
+
+    assert (found.issue.id, found.issue.status, found.came_back) == (filed.issue.id, "resolved", True)
+    assert "came_back" in {reason.factor for reason in found.reasons}
+    assert await near(database, city, now=late) == []
+    # However likely, nobody is put there unasked.
+    again = await file(database, city, submission(HERE), now=soon)
+    assert again.issue.id != filed.issue.id
+
+
+@pytest.mark.parametrize("status", ["closed", "declined", "transferred"])
+async def test_shows_nothing_that_ended_in_another_way(owner, database, city, status):
+    filed = await file(database, city, submission(HERE))
+    await set_status(owner, filed.issue.id, status)
 
     assert await near(database, city) == []
+
+
+async def test_shows_nothing_of_a_service_whose_reports_are_kept_apart(owner, database, city):
+    await file(database, city, submission(HERE))
+    apart = await change_service(owner, database, city, "nid-de-poule", joins="never")
+
+    assert await near(database, apart) == []
+
+
+async def test_asks_from_the_score_on_that_the_service_says(owner, database, city):
+    await file(database, city, submission(HERE))
+    strict = await change_service(owner, database, city, "nid-de-poule", suggest_threshold=0.99)
+
+    assert await near(database, strict, at=east_of(HERE, 12.0)) == []
+    assert len(await near(database, city, at=east_of(HERE, 12.0))) == 1
+
+
+PHOTO = """
+WITH named AS (
+    INSERT INTO report_photo SELECT :city, :report, 1 + count(*), :id FROM report_photo WHERE report_id = :report
+), claimed AS (
+    INSERT INTO photo_claim VALUES (:id, :sender, :city, :report)
+)
+INSERT INTO photo (id, uploader, sha256, byte_size, content_type, width, height, state, received_at)
+VALUES (:id, :uploader, '', 1, 'image/jpeg', 1, 1, :state, :now)
+"""
+
+
+async def photograph(owner, report, *, state="ready", uploader=None):
+    """Give a report a photo, as if it had been received, claimed and made safe."""
+    values = {"id": new_id(), "city": report.city_id, "report": report.id, "state": state, "now": NOON}
+    sender = f"device:{report.person_id}"
+    async with owner.transaction() as session:
+        await session.execute(text(PHOTO), values | {"sender": sender, "uploader": uploader or sender})
+    return values["id"]
+
+
+async def test_shows_the_first_photo_that_everybody_may_see(owner, database, city):
+    first = await file(database, city, submission(HERE))
+    second = await file(database, city, submission(HERE))
+    assert first.issue.id == second.issue.id
+    await photograph(owner, first.report, state="pending")
+    await photograph(owner, first.report, uploader="device:somebody-else")
+    seen = await photograph(owner, second.report)
+    await photograph(owner, second.report)
+
+    (found,) = await near(database, city)
+    assert found.photo_id == seen
+
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE report SET withdrawn_at = :now"), {"now": NOON})
+    (found,) = await near(database, city)
+    assert found.photo_id is None
+
+
+async def test_shows_no_photo_where_the_city_shows_none(owner, database, city):
+    filed = await file(database, city, submission(HERE))
+    await photograph(owner, filed.report)
+    discreet = replace(city, settings=replace(city.settings, photos_public=False))
+
+    (found,) = await near(database, discreet)
+
+    assert found.photo_id is None
 
 
 async def test_a_service_the_city_does_not_have_is_refused(database, city):

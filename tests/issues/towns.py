@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
 from db.connections import driver_connection
 from db.sessions import Database
 from geo.points import LonLat, offset
+from issues.catalogue import Service
 from issues.city import CityBook, load_cities
 from issues.submit import Submission, submit_report
 
@@ -130,6 +132,17 @@ async def open_town(owner: Database, database: Database, town: Town = ESSAI) -> 
         city_id = await build(session, town)
     async with database.transaction() as session:
         book = (await load_cities(session)).by_id(city_id)
+    assert book is not None
+    return book
+
+
+async def change_service(owner: Database, database: Database, city: CityBook, code: str, **values: Any) -> CityBook:
+    """Change a service's row, and read the town anew as a server does."""
+    async with owner.transaction() as session:
+        key = (Service.city_id == city.id, Service.code == code)
+        await session.execute(update(Service).where(*key).values(**values))
+    async with database.transaction() as session:
+        book = (await load_cities(session)).by_id(city.id)
     assert book is not None
     return book
 

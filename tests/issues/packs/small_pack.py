@@ -28,7 +28,7 @@ addresses:
 """
 SERVICES = """\
 defaults:
-  match: {radius_m: 30, threshold: 0.7}
+  match: {radius_m: 30, join: 0.7}
   deadline_days: 7
 groups:
   - code: voirie

@@ -80,8 +80,8 @@ def test_the_same_files_have_the_same_hash_and_others_another(folder, spoil):
         ),
         (("services.yml", "radius_m: 30", "radius_m: 0"), "line 2, defaults.match.radius_m", "greater than 0"),
         (
-            ("services.yml", "threshold: 0.7", "threshold: 7"),
-            "line 2, defaults.match.threshold",
+            ("services.yml", "join: 0.7", "join: 7"),
+            "line 2, defaults.match.join",
             "less than or equal to 1",
         ),
         (

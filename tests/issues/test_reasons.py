@@ -1,0 +1,60 @@
+"""What people are told of a score."""
+
+import pytest
+
+from issues.languages import LOCALES, load_languages
+from issues.match import Reason
+from issues.reasons import sentence_of
+
+LANGUAGES = load_languages([LOCALES])
+
+
+@pytest.mark.parametrize(
+    ("factor", "value", "english", "french"),
+    [
+        ("distance", 4.4, "4 m away", "À 4\u00a0m"),
+        ("age", 0.99, "Last reported within a day", "Signalé pour la dernière fois il y a moins d’un jour"),
+        ("age", 1.0, "Last reported a day ago", "Signalé pour la dernière fois il y a un jour"),
+        ("age", 1.6, "Last reported 2 days ago", "Signalé pour la dernière fois il y a 2 jours"),
+        ("service", 1.0, "The same kind of problem", "Le même type de problème"),
+        (
+            "service",
+            0.5,
+            "A kind of problem that is often taken for this one",
+            "Un type de problème que l’on confond souvent avec celui-ci",
+        ),
+        ("service", 0.2, "Another kind of problem", "Un autre type de problème"),
+        ("house_numbers", 0.0, "At the same address or crossing", "À la même adresse ou à la même intersection"),
+        (
+            "house_numbers",
+            4.0,
+            "On the same street, house numbers 4 apart",
+            "Dans la même rue, à 4 numéros d’écart",
+        ),
+        ("other_street", 1.0, "On another street", "Dans une autre rue"),
+        ("same_block", 1.0, "In the same block", "Dans le même pâté de maisons"),
+        ("crowding", 1.0, "Another one like it is near", "Il y en a un autre semblable à proximité"),
+        ("crowding", 3.0, "3 others like it are near", "Il y en a 3 autres semblables à proximité"),
+        ("words", 0.5, "Described in like words", "Décrit en des mots semblables"),
+        ("words", 0.49, "Described in other words", "Décrit en d’autres mots"),
+        (
+            "came_back",
+            1.0,
+            "It was fixed a short while ago, and may have come back",
+            "Réglé il y a peu, et peut-être revenu",
+        ),
+        (
+            "wish",
+            1.0,
+            "Its sender said that it is the same problem",
+            "La personne qui signale a dit que c’est le même problème",
+        ),
+        # Of a version that weighed what this one does not.
+        ("weather", 0.3, "Something else: weather", "Autre chose\u00a0: weather"),
+    ],
+)
+def test_each_reason_says_in_both_languages_what_was_measured(factor, value, english, french):
+    sentence, values = sentence_of(Reason(factor, value, "1", 0.1))
+
+    assert LANGUAGES.translate("en", sentence, **values) == english
+    assert LANGUAGES.translate("fr", sentence, **values) == french
