@@ -14,6 +14,7 @@ import issues.commands
 import issues.events
 import issues.follows
 import issues.issue
+import issues.pairs
 import issues.reports
 import issues.staff
 import issues.work_orders

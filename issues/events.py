@@ -122,6 +122,7 @@ MERGED_INTO = "issue.merged_into"  # in that of each of the others
 SPLIT = "issue.split"
 LEFT = "report.left"
 UNDONE = "issue.undone"
+TOLD_APART = "match.rejected"  # in the history of both issues of a pair
 ORDER_PLANNED = "order.planned"
 ORDER_RESCHEDULED = "order.rescheduled"
 

@@ -101,14 +101,36 @@ async def merge_issues(
     content = ("issue.merge", issue_id, wanted, said)
     if not await claim_command(session, city_id, command_id, content, actor=actor, now=now):
         return await read_regrouping(session, city_id, issue_id, command_id)
-    held = await hold_issues(session, city_id, [issue_id, *wanted])
+    return await take_over(
+        session, city_id, issue_id, wanted, actor=actor, note=said, confirmed=confirmed, event_id=command_id, now=now
+    )
+
+
+async def take_over(
+    session: AsyncSession,
+    city_id: int,
+    issue_id: UUID,
+    other_ids: Sequence[UUID],
+    *,
+    actor: Actor,
+    note: str | None,
+    confirmed: bool,
+    event_id: UUID | None,
+    pair_id: UUID | None = None,
+    now: datetime,
+) -> Regrouping:
+    """Do what `merge_issues` does, for a command that was claimed and whose actor may give it.
+
+    The event gets the id given, or one of ours, and names the pair of the review queue that was confirmed.
+    """
+    held = await hold_issues(session, city_id, [issue_id, *other_ids])
     check_unmerged(held.values())
-    survivor, others = held[issue_id], [held[other_id] for other_id in wanted]
+    survivor, others = held[issue_id], [held[other_id] for other_id in other_ids]
     if not others:
         return Regrouping(None, survivor)
     await _check_likeness(session, survivor, others, confirmed=confirmed)
-    event_id = command_id or new_id()
-    await _merge(session, survivor, others, actor=actor, note=said, event_id=event_id, now=now)
+    event_id = event_id or new_id()
+    await _merge(session, survivor, others, actor=actor, note=note, event_id=event_id, pair_id=pair_id, now=now)
     return await read_regrouping(session, city_id, issue_id, event_id)
 
 
@@ -147,6 +169,7 @@ async def _merge(
     actor: Actor,
     note: str | None,
     event_id: UUID,
+    pair_id: UUID | None,
     now: datetime,
 ) -> None:
     city_id = survivor.city_id
@@ -161,6 +184,7 @@ async def _merge(
         "issues": [str(other.id) for other in others],
         "moves": [move.to_json() for move in moves],
         "orders": [order.to_json() for order in orders],
+        **({} if pair_id is None else {"match": str(pair_id)}),
     }
     event = NewEvent(survivor.id, MERGED, actor.sender, now, public=True, data=data, id=event_id)
     await record(session, city_id, event, note=note)

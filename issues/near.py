@@ -119,9 +119,11 @@ async def find_near(
     return await _with_issues(session, city, suggestible(matches, policy))
 
 
-async def find_photos(session: AsyncSession, city: CityBook, issue_ids: Collection[UUID]) -> Mapping[UUID, UUID]:
-    """Find the first photo of each issue that everybody may see; issues without one are left out."""
-    if not city.settings.photos_public or not issue_ids:
+async def find_photos(
+    session: AsyncSession, city: CityBook, issue_ids: Collection[UUID], *, staff: bool
+) -> Mapping[UUID, UUID]:
+    """Find the first photo of each public issue that everybody, or the city's staff, may see; some have none."""
+    if not issue_ids or not (staff or city.settings.photos_public):
         return {}
     connection = await driver_connection(session)
     cursor = await connection.execute(_PHOTOS, {"city_id": city.id, "issue_ids": list(issue_ids)})
@@ -182,7 +184,7 @@ async def _with_issues(session: AsyncSession, city: CityBook, matches: Sequence[
     ids = [match.candidate.issue_id for match in matches]
     query = select(*issue_columns(ISSUE_MAP)).where(ISSUE_MAP.c.city_id == city.id, ISSUE_MAP.c.id.in_(ids))
     issues = {row.id: view_of(row) for row in await session.execute(query)}
-    photos = await find_photos(session, city, ids)
+    photos = await find_photos(session, city, ids, staff=False)
     return [
         NearIssue(
             issue=issues[match.candidate.issue_id],

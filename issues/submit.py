@@ -25,8 +25,9 @@ from issues.city import CityBook
 from issues.filing import claim_id, file_joining, file_opening
 from issues.issue import IssueView
 from issues.lifecycle import Status
-from issues.match import Candidate, Joins, Match, assumed_accuracy_m, joinable, rank_candidates
+from issues.match import Candidate, Joins, Match, assumed_accuracy_m, joinable, rank_candidates, suggestible
 from issues.neighbours import ask_neighbours, read_candidates
+from issues.pairs import store_pairs
 from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.questions import AnswersRefused, read_answers
 from issues.reports import Contact, MatchView, Receipt, ReportView, find_report_home, read_receipt
@@ -175,14 +176,17 @@ async def submit_report(
     connection = await driver_connection(session)
     rows = _report_rows(submission, placed, city=city, now=now)
     wished = await find_wished(session, city.id, submission.issue_id, service=placed.service, at=submission.at)
-    matches = _joinable(submission, placed.service, seen.candidates, now=now)
-    by_wish = [] if wished is None else [(wished, BY_WISH)]
-    for issue_id, view in (*by_wish, *((match.candidate.issue_id, MatchView.of(match)) for match in matches)):
+    policy = placed.service.policy
+    ranked = _rank(submission, placed.service, seen.candidates, now=now)
+    likely = ((match.candidate.issue_id, MatchView.of(match)) for match in joinable(ranked, policy))
+    for issue_id, view in (*([] if wished is None else [(wished, BY_WISH)]), *likely):
         filed = await file_joining(connection, rows | _joining_rows(issue_id, view))
         if filed is not None:  # else somebody closed the issue since it was read
             return _receipt(submission, placed, *filed, view, now=now)
     rows |= _opening_rows(submission, placed, seen.address, city=city, now=now)
     number = await file_opening(connection, rows)
+    if doubtful := suggestible(ranked, policy):
+        await store_pairs(connection, city.id, submission.id, doubtful, now=now)
     issue = _opened_issue(submission, placed, number, rows)
     return _receipt(submission, placed, number, issue, None, now=now)
 
@@ -210,13 +214,13 @@ async def _claim_and_look(
     """Enter the city, claim the id, count it, lock the place, and look what is there, in one round trip.
 
     Returns:
-        None where the id is taken. Without candidates also where reports of the service join nothing: nothing is
+        None where the id is taken. Without candidates also where reports of the service are kept apart: nothing is
         locked then.
 
     Raises:
         AllowanceUsedUp: see `submit_report`; nothing is locked then either.
     """
-    looks = service.policy.joins is Joins.AUTOMATIC and bool(service.neighbours)
+    looks = service.policy.joins is not Joins.NEVER and bool(service.neighbours)
     connection = await driver_connection(session)
     async with one_message(connection):
         await enter_city(session, city.id)
@@ -247,17 +251,16 @@ async def _claim_and_look(
     return _Seen(await read_candidates(neighbours) if looks else [], await read_address(address))
 
 
-def _joinable(
+def _rank(
     submission: Submission, service: ServiceEntry, candidates: Sequence[Candidate], *, now: datetime
 ) -> list[Match]:
-    ranked = rank_candidates(
+    return rank_candidates(
         candidates,
         service_code=service.code,
         accuracy_m=submission.likely_accuracy_m,
         policy=service.policy,
         now=now,
     )
-    return joinable(ranked, service.policy)
 
 
 async def _find_repeat(session: AsyncSession, submission: Submission) -> Receipt | None:

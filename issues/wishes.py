@@ -33,8 +33,8 @@ async def find_wished(
         at: The report's place.
 
     Returns:
-        None where the issue is not there for everybody, not open, of no service near the report's, or farther than
-        any report joins.
+        None where the issue is not there for everybody, not open, of no service that people are shown before they
+        report one of the report's, or farther than any report joins.
     """
     if issue_id is None or service.policy.joins is Joins.NEVER:
         return None
@@ -43,6 +43,6 @@ async def find_wished(
     except IssueNotFound:
         return None
     survivor = issue if issue.merged_into is None else await read_issue(session, city_id, issue.merged_into)
-    if survivor is None or survivor.status not in OPEN or survivor.service_code not in service.neighbours:
+    if survivor is None or survivor.status not in OPEN or survivor.service_code not in service.closeness:
         return None
     return survivor.id if distance_m(at, survivor.at) <= LARGEST_RADIUS_M else None

@@ -56,7 +56,7 @@ class IssueProperties(Outgoing):
     @classmethod
     def of(cls, issue: IssueView, city: NamedCity) -> "IssueProperties":
         """Say what is known of an issue, in the language of the answer."""
-        return cls(**_facts(issue, city))
+        return cls(**issue_facts(issue, city))
 
 
 class IssueOut(IssueProperties):
@@ -68,10 +68,11 @@ class IssueOut(IssueProperties):
     @classmethod
     def of(cls, issue: IssueView, city: NamedCity) -> "IssueOut":
         """Say what is known of an issue, in the language of the answer."""
-        return cls(**_facts(issue, city), lat=issue.at.lat, long=issue.at.lon)
+        return cls(**issue_facts(issue, city), lat=issue.at.lat, long=issue.at.lon)
 
 
-def _facts(issue: IssueView, city: NamedCity) -> dict[str, Any]:
+def issue_facts(issue: IssueView, city: NamedCity) -> dict[str, Any]:
+    """Say what is known of an issue but for its position, by the names of `IssueProperties`."""
     district = None if issue.district_code is None else f"{issue.layer}:{issue.district_code}"
     return {
         "id": issue.id,
@@ -135,7 +136,7 @@ class NearIssueProperties(IssueProperties):
     def of_near(cls, near: NearIssue, city: NamedCity) -> "NearIssueProperties":
         """Say how likely an issue is meant, and why."""
         return cls(
-            **_facts(near.issue, city),
+            **issue_facts(near.issue, city),
             distance_m=round(near.distance_m, 1),
             score=near.score,
             reasons=[ReasonOut.of(reason, city) for reason in near.reasons],

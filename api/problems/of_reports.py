@@ -30,6 +30,7 @@ from issues.lifecycle import TransitionNotAllowed
 from issues.merging import MergeNeedsConfirmation, MixedPrivacy
 from issues.questions import AnswersRefused
 from issues.reports import ReportNotFound
+from issues.review import PairNotFound, PairSettled
 from issues.splitting import NothingWouldRemain, ReportNotInIssue
 from issues.staff import CrewNotFound
 from issues.submit import IdAlreadyUsed
@@ -184,6 +185,14 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         msgid("Some of these reports are in another issue by now. With force, the others are put back."),
         fields=("event_id",),
         particulars=blocked_particulars,
+    ),
+    PairNotFound: Problem(404, "match-not-found", msgid("No such match"), msgid("There is no such match here.")),
+    PairSettled: Problem(
+        409,
+        "match-settled",
+        msgid("Nothing left to decide"),
+        msgid("Somebody has decided this match already, or its issues were merged or closed."),
+        particulars=lambda error, _: Particulars(members={"state": error.state.value}),
     ),
     IssueNotOpen: Problem(
         409,

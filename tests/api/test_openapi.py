@@ -89,6 +89,13 @@ async def test_every_example_runs(api, hire, examples, each):
     await each(
         "POST /v1/reports/{report_id}/leave", 200, lambda body: agent.post(f"/v1/reports/{twin}/leave", json=body)
     )
+    await api.post("/v1/reports", json=a_report(lat=45.5312))
+    for verb in ("reject", "confirm"):
+        await api.post("/v1/reports", json=a_report(lat=45.5312 + 0.000216))
+        [pair] = (await agent.get("/v1/matches")).json()["items"]
+        path = f"/v1/matches/{pair['id']}/{verb}"
+        await each(f"POST /v1/matches/{{match_id}}/{verb}", 200, lambda body, path=path: agent.post(path, json=body))
+        await agent.post(f"/v1/issues/{pair['issues'][1]['id']}/status", json={"status": "declined"})
     synced = await each("POST /v1/sync", 200, lambda body: agent.post("/v1/sync", json=body))
     assert [item["status"] for item in synced["items"]] == [201, 200]
     assert examples == {}

@@ -55,6 +55,12 @@ async def test_an_issue_of_a_sibling_service_may_be_named(database, city):
     assert (await wish(database, city, issue.id)).issue.id == issue.id
 
 
+async def test_an_issue_of_another_service_of_the_group_may_be_named_since_it_was_shown(database, city):
+    issue = await open_issue(database, city, service_code="trottoir")
+
+    assert (await wish(database, city, issue.id)).issue.id == issue.id
+
+
 async def test_the_same_report_again_gets_the_same_issue(database, city):
     issue = await open_issue(database, city)
     sent = submission(east_of(HERE, 60), issue_id=issue.id)

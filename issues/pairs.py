@@ -1,0 +1,88 @@
+"""Pairs of issues that may be one problem, kept for staff to look at when a report comes.
+
+A pair is made of the reports that opened its two issues, not of the issues: whatever is merged, split or undone later,
+each side is the issue that its report is in then. So a pair whose issues were merged is no pair any more, one whose
+merge was undone is one again, and what was told apart stays apart under whichever issues have the two reports.
+`issues.review` lists and decides them.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base, new_id
+from issues.match import Match
+from issues.reports import MatchView
+
+
+class PairState(StrEnum):
+    """What became of a pair."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+
+
+class Pair(Base):
+    """Two reports, each of which opened an issue, that may be about one problem."""
+
+    __tablename__ = "issue_pair"
+    __table_args__ = (
+        ForeignKeyConstraint(["city_id", "one_id"], ["report.city_id", "report.id"]),
+        ForeignKeyConstraint(["city_id", "other_id"], ["report.city_id", "report.id"]),
+        UniqueConstraint("city_id", "one_id", "other_id"),
+        CheckConstraint("one_id < other_id", name="order"),
+        CheckConstraint("state IN ('pending', 'confirmed', 'rejected')", name="state"),
+        # The queue, likeliest first.
+        Index("ix_issue_pair_state", "city_id", "state", "score", "id"),
+    )
+
+    city_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    one_id: Mapped[UUID]
+    other_id: Mapped[UUID]
+    score: Mapped[float]
+    reasons: Mapped[list[Any]] = mapped_column(JSONB)
+    state: Mapped[str]
+    made_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None]
+
+
+_STORE = """
+INSERT INTO issue_pair (city_id, id, one_id, other_id, score, reasons, state, made_at)
+SELECT %(city_id)s, pair.id, least(opener.id, %(report_id)s), greatest(opener.id, %(report_id)s), pair.score,
+       pair.reasons::jsonb, 'pending', %(now)s
+FROM unnest(%(ids)s::uuid[], %(issue_ids)s::uuid[], %(scores)s::float8[], %(reasons)s::text[])
+         AS pair(id, issue_id, score, reasons)
+CROSS JOIN LATERAL (
+    SELECT id FROM report
+    WHERE city_id = %(city_id)s AND issue_id = pair.issue_id ORDER BY received_at, id LIMIT 1
+) AS opener
+ON CONFLICT DO NOTHING
+"""
+
+
+async def store_pairs(
+    connection: AsyncConnection, city_id: int, report_id: UUID, matches: Sequence[Match], *, now: datetime
+) -> None:
+    """Put a report that opened an issue, and what else it may be about, into the queue."""
+    reasons = [json.dumps(MatchView.of(match).to_json()["reasons"]) for match in matches]
+    values = {
+        "city_id": city_id,
+        "report_id": report_id,
+        "ids": [new_id() for _ in matches],
+        "issue_ids": [match.candidate.issue_id for match in matches],
+        "scores": [match.score for match in matches],
+        "reasons": reasons,
+        "now": now,
+    }
+    await connection.execute(_STORE, values)
