@@ -10,7 +10,9 @@ from db.base import new_id
 from issues.audience import find_audience
 from issues.follows import follow, forget_follows, unfollow
 from issues.issue import IssueNotFound
-from tests.issues.people import bring, jobs, open_issue, register_phone, tell_everybody
+from issues.merging import merge_issues
+from issues.splitting import split_issue
+from tests.issues.people import AGENT, bring, jobs, open_issue, register_phone, tell_everybody
 from tests.issues.towns import ESSAI, NOON, east_of, file, open_town, submission
 
 
@@ -203,3 +205,37 @@ async def test_filing_and_joining_ring_nowhere(database, city):
     await report(database, city, new_id(), at=east_of(ESSAI.middle, 3))
 
     assert await tell_everybody(database, city.id) == 0
+
+
+async def test_who_joins_learns_the_status_at_once_and_hears_only_what_comes_after(database, city):
+    (_, anna), (_, benoit) = [await register_phone(database) for _ in range(2)]
+    first = await report(database, city, anna)
+    await bring(database, first.issue, "acknowledged")
+    await tell_everybody(database, city.id)
+
+    joined = await report(database, city, benoit, at=east_of(ESSAI.middle, 3))
+
+    assert (joined.issue.id, joined.issue.status) == (first.issue.id, "acknowledged")
+    assert set(await deliveries(database, city.id)) == {anna}
+    await bring(database, first.issue, "scheduled")
+    assert await tell_everybody(database, city.id) == 2
+
+
+async def test_who_has_reports_on_both_sides_of_a_split_hears_of_each_once_and_of_the_merged_one_once(database, city):
+    anna, benoit = new_id(), new_id()
+    receipts = [await report(database, city, person) for person in (anna, anna, benoit)]
+    async with database.transaction(city.id) as session:
+        ids = [receipts[0].report.id, receipts[2].report.id]
+        divided = await split_issue(session, receipts[0].issue.id, ids, city=city, actor=AGENT, now=NOON)
+
+    (opened,) = divided.others
+    assert set(await audience(database, divided.issue)) == {anna}
+    assert {person: one.report_id for person, one in (await audience(database, opened)).items()} == {
+        anna: receipts[0].report.id,
+        benoit: receipts[2].report.id,
+    }
+
+    async with database.transaction(city.id) as session:
+        await merge_issues(session, city.id, divided.issue.id, [opened.id], actor=AGENT, now=NOON)
+    assert set(await audience(database, divided.issue)) == {anna, benoit}
+    assert await audience(database, opened) == {}
