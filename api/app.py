@@ -23,6 +23,7 @@ from api.readiness import Readiness
 from api.routers import (
     corrections,
     devices,
+    hotspots,
     issues,
     matches,
     photos,
@@ -91,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         issues,
         regrouping,
         matches,
+        hotspots,
         work_orders,
         places,
         devices,

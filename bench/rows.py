@@ -2,7 +2,8 @@
 
 Everything is drawn from a stated seed, so two runs measure the same rows. Six places in ten lie along the streets
 that the city's pack knows, a few metres off; the rest are spread over its outline. Each issue has the one report
-that opened it, and the tables that a new report writes to are as full as the table of issues.
+that opened it, and the tables that a new report writes to are as full as the table of issues. Every tenth open issue
+waits in a pair with another for staff to decide.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -90,14 +91,16 @@ def fill_issues(
         for first in range(0, count, _CHUNK):
             _copy(connection, city, _draw(rng, city, first, min(_CHUNK, count - first), now=now))
             progress("issues", min(first + _CHUNK, count), count)
+        connection.execute(_PAIRS, (city.id, list(_OPEN_STATUSES)))
         for done, index in enumerate(indexes, start=1):
             connection.execute(index)
             progress("indexes", done, len(indexes))
         # Numbers go on after those in use.
         connection.execute("SELECT setval(%s::regclass, %s)", (f"report_number_{city.id}", count))
-    for done, table in enumerate(_LINES, start=1):
+    tables = (*_LINES, "issue_pair")
+    for done, table in enumerate(tables, start=1):
         connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
-        progress("statistics", done, len(_LINES))
+        progress("statistics", done, len(tables))
     connection.execute("CHECKPOINT")
 
 
@@ -320,6 +323,18 @@ _LINES: dict[str, tuple[sql.SQL, Callable[[_Issue], str]]] = {
     "report_personal": (sql.SQL("city_id, report_id, place, description, attributes"), _personal_line),
     "event": (sql.SQL("city_id, id, issue_id, kind, actor, at, public, data"), _event_line),
 }
+
+# Where the issues of a pair lie is of no account here.
+_PAIRS = """
+INSERT INTO issue_pair (city_id, id, one_id, other_id, score, reasons, state, made_at)
+SELECT city_id, id, least(id, other_id), greatest(id, other_id), 0.3 + n %% 300 / 1000.0, '[]', 'pending', received_at
+FROM (
+    SELECT r.city_id, r.id, r.received_at, lead(r.id) OVER byage AS other_id, row_number() OVER byage AS n
+    FROM report r JOIN issue i ON i.city_id = r.city_id AND i.id = r.issue_id
+    WHERE r.city_id = %s AND i.status = ANY(%s) WINDOW byage AS (ORDER BY r.id)
+) AS opener
+WHERE n %% 10 = 0 AND other_id IS NOT NULL
+"""
 
 
 def _ewkb(at: Floats) -> list[str]:

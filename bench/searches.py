@@ -24,8 +24,11 @@ from geo.points import LonLat
 from geo.streets import nearest_address
 from issues.browse import BoundingBox, IssueFilter, list_issues
 from issues.city import CityBook, load_cities
+from issues.hotspots import find_hotspots
 from issues.lifecycle import OPEN
 from issues.near import find_near
+from issues.pairs import PairState
+from issues.review import list_pairs
 from issues.submit import Submission, submit_report
 
 _HERE = LonLat(-73.5809, 45.5247)  # avenue du Mont-Royal, with house numbers
@@ -109,6 +112,15 @@ def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
     async def street(session: AsyncSession) -> None:
         assert await nearest_address(session, city.id, _NO_NUMBERS)
 
+    def hot(box: BoundingBox | None) -> Search:
+        async def search(session: AsyncSession) -> None:
+            await find_hotspots(session, city, reach_m=50.0, least=3, bbox=box, limit=50)
+
+        return search
+
+    async def queue(session: AsyncSession) -> None:
+        await list_pairs(session, city.id, PairState.PENDING, limit=50)
+
     borough = city.map.districts_at(_HERE, accuracy_m=0, on=now.date())
     codes = [f"{district.layer}:{district.code}" for district in borough]
     recently = now - timedelta(hours=1)
@@ -137,6 +149,9 @@ def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
         ),
         Expected("open issues", ["ix_issue_status", key], listed(IssueFilter(statuses=tuple(OPEN)))),
         Expected("issues of one service", ["ix_issue_status", key], listed(IssueFilter(service_codes=(_SERVICE,)))),
+        Expected("hot spots on a screen", [box], hot(_SCREEN)),
+        Expected("hot spots of the whole city", [open_place, "ix_issue_status"], hot(None)),
+        Expected("pairs to be decided", ["ix_issue_pair_state"], queue),
         Expected("nearest address", ["ix_address_city_id_place"], address),
         Expected("nearest street", ["ix_street_city_id_line"], street),
     ]

@@ -105,6 +105,11 @@ class CityMap:
         """The city's name on the wire."""
         return self.profile.jurisdiction_id
 
+    @property
+    def middle(self) -> LonLat:
+        """The middle of the box around the city."""
+        return LonLat((self._west + self._east) / 2.0, (self._south + self._north) / 2.0)
+
     def contains(self, at: LonLat) -> bool:
         """Whether a position lies in the city, borders included."""
         in_box = self._west <= at.lon <= self._east and self._south <= at.lat <= self._north

@@ -98,3 +98,13 @@ def offset(at: LonLat, *, east_m: float, north_m: float) -> LonLat:
     azimuth_deg = math.degrees(math.atan2(east_m, north_m))
     lon, lat, _ = _EARTH.fwd(at.lon, at.lat, azimuth_deg, math.hypot(east_m, north_m))
     return LonLat(lon, lat)
+
+
+def metric_srid(at: LonLat) -> int:
+    """The EPSG code of the UTM zone of a position, to measure and cluster in within a city around it.
+
+    Lengths there are true to 1 in 1,000 up to 200 km from the position; in degrees they are not, nor in Web Mercator,
+    where a metre in Montréal is 1.4.
+    """
+    zone = min(60, math.floor((at.lon + 180.0) / 6.0) + 1)
+    return (32_600 if at.lat >= 0.0 else 32_700) + zone

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from geo.points import InvalidPosition, LonLat, MetresPerDegree, distance_m, longitude_difference, offset
+from geo.points import (
+    InvalidPosition,
+    LonLat,
+    MetresPerDegree,
+    distance_m,
+    longitude_difference,
+    metric_srid,
+    offset,
+)
 
 WGS84 = Geod(ellps="WGS84")
 HOTEL_DE_VILLE = LonLat(-73.5540, 45.5088)
@@ -87,3 +95,18 @@ def test_an_offset_goes_east_and_north():
     degree = MetresPerDegree.around(HOTEL_DE_VILLE.lat)
     assert (there.lon - HOTEL_DE_VILLE.lon) * degree.lon == pytest.approx(100.0, abs=0.01)
     assert (there.lat - HOTEL_DE_VILLE.lat) * degree.lat == pytest.approx(50.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("at", "srid"),
+    [
+        (LonLat(-73.58, 45.52), 32_618),
+        (LonLat(24.94, 60.17), 32_635),
+        (LonLat(151.2, -33.87), 32_756),
+        (LonLat(-180.0, 0.0), 32_601),
+        (LonLat(180.0, 10.0), 32_660),
+    ],
+    ids=["Montréal", "Helsinki", "Sydney", "the first zone", "the last zone"],
+)
+def test_a_city_is_measured_in_its_utm_zone(at, srid):
+    assert metric_srid(at) == srid
