@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-plans eval-matching drill-crash drill-intake fuzz-photos
+.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-plans eval-matching drill-crash drill-intake fuzz-photos bench-matching drill-races
 
 BIN := .venv/bin
 
@@ -39,6 +39,9 @@ bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
 bench-plans: .venv/.dev ## Plans of the searches on a million rows
 	$(BIN)/python -m bench.searches
 
+bench-matching: .venv/.dev ## Finding and scoring candidates, from 10 thousand to 3 million issues
+	$(BIN)/python -m bench.neighbours
+
 eval-matching: .venv/.dev ## Precision and recall of matching (DATA=folder)
 	$(BIN)/python -m bench.matching
 
@@ -50,6 +53,9 @@ drill-intake: .venv/.dev ## 200 phones on bad lines, with API, worker and Postgr
 
 fuzz-photos: .venv/.dev ## 20 000 damaged photos through the API (DATA=folder: more to damage)
 	$(BIN)/python -m bench.photo_fuzz
+
+drill-races: .venv/.dev ## 50 times 60 reports of one problem at once: one issue each
+	$(BIN)/python -m bench.races
 
 lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \
