@@ -6,7 +6,7 @@ that opened it, and the tables that a new report writes to are as full as the ta
 waits in a pair with another for staff to decide.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,7 +70,14 @@ class _Rows:
 
 
 def fill_issues(
-    connection: psycopg.Connection, jurisdiction_id: str, count: int, *, seed: int, now: datetime, progress: Progress
+    connection: psycopg.Connection,
+    jurisdiction_id: str,
+    count: int,
+    *,
+    seed: int,
+    now: datetime,
+    progress: Progress,
+    alone: bool = False,
 ) -> None:
     """Give an empty city a history and bring the planner's statistics up to date.
 
@@ -81,23 +88,26 @@ def fill_issues(
         seed: The same seed gives the same places, services and times.
         now: The newest issue is a moment older than this.
         progress: Called with a step's name, how much is done, and of how much.
+        alone: Whether to leave out all that goes with an issue, for what reads issues only.
     """
     city = _read_city(connection, jurisdiction_id)
+    lines = {"issue": _LINES["issue"]} if alone else _LINES
     with connection.transaction():
         # Foreign keys are triggers; the rows are right by construction.
         connection.execute("SET LOCAL session_replication_role = replica")
         indexes = _drop_indexes(connection)
         rng = np.random.default_rng(seed)
         for first in range(0, count, _CHUNK):
-            _copy(connection, city, _draw(rng, city, first, min(_CHUNK, count - first), now=now))
+            _copy(connection, city, _draw(rng, city, first, min(_CHUNK, count - first), now=now), lines)
             progress("issues", min(first + _CHUNK, count), count)
-        connection.execute(_PAIRS, (city.id, list(_OPEN_STATUSES)))
+        if not alone:
+            connection.execute(_PAIRS, (city.id, list(_OPEN_STATUSES)))
         for done, index in enumerate(indexes, start=1):
             connection.execute(index)
             progress("indexes", done, len(indexes))
         # Numbers go on after those in use.
         connection.execute("SELECT setval(%s::regclass, %s)", (f"report_number_{city.id}", count))
-    tables = (*_LINES, "issue_pair")
+    tables = (*lines, "issue_pair")
     for done, table in enumerate(tables, start=1):
         connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
         progress("statistics", done, len(tables))
@@ -217,10 +227,10 @@ def _inside(city: _City, at: Floats) -> Floats:
     return inside
 
 
-def _copy(connection: psycopg.Connection, city: _City, rows: _Rows) -> None:
+def _copy(connection: psycopg.Connection, city: _City, rows: _Rows, lines: Mapping[str, "_Line"]) -> None:
     issues = list(_issues(city, rows))
     with connection.cursor() as cursor:
-        for table, (columns, line) in _LINES.items():
+        for table, (columns, line) in lines.items():
             into = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
             with cursor.copy(into) as copy:
                 copy.write("".join(map(line, issues)))
@@ -303,8 +313,10 @@ def _event_line(issue: _Issue) -> str:
     return f"{issue.city_id}\t{issue.report_id}\t{issue.id}\treport.opened\tdevice:{issue.id}\t{at}\tt\t{data}\n"
 
 
+_Line = tuple[sql.SQL, Callable[[_Issue], str]]
+
 # Each table with the columns that are filled, and how an issue becomes a line of it.
-_LINES: dict[str, tuple[sql.SQL, Callable[[_Issue], str]]] = {
+_LINES: dict[str, _Line] = {
     "issue": (
         sql.SQL(
             "city_id, id, number, service_code, status, place, accuracy_m, address, layer, district_code, districts,"

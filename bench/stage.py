@@ -61,6 +61,15 @@ def empty_stage(data_dir: Path) -> Iterator[Stage]:
 
 
 @contextmanager
+def stage_of_issues(data_dir: Path, issues: int, progress: Progress) -> Iterator[Stage]:
+    """Give a database with so many issues, but no reports or events; dropped at the end."""
+    with empty_stage(data_dir) as stage:
+        with stage.cluster.connect(stage.database) as connection:
+            fill_issues(connection, CITY, issues, seed=SEED, now=datetime.now(UTC), progress=progress, alone=True)
+        yield stage
+
+
+@contextmanager
 def filled_stage(data_dir: Path, issues: int, progress: Progress) -> Iterator[Stage]:
     """Give a database with a million issues (or as many as asked for); dropped at the end.
 
