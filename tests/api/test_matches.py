@@ -6,13 +6,15 @@ from db.base import new_id
 from issues.actors import Role
 from tests.api.served import LAVAL, PICTURE, PLATEAU, a_report, make_safe, problem_of
 
-IN_DOUBT = {"lat": PLATEAU["lat"] + 0.000216}  # 24 metres north
+# Of a service whose reports are never joined unasked, six metres apart.
+IN_DOUBT = {"service_code": "voirie-autre"}
+BESIDE = {**IN_DOUBT, "lat": PLATEAU["lat"] + 0.000054}
 
 
 @pytest.fixture
 async def two_issues(api):
     """Two issues that may be one."""
-    answers = [await api.post("/v1/reports", json=a_report(**place)) for place in ({}, IN_DOUBT)]
+    answers = [await api.post("/v1/reports", json=a_report(**place)) for place in (IN_DOUBT, BESIDE)]
     issues = [answer.json()["issue"] for answer in answers]
     assert issues[0]["id"] != issues[1]["id"]
     return issues
@@ -32,8 +34,8 @@ async def test_agents_see_what_may_be_one_problem_and_why_in_their_language(api,
     assert (answer.status_code, answer.json()["links"]) == (200, [])
     [pair] = answer.json()["items"]
     assert [issue["id"] for issue in pair["issues"]] == [issue["id"] for issue in two_issues]
-    assert (pair["state"], pair["distance_m"]) == ("pending", 24.0)
-    assert pair["reasons"][0]["text"] == "À 24\u00a0m"
+    assert (pair["state"], pair["distance_m"]) == ("pending", 6.0)
+    assert pair["reasons"][0]["text"] == "À 6\u00a0m"
     assert (pair["decided_datetime"], pair["decided_by"]) == (None, None)
 
 
@@ -76,7 +78,7 @@ async def test_a_rejected_pair_leaves_the_queue(two_issues, hire):
 async def test_pages_lead_on(api, hire):
     agent = await hire()
     for n in range(3):
-        await api.post("/v1/reports", json=a_report(service_code="voirie-autre", lat=PLATEAU["lat"] + n * 0.00004))
+        await api.post("/v1/reports", json=a_report(**IN_DOUBT | {"lat": PLATEAU["lat"] + n * 0.00004}))
 
     first = (await agent.get("/v1/matches", params={"limit": 2})).json()
     rest = (await agent.get(first["links"][0]["href"])).json()
@@ -87,8 +89,8 @@ async def test_pages_lead_on(api, hire):
 async def test_each_issue_comes_with_its_photo(app, api, register, hire):
     device, photo_id = await register(), str(new_id())
     await device.api.put(f"/v1/photos/{photo_id}", content=PICTURE)
-    await device.api.post("/v1/reports", json=a_report(photo_ids=[photo_id]))
-    await api.post("/v1/reports", json=a_report(**IN_DOUBT))
+    await device.api.post("/v1/reports", json=a_report(**IN_DOUBT, photo_ids=[photo_id]))
+    await api.post("/v1/reports", json=a_report(**BESIDE))
     await make_safe(app, photo_id)
 
     [pair] = await queue(await hire())
@@ -97,8 +99,7 @@ async def test_each_issue_comes_with_its_photo(app, api, register, hire):
 
 
 async def test_a_city_has_its_own_queue(api, two_issues, hire):
-    for service in ("graffiti", "graffiti"):
-        await api.post("/v1/reports", json=a_report(**LAVAL, service_code=service))
+    await api.post("/v1/reports", json=a_report(**LAVAL))
 
     assert len(await queue(await hire())) == 1
     assert await queue(await hire(jurisdiction_id="laval.ca")) == []

@@ -89,9 +89,10 @@ async def test_every_example_runs(api, hire, examples, each):
     await each(
         "POST /v1/reports/{report_id}/leave", 200, lambda body: agent.post(f"/v1/reports/{twin}/leave", json=body)
     )
-    await api.post("/v1/reports", json=a_report(lat=45.5312))
+    in_doubt = a_report(service_code="voirie-autre", lat=45.5312)
+    await api.post("/v1/reports", json=in_doubt)
     for verb in ("reject", "confirm"):
-        await api.post("/v1/reports", json=a_report(lat=45.5312 + 0.000216))
+        await api.post("/v1/reports", json=in_doubt | {"id": str(new_id())})
         [pair] = (await agent.get("/v1/matches")).json()["items"]
         path = f"/v1/matches/{pair['id']}/{verb}"
         await each(f"POST /v1/matches/{{match_id}}/{verb}", 200, lambda body, path=path: agent.post(path, json=body))
