@@ -77,7 +77,7 @@ def fill_issues(
     seed: int,
     now: datetime,
     progress: Progress,
-    alone: bool = False,
+    tables: Sequence[str] | None = None,
 ) -> None:
     """Give an empty city a history and bring the planner's statistics up to date.
 
@@ -88,10 +88,10 @@ def fill_issues(
         seed: The same seed gives the same places, services and times.
         now: The newest issue is a moment older than this.
         progress: Called with a step's name, how much is done, and of how much.
-        alone: Whether to leave out all that goes with an issue, for what reads issues only.
+        tables: The ones to fill, for what reads no others; all that a report writes to if left out.
     """
     city = _read_city(connection, jurisdiction_id)
-    lines = {"issue": _LINES["issue"]} if alone else _LINES
+    lines = _LINES if tables is None else {table: _LINES[table] for table in tables}
     with connection.transaction():
         # Foreign keys are triggers; the rows are right by construction.
         connection.execute("SET LOCAL session_replication_role = replica")
@@ -100,17 +100,17 @@ def fill_issues(
         for first in range(0, count, _CHUNK):
             _copy(connection, city, _draw(rng, city, first, min(_CHUNK, count - first), now=now), lines)
             progress("issues", min(first + _CHUNK, count), count)
-        if not alone:
+        if tables is None:
             connection.execute(_PAIRS, (city.id, list(_OPEN_STATUSES)))
         for done, index in enumerate(indexes, start=1):
             connection.execute(index)
             progress("indexes", done, len(indexes))
         # Numbers go on after those in use.
         connection.execute("SELECT setval(%s::regclass, %s)", (f"report_number_{city.id}", count))
-    tables = (*lines, "issue_pair")
-    for done, table in enumerate(tables, start=1):
+    filled = (*lines, "issue_pair")
+    for done, table in enumerate(filled, start=1):
         connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
-        progress("statistics", done, len(tables))
+        progress("statistics", done, len(filled))
     connection.execute("CHECKPOINT")
 
 

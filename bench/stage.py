@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -61,11 +61,12 @@ def empty_stage(data_dir: Path) -> Iterator[Stage]:
 
 
 @contextmanager
-def stage_of_issues(data_dir: Path, issues: int, progress: Progress) -> Iterator[Stage]:
-    """Give a database with so many issues, but no reports or events; dropped at the end."""
+def stage_of_issues(data_dir: Path, issues: int, tables: Sequence[str]) -> Iterator[Stage]:
+    """Give a database with a history of so many issues in some of its tables; dropped at the end."""
+    now = datetime.now(UTC)
     with empty_stage(data_dir) as stage:
         with stage.cluster.connect(stage.database) as connection:
-            fill_issues(connection, CITY, issues, seed=SEED, now=datetime.now(UTC), progress=progress, alone=True)
+            fill_issues(connection, CITY, issues, seed=SEED, now=now, progress=lambda *_: None, tables=tables)
         yield stage
 
 
