@@ -20,7 +20,7 @@ from issues.events import NewEvent, append_event
 from issues.issue import Issue, IssueView, lock_issues, read_issue
 from issues.lifecycle import OPEN, Status
 from issues.match import Joins, Match, assumed_accuracy_m, joinable, rank_candidates
-from issues.neighbours import ask_neighbours, read_candidates
+from issues.neighbours import ask_neighbours, read_candidates, wording_of
 from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.reports import MatchView, Report, ReportPersonal, ReportView, read_receipt
 from issues.status import move_issue
@@ -147,6 +147,7 @@ async def _look_around(session: AsyncSession, city: CityBook, seen: ReportView, 
         accuracy_m=place.likely_accuracy_m,
         policy=service.policy,
         now=seen.received_at,
+        wording=wording_of(place.location_source, seen.address_string, seen.description),
     )
     return joinable(ranked, service.policy)
 

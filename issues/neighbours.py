@@ -7,9 +7,10 @@ from functools import cache
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow
 
+from geo.civic import read_address
 from geo.points import LonLat
 from issues.issue import OPEN_SQL
-from issues.match import Candidate, MatchPolicy
+from issues.match import Candidate, MatchPolicy, Wording
 
 # So many nearest ones of each service are scored; on a crowded square the rest would score lower anyway.
 _MOST_PER_SERVICE = 20
@@ -18,7 +19,7 @@ _MOST_PER_SERVICE = 20
 # because an index condition of equality keeps the search inside that service's part of the tree. Parameters are
 # cast to the columns' types, or the index loses its first columns.
 _SEARCH = f"""
-SELECT near.id, near.service_code, near.distance_m, near.accuracy_m, near.last_report_at
+SELECT near.id, near.service_code, near.distance_m, near.accuracy_m, near.last_report_at, opener.address, opener.words
 FROM unnest(ARRAY[{{service_codes}}]) AS service(code)
 CROSS JOIN LATERAL (
     SELECT id, service_code, accuracy_m, last_report_at,
@@ -30,6 +31,12 @@ CROSS JOIN LATERAL (
     ORDER BY place <-> ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography, id
     LIMIT {_MOST_PER_SERVICE}
 ) AS near
+LEFT JOIN LATERAL (
+    SELECT CASE WHEN r.location_source = 'address' THEN p.address_string END AS address, p.description AS words
+    FROM report r JOIN report_personal p ON p.city_id = r.city_id AND p.report_id = r.id
+    WHERE r.city_id = %(city_id)s::integer AND r.issue_id = near.id
+    ORDER BY r.received_at, r.id LIMIT 1
+) AS opener ON true
 """  # noqa: S608 - made of constants
 
 
@@ -68,5 +75,17 @@ async def ask_neighbours(
 
 
 async def read_candidates(cursor: AsyncCursor[TupleRow]) -> list[Candidate]:
-    """Read what `ask_neighbours` found, in no particular order."""
-    return [Candidate(*row) for row in await cursor.fetchall()]
+    """Read what `ask_neighbours` found, in no particular order.
+
+    Words and address are those of the first report. An address counts only where the place was told by it: one that
+    was worked out from a position says nothing that the position does not.
+    """
+    return [
+        Candidate(id_, code, metres, accuracy_m, last_at, address=read_address(address), words=words or "")
+        for id_, code, metres, accuracy_m, last_at, address, words in await cursor.fetchall()
+    ]
+
+
+def wording_of(location_source: str, address: str | None, words: str | None) -> Wording:
+    """What a report says beside its position, as far as it counts; see `read_candidates`."""
+    return Wording(read_address(address) if location_source == "address" else None, words or "")

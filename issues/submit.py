@@ -26,7 +26,7 @@ from issues.filing import claim_id, file_joining, file_opening
 from issues.issue import IssueView
 from issues.lifecycle import Status
 from issues.match import Candidate, Joins, Match, assumed_accuracy_m, joinable, rank_candidates, suggestible
-from issues.neighbours import ask_neighbours, read_candidates
+from issues.neighbours import ask_neighbours, read_candidates, wording_of
 from issues.pairs import store_pairs
 from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.questions import AnswersRefused, read_answers
@@ -260,6 +260,7 @@ def _rank(
         accuracy_m=submission.likely_accuracy_m,
         policy=service.policy,
         now=now,
+        wording=wording_of(submission.location_source, submission.address_string, submission.description),
     )
 
 

@@ -58,6 +58,7 @@ async def test_a_second_report_of_the_same_hole_joins_and_says_why(api):
         ("distance", "À 2\u00a0m"),
         ("age", "Signalé pour la dernière fois il y a moins d’un jour"),
         ("service", "Le même type de problème"),
+        ("words", "Décrit en des mots semblables"),
     ]
 
 

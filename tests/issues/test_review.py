@@ -71,7 +71,8 @@ async def report(database, city, metres_east=0.0, *, minutes=0, **changes):
 
 async def in_doubt(database, city):
     """Two issues that may be one."""
-    one, other = await report(database, city), await report(database, city, IN_DOUBT_M, minutes=1)
+    one = await report(database, city)
+    other = await report(database, city, IN_DOUBT_M, minutes=1, description=None)
     assert one.issue.id != other.issue.id
     return one.issue, other.issue
 
@@ -85,6 +86,16 @@ async def test_a_report_that_opens_an_issue_beside_a_likely_one_is_kept_as_a_pai
     assert (pair.state, pair.made_at, pair.decided_at) == (PairState.PENDING, NOON + timedelta(minutes=1), None)
     assert 0.3 <= pair.score < 0.6
     assert [reason.factor for reason in pair.reasons] == ["distance", "age", "service"]
+
+
+async def test_like_words_lift_a_pair_but_join_nothing(database, city, queue):
+    await report(database, city)
+    await report(database, city, IN_DOUBT_M, minutes=1)
+
+    (pair,) = await queue()
+
+    assert pair.score > 0.6
+    assert ("words", 1.0) in [(reason.factor, reason.value) for reason in pair.reasons]
 
 
 async def test_what_joins_or_is_too_unlikely_is_no_pair(database, city, queue):

@@ -14,8 +14,10 @@ from geo.points import LonLat
 from issues.catalogue import ServiceNotOffered
 from issues.city import load_cities
 from issues.neighbours import read_candidates
+from issues.pairs import PairState
 from issues.questions import AnswersRefused
 from issues.reports import Contact
+from issues.review import list_pairs
 from issues.submit import IdAlreadyUsed, submit_report
 from tests.issues.towns import AILLEURS, ESSAI, NOON, east_of, file, open_town, set_status, submission
 
@@ -107,7 +109,43 @@ async def test_a_joined_report_keeps_its_own_number_and_explains_itself(database
         ("distance", 6.0),
         ("age", 1.0),
         ("service", 1.0),
+        ("words", 1.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "address", "factor", "joined"),
+    [
+        ("address", "1236, rue Saint-Denis", "house_numbers", True),
+        ("address", "1236, avenue Laval", "other_street", False),
+        # What was worked out from the position is no second witness.
+        ("gps", "1236, rue Saint-Denis", None, False),
+    ],
+)
+async def test_addresses_count_where_people_told_the_place_by_them(
+    database, city, queue_of, source, address, factor, joined
+):
+    told = {"location_source": source, "accuracy_m": 8.0}
+    first = await file(database, city, submission(HERE, **told, address_string="1234, rue Saint-Denis"))
+
+    second = await file(database, city, submission(east_of(HERE, 24.0), **told, address_string=address))
+
+    assert (second.issue.id == first.issue.id) is joined
+    weighed = second.match.reasons if joined else await queue_of(second)
+    assert {"house_numbers", "other_street"} & {reason.factor for reason in weighed} == ({factor} if factor else set())
+
+
+@pytest.fixture
+def queue_of(database, city):
+    """The reasons of the pair that a report is in."""
+
+    async def queue_of(receipt):
+        async with database.transaction(city.id) as session:
+            page = await list_pairs(session, city.id, PairState.PENDING, limit=50)
+        [pair] = [pair for pair in page.items if receipt.issue.id in {issue.id for issue in pair.issues}]
+        return pair.reasons
+
+    return queue_of
 
 
 @pytest.mark.parametrize(
