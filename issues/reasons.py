@@ -13,6 +13,7 @@ Sentence = tuple[str, Mapping[str, Any]]
 
 _LATELY_D: Final = 1.0
 _ALIKE: Final = 0.5
+_ALIKE_BITS: Final = 12  # of the 64 of a difference hash
 
 
 def sentence_of(reason: Reason) -> Sentence:
@@ -64,6 +65,10 @@ def _words(likeness: float) -> Sentence:
     return (msgid("Described in like words") if likeness >= _ALIKE else msgid("Described in other words")), {}
 
 
+def _photos(bits_apart: float) -> Sentence:
+    return (msgid("The photos look alike") if bits_apart <= _ALIKE_BITS else msgid("The photos look different")), {}
+
+
 def _always(sentence: str) -> Callable[[float], Sentence]:
     return lambda _value: (sentence, {})
 
@@ -77,6 +82,7 @@ _SENTENCES: Final[Mapping[str, Callable[[float], Sentence]]] = {
     "same_block": _always(msgid("In the same block")),
     "crowding": _crowding,
     "words": _words,
+    "photos": _photos,
     "came_back": _always(msgid("It was fixed a short while ago, and may have come back")),
     "wish": _always(msgid("Its sender said that it is the same problem")),
 }

@@ -202,10 +202,11 @@ NEAR = {"lat": 45.5231, "long": -73.5817, "service_code": "nid-de-poule"}
 
 
 async def test_near_shows_what_a_report_may_be_about_best_first(api, file):
-    far, close = await file(lat=45.5231 + 0.0002), await file(lat=45.5231 + 0.00001, service_code="graffiti")
-    same = await file(lat=45.5231 - 0.00002)
+    ask = {"service_code": "voirie-autre"}  # joins nothing unasked
+    far, close = await file(**ask, lat=45.5231 + 0.0002), await file(lat=45.5231 + 0.00001, service_code="graffiti")
+    same = await file(**ask, lat=45.5231 - 0.00002)
 
-    answer = await api.get("/v1/issues/near", params=NEAR)
+    answer = await api.get("/v1/issues/near", params=NEAR | ask)
 
     assert answer.status_code == 200, answer.text
     features = answer.json()["features"]

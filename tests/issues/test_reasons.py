@@ -37,6 +37,8 @@ LANGUAGES = load_languages([LOCALES])
         ("crowding", 3.0, "3 others like it are near", "Il y en a 3 autres semblables à proximité"),
         ("words", 0.5, "Described in like words", "Décrit en des mots semblables"),
         ("words", 0.49, "Described in other words", "Décrit en d’autres mots"),
+        ("photos", 12.0, "The photos look alike", "Les photos se ressemblent"),
+        ("photos", 13.0, "The photos look different", "Les photos ne se ressemblent pas"),
         (
             "came_back",
             1.0,
