@@ -249,6 +249,7 @@ def _policy(row: Service) -> MatchPolicy:
         window_days=row.window_days,
         join_threshold=row.join_threshold,
         joins=Joins(row.joins),
+        kind=row.kind,
         suggest_threshold=row.suggest_threshold,
         suggest_radius_m=row.suggest_radius_m,
         suggest_window_days=row.suggest_window_days,
