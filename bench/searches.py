@@ -21,7 +21,6 @@ from db.base import new_id
 from db.credentials import hash_secret, new_secret
 from db.sessions import Database
 from geo.points import LonLat
-from geo.streets import nearest_address
 from issues.browse import BoundingBox, IssueFilter, list_issues
 from issues.city import CityBook, load_cities
 from issues.hotspots import find_hotspots
@@ -32,7 +31,6 @@ from issues.review import list_pairs
 from issues.submit import Submission, submit_report
 
 _HERE = LonLat(-73.5809, 45.5247)  # avenue du Mont-Royal, with house numbers
-_NO_NUMBERS = LonLat(-73.58464, 45.53558)  # rue Fabre, without
 _SERVICE = "nid-de-poule"
 _SCREEN = BoundingBox(-73.585, 45.522, -73.577, 45.527)  # what a phone shows: 600 m
 _WHOLE_CITY = BoundingBox(-74.0, 45.4, -73.4, 45.72)
@@ -106,12 +104,6 @@ def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
     async def near(session: AsyncSession) -> None:
         await find_near(session, city=city, service_code=_SERVICE, at=_HERE, accuracy_m=8, now=now)
 
-    async def address(session: AsyncSession) -> None:
-        assert await nearest_address(session, city.id, _HERE)
-
-    async def street(session: AsyncSession) -> None:
-        assert await nearest_address(session, city.id, _NO_NUMBERS)
-
     def hot(box: BoundingBox | None) -> Search:
         async def search(session: AsyncSession) -> None:
             await find_hotspots(session, city, reach_m=50.0, least=3, bbox=box, limit=50)
@@ -152,8 +144,6 @@ def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
         Expected("hot spots on a screen", [box], hot(_SCREEN)),
         Expected("hot spots of the whole city", [open_place, "ix_issue_status"], hot(None)),
         Expected("pairs to be decided", ["ix_issue_pair_state"], queue),
-        Expected("nearest address", ["ix_address_city_id_place"], address),
-        Expected("nearest street", ["ix_street_city_id_line"], street),
     ]
 
 

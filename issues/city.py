@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from geo.atlas import Atlas, CityMap
 from geo.cities import atlas_version, load_atlas
 from geo.points import LonLat
+from geo.street_map import StreetMap
+from geo.streets import load_street_map
 from issues.catalogue import Catalogue, load_catalogue
 from issues.limits import Limits
 
@@ -47,6 +49,7 @@ class CityBook:
     map: CityMap
     catalogue: Catalogue
     settings: CitySettings
+    streets: StreetMap
 
     @property
     def id(self) -> int:
@@ -136,4 +139,5 @@ async def _load_book(session: AsyncSession, city_map: CityMap) -> CityBook:
         map=city_map,
         catalogue=await load_catalogue(session, city_map.id),
         settings=CitySettings.of(city_map.profile.settings),
+        streets=await load_street_map(session, city_map.id, middle=city_map.middle),
     )

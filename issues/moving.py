@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.base import new_id
 from db.connections import driver_connection
 from geo.points import LonLat
-from geo.streets import nearest_address
 from issues.actors import SYSTEM, Actor
 from issues.audience import tell_waiting
 from issues.city import CityBook
@@ -188,7 +187,7 @@ async def take_issue_along(
     Work orders that lead a crew to the old place lead to the new one then.
     """
     key = (Issue.city_id == city.id, Issue.id == held.issue.id)
-    values = await _issue_values(session, city, relocation)
+    values = _issue_values(city, relocation)
     await session.execute(update(Issue).where(*key).values(**values, updated_at=max(held.issue.updated_at, now)))
     issue = await _read(session, held.issue)
     before = {"lon": held.issue.at.lon, "lat": held.issue.at.lat}
@@ -296,15 +295,15 @@ async def open_issue(
         "updated_at": now,
         "expected_at": deadline_of(service, city=city, received_at=report.received_at),
     }
-    await session.execute(insert(Issue).values(row | await _issue_values(session, city, relocation)))
+    await session.execute(insert(Issue).values(row | _issue_values(city, relocation)))
     issue = await read_issue(session, city.id, issue_id)
     assert issue is not None  # noqa: S101 - written just now
     return issue
 
 
-async def _issue_values(session: AsyncSession, city: CityBook, relocation: Relocation) -> dict[str, Any]:
+def _issue_values(city: CityBook, relocation: Relocation) -> dict[str, Any]:
     place = relocation.place
-    address = await nearest_address(session, city.id, place.at)
+    address = city.streets.address_at(place.at)
     own = {"place": point(place.at), "accuracy_m": place.likely_accuracy_m}
     return own | relocation.placed.issue_values(address)
 

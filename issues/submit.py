@@ -19,7 +19,6 @@ from db.pipeline import one_message
 from db.rates import Allowance, refuse_used_up
 from db.tenancy import enter_city
 from geo.points import LonLat
-from geo.streets import ask_address, read_address
 from issues.catalogue import ServiceEntry, ServiceNotOffered
 from issues.city import CityBook
 from issues.filing import claim_id, file_joining, file_opening
@@ -168,8 +167,8 @@ async def submit_report(
         return repeated
     if submission.attributes:
         submission = replace(submission, attributes=answers)
-    seen = await _claim_and_look(session, submission, placed.service, city=city, now=now, allowances=allowances)
-    if seen is None:
+    candidates = await _claim_and_look(session, submission, placed.service, city=city, now=now, allowances=allowances)
+    if candidates is None:
         repeated = await _find_repeat(session, submission)
         assert repeated is not None  # noqa: S101 - whoever took the id has committed
         return repeated
@@ -177,29 +176,18 @@ async def submit_report(
     rows = _report_rows(submission, placed, city=city, now=now)
     wished = await find_wished(session, city.id, submission.issue_id, service=placed.service, at=submission.at)
     policy = placed.service.policy
-    ranked = _rank(submission, placed.service, seen.candidates, now=now)
+    ranked = _rank(submission, placed.service, candidates, now=now)
     likely = ((match.candidate.issue_id, MatchView.of(match)) for match in joinable(ranked, policy))
     for issue_id, view in (*([] if wished is None else [(wished, BY_WISH)]), *likely):
         filed = await file_joining(connection, rows | _joining_rows(issue_id, view))
         if filed is not None:  # else somebody closed the issue since it was read
             return _receipt(submission, placed, *filed, view, now=now)
-    rows |= _opening_rows(submission, placed, seen.address, city=city, now=now)
+    rows |= _opening_rows(submission, placed, city=city, now=now)
     number = await file_opening(connection, rows)
     if doubtful := suggestible(ranked, policy):
         await store_pairs(connection, city.id, submission.id, doubtful, now=now)
     issue = _opened_issue(submission, placed, number, rows)
     return _receipt(submission, placed, number, issue, None, now=now)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What is at a submission's place: open issues, and the address in words.
-
-    The address is looked up also where the report will join and not need it: that costs less than a round trip.
-    """
-
-    candidates: list[Candidate]
-    address: str | None
 
 
 async def _claim_and_look(
@@ -210,11 +198,11 @@ async def _claim_and_look(
     city: CityBook,
     now: datetime,
     allowances: Sequence[Allowance],
-) -> _Seen | None:
-    """Enter the city, claim the id, count it, lock the place, and look what is there, in one round trip.
+) -> list[Candidate] | None:
+    """Enter the city, claim the id, count it, lock the place, and look which issues are there, in one round trip.
 
     Returns:
-        None where the id is taken. Without candidates also where reports of the service are kept apart: nothing is
+        None where the id is taken. No candidates also where reports of the service are kept apart: nothing is
         locked then.
 
     Raises:
@@ -234,7 +222,6 @@ async def _claim_and_look(
             lock_keys=lock_keys(city.id, submission.at) if looks or submission.issue_id is not None else [],
             allowances=allowances,
         )
-        address = await ask_address(connection, city.id, submission.at)
         if looks:
             neighbours = await ask_neighbours(
                 connection,
@@ -248,7 +235,7 @@ async def _claim_and_look(
     if claimed is None:
         return None
     refuse_used_up(claimed[0], allowances, now=now)
-    return _Seen(await read_candidates(neighbours) if looks else [], await read_address(address))
+    return await read_candidates(neighbours) if looks else []
 
 
 def _rank(
@@ -346,15 +333,13 @@ def _joining_rows(issue_id: UUID, match: MatchView) -> dict[str, Any]:
     return {"issue_id": issue_id, "event_kind": JOINED, "match": json.dumps(match.to_json())}
 
 
-def _opening_rows(
-    submission: Submission, placed: Placed, address: str | None, *, city: CityBook, now: datetime
-) -> dict[str, Any]:
+def _opening_rows(submission: Submission, placed: Placed, *, city: CityBook, now: datetime) -> dict[str, Any]:
     """The values of the issue opened."""
     return {
         "issue_id": new_id(),
         "event_kind": OPENED,
         "issue_accuracy_m": submission.likely_accuracy_m,
-        **placed.issue_values(address),
+        **placed.issue_values(city.streets.address_at(submission.at)),
         "private": placed.service.private,
         "expected_at": deadline_of(placed.service, city=city, received_at=now),
     }

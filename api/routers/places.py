@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import Anyone, JurisdictionId, Now, Served, Transaction, city_asked_for, identify
+from api.deps import Anyone, JurisdictionId, Now, Served, city_asked_for, identify
 from api.listener import language_of
 from api.models.fields import Accuracy, Latitude, Longitude
 from api.models.lists import ItemList
@@ -14,7 +14,6 @@ from api.models.places import CityOut, PlacedDistrict, ServiceOut, WhereOut
 from api.problems.refusals import FieldError, InvalidFields
 from api.responses import answer
 from geo.points import LonLat
-from geo.streets import nearest_address
 from issues.languages import msgid
 from issues.routing import district_key
 
@@ -28,7 +27,6 @@ async def locate(
     *,
     request: Request,
     served: Served,
-    session: Transaction,
     now: Now,
     lat: Annotated[Latitude, Query()],
     long: Annotated[Longitude, Query()],
@@ -55,7 +53,7 @@ async def locate(
             city=CityOut(jurisdiction_id=city.jurisdiction_id, name=city.name),
             districts=districts,
             near_boundary=any(district.near_boundary for district in districts if district.responsible),
-            address=await nearest_address(session, book.id, at),
+            address=book.streets.address_at(at),
         )
     )
 

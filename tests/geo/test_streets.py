@@ -2,62 +2,92 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
+import shapely
 from sqlalchemy import text
 
-from db.connections import driver_connection
 from geo.points import LonLat, offset
-from geo.streets import NEAREST_SQL, nearest_address, write_address
+from geo.street_map import StreetMap, write_address
+from geo.streets import load_street_map
 
 ADDRESS = LonLat(-73.582436, 45.52393)  # 4475, rue Saint-Denis
 RACHEL = LonLat(-73.57, 45.53)  # on rue Rachel Est, no address near
+MIDDLE = LonLat(-73.65, 45.55)
+
+# The same question put to PostGIS, on the ellipsoid: all that is as near as the nearest, within 5 cm.
+BY_POSTGIS = """
+WITH here AS (SELECT ST_Point(:lon, :lat, 4326)::geography AS place),
+near_address AS (
+    SELECT number || '|' || street AS words, ST_Distance(address.place, here.place) AS metres
+    FROM address, here WHERE city_id = :city AND ST_DWithin(address.place, here.place, 30)
+), near_street AS (
+    SELECT name AS words, ST_Distance(line, here.place) AS metres
+    FROM street, here WHERE city_id = :city AND ST_DWithin(line, here.place, 60)
+)
+SELECT (SELECT array_agg(words) FROM near_address WHERE metres <= 0.05 + (SELECT min(metres) FROM near_address)),
+       (SELECT array_agg(words) FROM near_street WHERE metres <= 0.05 + (SELECT min(metres) FROM near_street))
+"""
 
 
 async def test_an_address_near_by_is_the_answer(session, montreal):
-    assert await nearest_address(session, montreal, offset(ADDRESS, east_m=3.0, north_m=3.0)) == "4475, rue Saint-Denis"
+    streets = await load_street_map(session, montreal, middle=MIDDLE)
+
+    assert streets.address_at(offset(ADDRESS, east_m=3.0, north_m=3.0)) == "4475, rue Saint-Denis"
 
 
 async def test_without_an_address_the_street_is_the_answer(session, montreal):
-    assert await nearest_address(session, montreal, RACHEL) == "Rue Rachel Est"
+    assert (await load_street_map(session, montreal, middle=MIDDLE)).address_at(RACHEL) == "Rue Rachel Est"
 
 
 async def test_far_from_any_street_there_is_no_answer(session, montreal):
-    assert await nearest_address(session, montreal, LonLat(-73.80, 45.44)) is None
-
-
-@pytest.mark.parametrize(("metres", "words"), [(29.0, "7, rue du Test"), (31.0, "Rue du Test"), (61.0, None)])
-async def test_the_limits_are_30_m_for_an_address_and_60_m_for_a_street(session, owner, laval, metres, words):
-    empty = LonLat(-73.90, 45.53)
-    async with owner.transaction() as owners:
-        await owners.execute(text("DELETE FROM street"))
-        await owners.execute(
-            text("INSERT INTO address VALUES (:city, 1, '7', 'Rue du Test', ST_Point(:lon, :lat)::geography)"),
-            {"city": laval, "lon": empty.lon, "lat": empty.lat},
-        )
-        await owners.execute(
-            text(
-                "INSERT INTO street (city_id, id, name, kind, line) VALUES (:city, 1, 'Rue du Test', '',"
-                " ST_MakeLine(ST_Point(:lon, :lat, 4326), ST_Point(:lon, 45.6, 4326))::geography)"
-            ),
-            {"city": laval, "lon": empty.lon, "lat": empty.lat},
-        )
-
-    assert await nearest_address(session, laval, offset(empty, east_m=metres, north_m=0.0)) == words
+    assert (await load_street_map(session, montreal, middle=MIDDLE)).address_at(LonLat(-73.80, 45.44)) is None
 
 
 async def test_another_citys_streets_are_no_answer(session, montreal, laval):
-    assert await nearest_address(session, laval, ADDRESS) is None
+    assert (await load_street_map(session, laval, middle=MIDDLE)).address_at(ADDRESS) is None
 
 
-async def test_the_search_walks_the_indexes_city_and_place(session, montreal):
-    connection = await driver_connection(session)
-    values = {"city_id": montreal, "lon": RACHEL.lon, "lat": RACHEL.lat, "address_m": 30.0, "street_m": 60.0}
-    cursor = await connection.execute(f"EXPLAIN (ANALYZE) {NEAREST_SQL}", values)
-    plan = "\n".join(row[0] for row in await cursor.fetchall())
+async def test_postgis_answers_the_same(session, montreal):
+    streets = await load_street_map(session, montreal, middle=MIDDLE)
+    rng = random.Random(5)
+    for _ in range(200):
+        at = LonLat(rng.uniform(-73.62, -73.56), rng.uniform(45.53, 45.56))
+        found = await session.execute(text(BY_POSTGIS), {"city": montreal, "lon": at.lon, "lat": at.lat})
+        addresses, names = found.one()
 
-    for index, column in (("ix_address_city_id_place", "place"), ("ix_street_city_id_line", "line")):
-        assert f"Index Scan using {index}" in plan
-        assert f"Index Cond: ((city_id = {montreal}) AND ({column} &&" in plan
+        allowed = [write_address(*each.split("|")) for each in addresses or ()] or names or [None]
+        assert streets.address_at(at) in allowed
+
+
+def one_street(*, number: str | None = None) -> StreetMap:
+    """A street that leads north from a place, with at most one number where it begins."""
+    line = shapely.LineString([(-73.90, 45.53), (-73.90, 45.60)])
+    return StreetMap(
+        MIDDLE,
+        addresses=[] if number is None else [(number, "Rue du Test")],
+        address_places=np.array([] if number is None else [(-73.90, 45.53)]).reshape(-1, 2),
+        streets=["Rue du Test"],
+        street_lines=[line.wkb],
+    )
+
+
+@pytest.mark.parametrize(("metres", "words"), [(29.0, "7, rue du Test"), (31.0, "Rue du Test"), (61.0, None)])
+def test_the_limits_are_30_m_for_an_address_and_60_m_for_a_street(metres, words):
+    assert one_street(number="7").address_at(offset(LonLat(-73.90, 45.53), east_m=metres, north_m=0.0)) == words
+
+
+def test_of_several_addresses_at_one_place_the_first_is_the_answer():
+    places = np.array([(-73.90, 45.53)] * 3)
+    streets = StreetMap(MIDDLE, addresses=[("1", "A"), ("2", "B"), ("3", "C")], address_places=places)
+
+    assert streets.address_at(LonLat(-73.90, 45.53)) == "1, A"
+
+
+def test_a_city_without_streets_has_no_words():
+    assert StreetMap(MIDDLE).address_at(ADDRESS) is None
 
 
 @pytest.mark.parametrize(
