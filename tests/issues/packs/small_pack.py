@@ -38,7 +38,7 @@ groups:
         names: {fr: Nid-de-poule, en: Pothole}
         keywords: [trou, hole]
         siblings: [chaussee]
-        match: {window_days: 60}
+        match: {kind: stretch, window_days: 60}
         attributes:
           - {code: note, names: {fr: Note, en: Note}, kind: text}
       - code: chaussee

@@ -48,6 +48,11 @@ async def test_a_pack_becomes_a_city_that_can_be_served(owner, session, folder):
     assert list(catalogue.services) == ["nid-de-poule", "chaussee", "graffiti"]
     pothole = catalogue.offered("nid-de-poule")
     assert (pothole.policy.radius_m, pothole.policy.window_days, pothole.deadline_days) == (30.0, 60, 7)
+    assert (pothole.policy.kind, pothole.policy.join_threshold, pothole.policy.suggest_threshold) == (
+        "stretch",
+        0.7,
+        0.3,
+    )
     assert pothole.questions[0].names == {"fr": "Note", "en": "Note"}
     assert catalogue.responsible(pothole, {"secteurs:est"}).crew_code == "voirie-2"
     assert catalogue.responsible(pothole, set()).department_code == "centre-311"
