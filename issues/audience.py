@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, select, text
+from sqlalchemy import ForeignKeyConstraint, and_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -56,11 +56,14 @@ _LISTENERS = text(
         WHERE merged.city_id = :city
     ), wish AS (
         SELECT DISTINCT ON (person_id) person_id, following
-        FROM follow WHERE city_id = :city AND issue_id IN (SELECT id FROM family)
+        FROM follow
+        WHERE city_id = :city AND issue_id IN (SELECT id FROM family) AND (at <= :as_of OR NOT following)
         ORDER BY person_id, at DESC, following
     ), author AS (
         SELECT DISTINCT ON (person_id) person_id, id AS report_id, number
-        FROM report WHERE city_id = :city AND issue_id = :issue AND person_id IS NOT NULL AND withdrawn_at IS NULL
+        FROM report
+        WHERE city_id = :city AND issue_id = :issue AND person_id IS NOT NULL AND withdrawn_at IS NULL
+          AND received_at <= :as_of
         ORDER BY person_id, received_at, id
     )
     SELECT person_id, author.report_id, author.number
@@ -71,34 +74,65 @@ _LISTENERS = text(
 )
 
 
-async def find_audience(session: AsyncSession, city_id: int, issue_id: UUID) -> list[Listener]:
+async def find_audience(session: AsyncSession, city_id: int, issue_id: UUID, *, as_of: datetime) -> list[Listener]:
     """Find who hears of an issue: the authors of its reports and its followers, less those who want no more of it.
 
     Follows stay where they were made, so those of issues merged into this one count here too. Each person is
     listed once, in the order of their ids.
+
+    Args:
+        session: Open transaction of the city.
+        city_id: The city.
+        issue_id: The issue.
+        as_of: When it happened. Who came later knows of it from the answer that they got.
     """
-    rows = await session.execute(_LISTENERS, {"city": city_id, "issue": issue_id})
+    rows = await session.execute(_LISTENERS, {"city": city_id, "issue": issue_id, "as_of": as_of})
     return [Listener(row.person_id, row.report_id, row.number) for row in rows]
 
 
 async def tell(session: AsyncSession, city_id: int, event_id: UUID, *, now: datetime) -> int:
     """Turn the notice of an event into notifications, once, however often asked; the work of a 'push.tell' job.
 
-    Joins the caller's transaction: the notifications, the mark that they were made, and the job that delivers them.
+    What still waits to be told of the issue is told with it, in the order in which it happened: jobs come in any order.
+    Joins the caller's transaction: the notifications, the marks that they were made, and the job that delivers them.
 
     Returns:
         How many deliveries to devices were queued; 0 where the notice had been told, or nobody listens.
     """
     key = (Notice.city_id == city_id, Notice.event_id == event_id)
-    notice = (await session.execute(select(Notice).where(*key).with_for_update())).scalar_one()
-    if notice.told_at is not None:
-        return 0
-    listeners = await find_audience(session, city_id, notice.issue_id)
-    notice.told_at = now
-    await session.flush()
-    return await tell_people(
-        session, city_id, event_id, kind=notice.kind, params=notice.params, listeners=listeners, now=now
+    issue_id = (await session.execute(select(Notice.issue_id).where(*key))).scalar_one()
+    return await tell_waiting(session, city_id, [issue_id], now=now)
+
+
+async def tell_waiting(session: AsyncSession, city_id: int, issue_ids: Collection[UUID], *, now: datetime) -> int:
+    """Tell what waits to be told of issues, as it happened; also before reports come or go with their authors.
+
+    Returns:
+        How many deliveries to devices were queued.
+    """
+    waiting = (
+        select(Notice)
+        .join(Event, and_(Event.city_id == Notice.city_id, Event.id == Notice.event_id))
+        .where(Notice.city_id == city_id, Event.issue_id.in_(issue_ids), Notice.told_at.is_(None))
+        .order_by(Event.seq)
+        .with_for_update(of=Notice)
     )
+    queued = 0
+    for notice in (await session.scalars(waiting)).all():
+        listeners = await find_audience(session, city_id, notice.issue_id, as_of=notice.created_at)
+        notice.told_at = now
+        await session.flush()
+        queued += await tell_people(
+            session,
+            city_id,
+            notice.event_id,
+            kind=notice.kind,
+            params=notice.params,
+            listeners=listeners,
+            happened_at=notice.created_at,
+            now=now,
+        )
+    return queued
 
 
 async def tell_people(
@@ -109,6 +143,7 @@ async def tell_people(
     kind: str,
     params: Mapping[str, str],
     listeners: Sequence[Listener],
+    happened_at: datetime,
     now: datetime,
 ) -> int:
     """Queue what an event has to tell certain people, and the job that delivers it; answers how many deliveries."""
@@ -119,21 +154,12 @@ async def tell_people(
         kind=kind,
         params=params,
         recipients=[outbox.Recipient(listener.person_id, _own_params(listener)) for listener in listeners],
+        happened_at=happened_at,
         now=now,
     )
     if queued:
         await enqueue(session, "push.deliver", {"city_id": city_id})
     return queued
-
-
-async def tell_waiting(session: AsyncSession, city_id: int, issue_ids: Collection[UUID], *, now: datetime) -> None:
-    """Tell the notices of issues that still wait to be told, before reports go elsewhere with their authors."""
-    of_issues = select(Event.id).where(Event.city_id == city_id, Event.issue_id.in_(issue_ids))
-    waiting = select(Notice.event_id).where(
-        Notice.city_id == city_id, Notice.event_id.in_(of_issues), Notice.told_at.is_(None)
-    )
-    for event_id in (await session.scalars(waiting.order_by(Notice.event_id))).all():
-        await tell(session, city_id, event_id, now=now)
 
 
 def _own_params(listener: Listener) -> dict[str, str]:

@@ -173,7 +173,7 @@ async def _merge(
     now: datetime,
 ) -> None:
     city_id = survivor.city_id
-    heard = {issue.id: await find_audience(session, city_id, issue.id) for issue in (survivor, *others)}
+    heard = {issue.id: await find_audience(session, city_id, issue.id, as_of=now) for issue in (survivor, *others)}
     moves: list[Move] = []
     orders: list[OrderMove] = []
     for other in others:
@@ -256,6 +256,13 @@ async def _tell_newcomers(
         kind = notice_of(other.status, survivor.status, public_note=False)
         if kind is not None:
             await tell_people(
-                session, survivor.city_id, events[other.id], kind=kind, params=params, listeners=people, now=now
+                session,
+                survivor.city_id,
+                events[other.id],
+                kind=kind,
+                params=params,
+                listeners=people,
+                happened_at=now,
+                now=now,
             )
             known |= {listener.person_id for listener in people}

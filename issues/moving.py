@@ -221,7 +221,7 @@ async def move_to_another(
 ) -> IssueView:
     """Have a held report join the likeliest open issue at its new place, or open one there.
 
-    The issue that it leaves is for `let_go`; its author hears first what waits to be told of that one.
+    The issue that it leaves is for `let_go`; what waits to be told of either is told first.
 
     Args:
         session: The transaction that holds the report.
@@ -232,7 +232,8 @@ async def move_to_another(
         cause: The event of the correction.
         now: Time of the correction. Deadline and district are those of the time of receipt.
     """
-    await tell_waiting(session, city.id, [held.issue.id], now=now)
+    around = [held.issue.id, *(issue.id for _, issue in held.joinable[:1])]
+    await tell_waiting(session, city.id, around, now=now)
     if held.joinable:
         match, issue = held.joinable[0]
         await _assign(session, held.report, issue.id, MatchView.of(match))

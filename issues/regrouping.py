@@ -165,7 +165,7 @@ async def list_moves(
 
 
 async def move_reports(session: AsyncSession, city_id: int, moves: Sequence[Move], *, now: datetime) -> None:
-    """Take reports of held issues to others; who waits to be told something of the issues they leave hears it first."""
+    """Take reports of held issues to others; who waits to be told something of either hears it first."""
     await _assign(session, city_id, [(move.report_id, move.to_id, None) for move in moves], now=now)
 
 
@@ -191,7 +191,8 @@ async def _assign(
 ) -> None:
     connection = await driver_connection(session)
     cursor = await connection.execute(_LEFT, (city_id, [report_id for report_id, *_ in moved]))
-    await tell_waiting(session, city_id, [row[0] for row in await cursor.fetchall()], now=now)
+    touched = {row[0] for row in await cursor.fetchall()} | {to_id for _, to_id, _ in moved}
+    await tell_waiting(session, city_id, touched, now=now)
     rows = [{"report": str(report_id), "issue": str(to_id), "match": match} for report_id, to_id, match in moved]
     await connection.execute(_ASSIGN, (Jsonb(rows), city_id))
 

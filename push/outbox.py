@@ -134,6 +134,7 @@ async def queue_notifications(
     kind: str,
     params: Mapping[str, str],
     recipients: Iterable[Recipient],
+    happened_at: datetime,
     now: datetime,
     expires_after: timedelta = EXPIRES_AFTER,
 ) -> int:
@@ -147,13 +148,21 @@ async def queue_notifications(
         params: What words and data need, the same for all; nothing personal. Of these ``issue_id``, ``report_id``,
             ``jurisdiction_id`` and ``status`` reach the app as data.
         recipients: Who; their own params come on top.
+        happened_at: When; each device gets what waits for it in that order.
         now: Time of queuing.
         expires_after: After this a notification is worth nothing and is not sent any more.
 
     Returns:
         How many deliveries were queued; 0 where all had been before.
     """
-    told = {"city": city_id, "event": event_id, "kind": kind, "now": now, "expires": now + expires_after}
+    told = {
+        "city": city_id,
+        "event": event_id,
+        "kind": kind,
+        "due": min(happened_at, now),
+        "now": now,
+        "expires": now + expires_after,
+    }
     remaining = iter(recipients)
     queued = 0
     # In the order of the persons: two runs for one event then wait for each other instead of dead-locking.
@@ -188,7 +197,7 @@ async def _add_deliveries(session: AsyncSession, recipients: Sequence[Recipient]
     added = await connection.execute(
         """
         INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
-        SELECT notification.city_id, gen_random_uuid(), notification.id, device.id, 'queued', 0, %(now)s
+        SELECT notification.city_id, gen_random_uuid(), notification.id, device.id, 'queued', 0, %(due)s
         FROM notification JOIN device USING (person_id)
         WHERE notification.city_id = %(city)s AND event_id = %(event)s AND person_id = ANY(%(persons)s)
           AND push_address IS NOT NULL

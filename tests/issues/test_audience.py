@@ -2,18 +2,19 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from db.base import new_id
-from issues.audience import find_audience
+from issues.audience import find_audience, tell
 from issues.follows import follow, forget_follows, unfollow
 from issues.issue import IssueNotFound
 from issues.merging import merge_issues
 from issues.splitting import split_issue
 from tests.issues.people import AGENT, bring, jobs, open_issue, register_phone, tell_everybody
-from tests.issues.towns import ESSAI, NOON, east_of, file, open_town, submission
+from tests.issues.towns import ESSAI, NEXT_DAY, NOON, east_of, file, open_town, submission
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def wish(database, act, issue, person_id, *, now=NOON):
 
 async def audience(database, issue):
     async with database.transaction(issue.city_id) as session:
-        return {one.person_id: one for one in await find_audience(session, issue.city_id, issue.id)}
+        return {one.person_id: one for one in await find_audience(session, issue.city_id, issue.id, as_of=NEXT_DAY)}
 
 
 async def merge(owner, issue, survivor):
@@ -239,3 +240,55 @@ async def test_who_has_reports_on_both_sides_of_a_split_hears_of_each_once_and_o
         await merge_issues(session, city.id, divided.issue.id, [opened.id], actor=AGENT, now=NOON)
     assert set(await audience(database, divided.issue)) == {anna, benoit}
     assert await audience(database, opened) == {}
+
+
+async def pushes(database, city):
+    """What waits to be sent, in its turn: to whom, and what."""
+    query = """
+        SELECT person_id, kind FROM delivery JOIN notification ON notification.id = notification_id
+        WHERE delivery.city_id = :city ORDER BY due_at, delivery.id
+    """
+    async with database.transaction(city.id) as session:
+        return [tuple(row) for row in await session.execute(text(query), {"city": city.id})]
+
+
+async def test_what_happened_first_is_told_first_whichever_job_comes_first(database, city):
+    _, person_id = await register_phone(database)
+    issue = (await report(database, city, person_id)).issue
+    for minutes, status in enumerate(["acknowledged", "scheduled", "resolved"], start=1):
+        await bring(database, issue, status, now=NOON + timedelta(minutes=minutes))
+    events = [payload["event_id"] for kind, payload in await jobs(database) if kind == "push.tell"]
+
+    for event_id in reversed(events):
+        async with database.transaction(city.id) as session:
+            await tell(session, city.id, UUID(event_id), now=NOON + timedelta(hours=1))
+
+    assert [kind for _, kind in await pushes(database, city)] == ["acknowledged", "scheduled", "resolved"]
+
+
+async def test_who_came_later_is_not_told_what_their_answer_said(database, city):
+    (_, anna), (_, ben) = await register_phone(database), await register_phone(database)
+    issue = (await report(database, city, anna)).issue
+    await bring(database, issue, "acknowledged", now=NOON + timedelta(minutes=1))
+    later = NOON + timedelta(minutes=2)
+    joined = await file(database, city, submission(east_of(ESSAI.middle, 3), person_id=ben), now=later)
+    async with database.transaction(city.id) as session:
+        await follow(session, city.id, issue.id, new_id(), now=later)
+    assert joined.issue.status == "acknowledged"
+
+    await tell_everybody(database, city.id)
+
+    assert await pushes(database, city) == [(anna, "acknowledged")]
+
+
+async def test_what_an_issue_had_to_tell_is_told_before_another_is_merged_into_it(database, city):
+    (_, anna), (_, zoe) = await register_phone(database), await register_phone(database)
+    declined = (await report(database, city, anna)).issue
+    other = (await report(database, city, zoe, at=east_of(ESSAI.middle, 300))).issue
+    await bring(database, declined, "declined", now=NOON + timedelta(minutes=1))
+
+    async with database.transaction(city.id) as session:
+        await merge_issues(session, city.id, declined.id, [other.id], actor=AGENT, now=NOON + timedelta(minutes=2))
+    await tell_everybody(database, city.id)
+
+    assert sorted(await pushes(database, city)) == sorted([(anna, "declined"), (zoe, "declined")])

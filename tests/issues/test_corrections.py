@@ -18,7 +18,7 @@ from issues.moving import NewPlace
 from issues.reports import ReportNotFound, read_receipt
 from issues.work_orders import find_work_order
 from tests.issues.people import AGENT, CREW, RESIDENT, bring, issue_now, notices, plan
-from tests.issues.towns import ESSAI, NOON, east_of, file, submission
+from tests.issues.towns import ESSAI, NEXT_DAY, NOON, east_of, file, submission
 
 SOON = NOON + timedelta(minutes=5)
 LATE = NOON + timedelta(minutes=15, seconds=1)
@@ -325,7 +325,7 @@ async def test_who_took_a_report_back_hears_nothing_more(database, city, withdra
     await withdraw(second)
 
     async with database.transaction(city.id) as session:
-        audience = await find_audience(session, city.id, second.issue.id)
+        audience = await find_audience(session, city.id, second.issue.id, as_of=NEXT_DAY)
     assert [listener.person_id for listener in audience] == [first.report.person_id]
 
 

@@ -18,7 +18,7 @@ from issues.follows import follow, forget_follows
 from issues.lifecycle import OPEN, Status
 from issues.work_orders import crew_has_issue, find_work_order, list_work_orders
 from tests.issues.people import AGENT, CREW, TUESDAY
-from tests.issues.towns import NOON, open_town
+from tests.issues.towns import NEXT_DAY, NOON, open_town
 
 ROWS = int(os.environ.get("JALON_PLAN_ROWS", "30000"))
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -142,7 +142,7 @@ async def test_no_query_reads_a_whole_table(database, city):
         "one issue": lambda s: find_issue(s, city.id, some, staff=True),
         "history": lambda s: list_history(s, city.id, some, staff=False, limit=50),
         "feed": lambda s: list_feed(s, city.id, staff=True, limit=50),
-        "audience": lambda s: find_audience(s, city.id, some),
+        "audience": lambda s: find_audience(s, city.id, some, as_of=NEXT_DAY),
         "follow": lambda s: follow(s, city.id, some, some, now=NOON),
         "forget": lambda s: forget_follows(s, city.id, some),
         "orders of a crew's day": lambda s: list_work_orders(s, city.id, actor=CREW, planned_on=TUESDAY, limit=50),

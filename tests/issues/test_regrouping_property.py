@@ -21,7 +21,7 @@ from issues.merging import merge_issues
 from issues.splitting import leave_issue, split_issue
 from issues.undoing import AlreadyUndone, UndoBlocked, undo_event
 from tests.issues.people import AGENT, RESIDENT
-from tests.issues.towns import ESSAI, NOON, Town, east_of, file, open_town, submission
+from tests.issues.towns import ESSAI, NEXT_DAY, NOON, Town, east_of, file, open_town, submission
 
 PEOPLE = [new_id(), new_id(), new_id(), None]  # None: somebody without a phone of theirs
 SPOTS_M = [0.0, 3.0, 40.0, 200.0]
@@ -284,7 +284,10 @@ class Regrouping(RuleBasedStateMachine):
     def everybody_who_ought_to_hear_does_once(self):
         async def hear():
             async with self.database.transaction(self.city.id) as session:
-                return {issue: await find_audience(session, self.city.id, issue) for issue in self.model.unmerged}
+                return {
+                    issue: await find_audience(session, self.city.id, issue, as_of=NEXT_DAY)
+                    for issue in self.model.unmerged
+                }
 
         for issue, listeners in self.runner.run(hear()).items():
             people = [listener.person_id for listener in listeners]

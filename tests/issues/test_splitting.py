@@ -15,7 +15,7 @@ from issues.merging import merge_issues
 from issues.reports import ReportNotFound
 from issues.splitting import NothingWouldRemain, ReportNotInIssue, leave_issue, split_issue
 from tests.issues.people import AGENT, CREW, RESIDENT, bring, issue_now, notices, plan
-from tests.issues.towns import ESSAI, NOON, east_of, file, submission
+from tests.issues.towns import ESSAI, NEXT_DAY, NOON, east_of, file, submission
 
 LATER = NOON + timedelta(hours=1)
 HERE = ESSAI.middle
@@ -124,8 +124,8 @@ async def test_authors_hear_of_the_issue_that_their_report_is_in_after_the_split
     divided = await split(three[0].issue, three[2])
 
     async with database.transaction(city.id) as session:
-        stayed = {one.person_id for one in await find_audience(session, city.id, divided.issue.id)}
-        went = {one.person_id for one in await find_audience(session, city.id, divided.others[0].id)}
+        stayed = {one.person_id for one in await find_audience(session, city.id, divided.issue.id, as_of=NEXT_DAY)}
+        went = {one.person_id for one in await find_audience(session, city.id, divided.others[0].id, as_of=NEXT_DAY)}
     assert stayed == {three[0].report.person_id, three[1].report.person_id}
     assert went == {three[2].report.person_id}
 

@@ -1,7 +1,7 @@
 """Small towns to file reports in: two boroughs, a handful of services, few streets."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from issues.city import CityBook, load_cities
 from issues.submit import Submission, submit_report
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # a Monday, at noon in Québec
+NEXT_DAY = NOON + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

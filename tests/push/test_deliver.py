@@ -59,7 +59,7 @@ async def tell(database, *addresses, event_id=None, locale="fr-CA", expires_afte
             session, CITY, event_id=event_id or new_id(), kind="resolved",
             params={"issue_id": "an-issue", "status": "resolved", "number": "2026-000001", **params},
             recipients=[Recipient(device.person_id, {}) for device in devices],
-            now=NOON, expires_after=expires_after,
+            happened_at=NOON, now=NOON, expires_after=expires_after,
         )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ async def play(database, stand_in):
         async with database.transaction(CITY) as session:
             device = await a_device(session, "phone-1", platform=platform)
             await queue_notifications(
-                session, CITY, event_id=new_id(), kind="resolved", params={}, now=NOON,
+                session, CITY, event_id=new_id(), kind="resolved", params={}, happened_at=NOON, now=NOON,
                 recipients=[Recipient(device.person_id, {})], expires_after=timedelta(seconds=worth_s),
             )  # fmt: skip
         sent_at_s: list[float] = []

@@ -33,7 +33,7 @@ async def tell(session, *persons, city_id=CITY, event_id=None, now=NOON, **how):
     recipients = [Recipient(person, {"report_id": str(person)}) for person in persons]
     return await queue_notifications(
         session, city_id, event_id=event_id or new_id(), kind="resolved", params={"status": "resolved"},
-        recipients=recipients, now=now, **how,
+        recipients=recipients, happened_at=now, now=now, **how,
     )  # fmt: skip
 
 
