@@ -29,6 +29,7 @@ from api.routers import (
     photos,
     places,
     problems,
+    push,
     regrouping,
     reports,
     sync,
@@ -46,6 +47,8 @@ from db.tenancy import refuse_privileged_role
 from issues import languages
 from issues.city import load_cities
 from media.store import open_store
+from push.vapid import PURPOSE as VAPID
+from push.vapid import VapidKey
 
 _DESCRIPTION: Final = """
 Residents' reports of problems in their city, from the phone to the crew and back.
@@ -96,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         work_orders,
         places,
         devices,
+        push,
         health,
         problems,
     ):
@@ -118,6 +122,7 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             await refuse_privileged_role(session)
             cities = CitiesInForce(await load_cities(session), spoken)
             rate_key = await signing_key(session, RATES)
+            push_key = VapidKey(await signing_key(session, VAPID)).public_key
         store = open_store(settings.photos_url)
         serving = Serving(
             settings=settings,
@@ -131,6 +136,7 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             uploads=Gate(settings.uploads_at_once),
             photo_backlog=PhotoBacklog(most=settings.photos_waiting, clock=time.monotonic),
             rate_key=rate_key,
+            push_key=None if settings.webpush_contact is None else push_key,
         )
         keeping_fresh = asyncio.create_task(cities.keep_fresh(database))
         try:

@@ -29,6 +29,7 @@ class Serving:
     uploads: Gate
     photo_backlog: PhotoBacklog
     rate_key: bytes  # of the hashes under which is counted what everybody sends
+    push_key: str | None  # what browsers subscribe for; None where the operator has not set up Web Push
 
 
 def serving_of(request: HTTPConnection) -> Serving:

@@ -100,6 +100,16 @@ class Settings(BaseSettings):
     fcm_url: Annotated[str, Field(description="Base address of Firebase Cloud Messaging")] = (
         "https://fcm.googleapis.com"
     )
+    webpush_contact: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://\S+)$",
+            description="mailto: or https: address that push services may write to; without it, no Web Push",
+        ),
+    ] = None
+    webpush_private: Annotated[
+        bool, Field(description="Web Push also without TLS and to private addresses: for trials on one network")
+    ] = False
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least that is logged")] = (
         "info"
     )

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from db.clock import database_time, seconds_passed
 from db.jobs import Job, JobTable, Retries, run_worker
 from db.rates import FORGET_RATES, forget_rates
 from db.sessions import WORKING, Database
+from db.signing import signing_key
 from db.tenancy import refuse_privileged_role
 from geo.cities import City
 from issues import languages
@@ -32,6 +33,9 @@ from media.sweep import SWEEP, sweep
 from media.uploads import FORGET_EXPIRED, forget_expired
 from push.channels import AddressKind, Channel
 from push.deliver import Render, Sender
+from push.vapid import PURPOSE as VAPID
+from push.vapid import VapidKey
+from push.webpush import WebPushChannel
 
 _log = structlog.get_logger(__name__)
 
@@ -79,9 +83,12 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
     """Do jobs until `stop` is set; see `run_worker_process`."""
     pool_size = settings.database_connections + 2  # each lane keeps one for the queue
     database = Database(database_url, pool_size=pool_size, patience=WORKING)
-    async with database, _open_channels(settings) as channels, _open_decoders(settings) as decoders:
+    async with database, AsyncExitStack() as opened:
         async with database.transaction() as session:
             await refuse_privileged_role(session)
+            vapid_key = VapidKey(await signing_key(session, VAPID))
+        channels = await opened.enter_async_context(_open_channels(settings, vapid_key))
+        decoders = await opened.enter_async_context(_open_decoders(settings))
         photos = photo_jobs(database, open_store(settings.photos_url), decoders)
         folders = [languages.LOCALES, Path(__file__).parent / "locales"]
         render = NoticeTexts(languages.load_languages(folders)).render
@@ -164,21 +171,29 @@ def add_upkeep(table: JobTable, database: Database) -> None:
 
 
 @asynccontextmanager
-async def _open_channels(settings: Settings) -> AsyncIterator[Mapping[AddressKind, Channel]]:
-    """Open the ways to phones that the operator has set up; without any, pushes wait in the outbox."""
+async def _open_channels(settings: Settings, vapid_key: VapidKey) -> AsyncIterator[Mapping[AddressKind, Channel]]:
+    """Open the ways to phones that the operator has set up; pushes for the others wait in the outbox."""
+    channels: dict[AddressKind, Channel] = {}
     if settings.fcm_credentials is None:
         _log.warning("push_not_configured", missing="JALON_FCM_CREDENTIALS")
-        yield {}
-        return
-    # Google's libraries take a second to import, and only the worker needs them.
-    from push.fcm import FcmChannel  # noqa: PLC0415
+    else:
+        # Google's libraries take a second to import, and only the worker needs them.
+        from push.fcm import FcmChannel  # noqa: PLC0415
 
-    account = json.loads(await asyncio.to_thread(settings.fcm_credentials.read_text))
-    channel = FcmChannel(account, url=settings.fcm_url)
+        account = json.loads(await asyncio.to_thread(settings.fcm_credentials.read_text))
+        channels |= dict.fromkeys((AddressKind.FID, AddressKind.TOKEN), FcmChannel(account, url=settings.fcm_url))
+    if settings.webpush_contact is None:
+        _log.warning("push_not_configured", missing="JALON_WEBPUSH_CONTACT")
+    else:
+        web_push = WebPushChannel(
+            vapid_key, contact=settings.webpush_contact, clock=_now, allow_private=settings.webpush_private
+        )
+        channels |= dict.fromkeys((AddressKind.WEBPUSH, AddressKind.UNIFIEDPUSH), web_push)
     try:
-        yield {AddressKind.FID: channel, AddressKind.TOKEN: channel}
+        yield channels
     finally:
-        await channel.close()
+        for channel in set(channels.values()):
+            await channel.close()
 
 
 @asynccontextmanager

@@ -5,9 +5,10 @@ connecting and the TLS handshake: seconds, or minutes where the process was stop
 asks right before it writes, when only the writing is left.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import Any
 
@@ -67,6 +68,22 @@ class Attempt:
 
 
 _under_way: ContextVar[Attempt] = ContextVar("_under_way")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read ``Retry-After``: seconds, or a date, which is compared with the answer's own (RFC 9110, 10.2.3).
+
+    Args:
+        headers: Of an answer, found whatever their case.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, wait.total_seconds())
 
 
 def asking_session(connections: int) -> requests.Session:

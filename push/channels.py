@@ -12,10 +12,21 @@ ANSWER_S: Final = 10.0
 
 
 class AddressKind(StrEnum):
-    """What kind of push address a device gave; FCM takes either, in fields of their own."""
+    """What kind of push address a device gave.
+
+    FCM takes the first two, in fields of their own. The others are one protocol (RFC 8030) under two names, as devices
+    know them: a browser's push service, and an app's distributor.
+    """
 
     FID = "fid"
     TOKEN = "token"  # noqa: S105 - a kind of address
+    WEBPUSH = "webpush"
+    UNIFIEDPUSH = "unifiedpush"
+
+    @property
+    def has_endpoint(self) -> bool:
+        """Whether the address is a URL to post to, with keys to encrypt for."""
+        return self in (AddressKind.WEBPUSH, AddressKind.UNIFIEDPUSH)
 
 
 class Platform(StrEnum):
@@ -24,6 +35,19 @@ class Platform(StrEnum):
     ANDROID = "android"
     IOS = "ios"
     WEB = "web"
+
+
+@dataclass(frozen=True, slots=True)
+class PushKeys:
+    """What a message to an endpoint is encrypted for, so that no push service reads it (RFC 8291), in base64url.
+
+    Attributes:
+        p256dh: The device's public key, a point of P-256, uncompressed.
+        auth: A secret of 16 bytes.
+    """
+
+    p256dh: str = field(repr=False)
+    auth: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +60,7 @@ class Message:
         data: Ids for the app, not shown.
         collapse_id: The event's id. A second copy replaces the first on the phone instead of joining it.
         ttl_s: For how many seconds the provider keeps it for a phone that is off; ``expires_at`` is the same as a time.
+        keys: Of an address that is an endpoint.
     """
 
     address_kind: AddressKind
@@ -47,6 +72,7 @@ class Message:
     collapse_id: UUID
     ttl_s: int
     expires_at: datetime
+    keys: PushKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ def _message(delivery: LeasedDelivery, render: Render, *, sent_at: datetime) -> 
         collapse_id=delivery.event_id,
         ttl_s=max(1, int((delivery.expires_at - sent_at).total_seconds())),
         expires_at=delivery.expires_at,
+        keys=delivery.keys,
     )
 
 

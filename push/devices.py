@@ -11,7 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base, new_id
 from db.connections import driver_connection
 from db.credentials import CredentialKind, hash_secret
-from push.channels import AddressKind, Platform
+from push.channels import AddressKind, Platform, PushKeys
+
+_NO_ADDRESS = "push_kind = NULL, push_address = NULL, push_p256dh = NULL, push_auth = NULL"
 
 
 class Device(Base):
@@ -20,8 +22,12 @@ class Device(Base):
     __tablename__ = "device"
     __table_args__ = (
         CheckConstraint("platform IN ('android', 'ios', 'web')", name="platform"),
-        CheckConstraint("push_kind IN ('fid', 'token')", name="push_kind"),
+        CheckConstraint("push_kind IN ('fid', 'token', 'webpush', 'unifiedpush')", name="push_kind"),
         CheckConstraint("(push_kind IS NULL) = (push_address IS NULL)", name="push_address"),
+        CheckConstraint(
+            "(push_kind IN ('webpush', 'unifiedpush')) IS TRUE = (push_p256dh IS NOT NULL AND push_auth IS NOT NULL)",
+            name="push_keys",
+        ),
         # A push address belongs to one device: the last registration takes it over.
         Index("uq_device_push_address", "push_kind", "push_address", unique=True),
         Index("ix_device_person_id", "person_id"),
@@ -33,16 +39,19 @@ class Device(Base):
     locale: Mapped[str]
     push_kind: Mapped[str | None]
     push_address: Mapped[str | None]
+    push_p256dh: Mapped[str | None]  # of an endpoint, as is the next
+    push_auth: Mapped[str | None]
     refreshed_at: Mapped[datetime]
     created_at: Mapped[datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class PushAddress:
-    """Where a provider finds a device."""
+    """Where a provider finds a device; `keys` where it is an endpoint."""
 
     kind: AddressKind
     value: str = field(repr=False)
+    keys: PushKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ async def forget_address(session: AsyncSession, device_id: UUID, *, as_of: datet
     """
     connection = await driver_connection(session)
     await connection.execute(
-        "UPDATE device SET push_kind = NULL, push_address = NULL WHERE id = %s AND refreshed_at = %s",
+        f"UPDATE device SET {_NO_ADDRESS} WHERE id = %s AND refreshed_at = %s",  # noqa: S608 - a constant
         (device_id, as_of),
     )
     # A statement of its own, which sees a registration that the first had to wait for.
@@ -156,8 +165,7 @@ async def _lock_devices(session: AsyncSession, device_id: UUID, push: PushAddres
 async def _take_over_address(session: AsyncSession, device_id: UUID, push: PushAddress) -> None:
     connection = await driver_connection(session)
     await connection.execute(
-        "UPDATE device SET push_kind = NULL, push_address = NULL"
-        " WHERE push_kind = %s AND push_address = %s AND id <> %s",
+        f"UPDATE device SET {_NO_ADDRESS} WHERE push_kind = %s AND push_address = %s AND id <> %s",  # noqa: S608 - as above
         (push.kind, push.value, device_id),
     )
 
@@ -165,13 +173,16 @@ async def _take_over_address(session: AsyncSession, device_id: UUID, push: PushA
 async def _upsert_device(session: AsyncSession, registration: Registration, now: datetime) -> RegisteredDevice:
     connection = await driver_connection(session)
     push = registration.push
+    keys = None if push is None else push.keys
     cursor = await connection.execute(
         """
-        INSERT INTO device (id, person_id, platform, locale, push_kind, push_address, refreshed_at, created_at)
-        VALUES (%(id)s, %(person_id)s, %(platform)s, %(locale)s, %(push_kind)s, %(push_address)s, %(now)s, %(now)s)
+        INSERT INTO device (id, person_id, platform, locale, push_kind, push_address, push_p256dh, push_auth,
+                            refreshed_at, created_at)
+        VALUES (%(id)s, %(person_id)s, %(platform)s, %(locale)s, %(push_kind)s, %(push_address)s, %(push_p256dh)s,
+                %(push_auth)s, %(now)s, %(now)s)
         ON CONFLICT (id) DO UPDATE SET
             platform = excluded.platform, locale = excluded.locale, push_kind = excluded.push_kind,
-            push_address = excluded.push_address,
+            push_address = excluded.push_address, push_p256dh = excluded.push_p256dh, push_auth = excluded.push_auth,
             refreshed_at = greatest(excluded.refreshed_at, device.refreshed_at + interval '1 microsecond')
         RETURNING person_id, xmax = 0 -- a row that nobody updated is new
         """,
@@ -182,6 +193,8 @@ async def _upsert_device(session: AsyncSession, registration: Registration, now:
             "locale": registration.locale,
             "push_kind": None if push is None else push.kind,
             "push_address": None if push is None else push.value,
+            "push_p256dh": None if keys is None else keys.p256dh,
+            "push_auth": None if keys is None else keys.auth,
             "now": now,
         },
     )

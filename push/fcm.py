@@ -13,7 +13,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -25,7 +24,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.auth.transport.requests import Request
 from requests.auth import AuthBase
 
-from push.attempts import Attempt, OutOfTime, asking_session
+from push.attempts import Attempt, OutOfTime, asking_session, retry_after_s
 from push.channels import ANSWER_S, AddressKind, Message, Outcome, Platform, SendResult, SendWindow
 
 GOOGLE_URL: Final = "https://fcm.googleapis.com"
@@ -305,17 +304,8 @@ def _abandon(post: asyncio.Future[SendResult], attempt: Attempt) -> SendResult:
 
 
 def _retry_after_s(error: Exception) -> float | None:
-    """Read ``Retry-After``: seconds, or a date, which is compared with the answer's own (RFC 9110, 10.2.3)."""
     response = error.http_response if isinstance(error, exceptions.FirebaseError) else None
-    headers = {} if response is None else response.headers
-    value = headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError):
-        return None
-    return max(0.0, wait.total_seconds())
+    return None if response is None else retry_after_s(response.headers)
 
 
 def _describe(error: Exception) -> str:

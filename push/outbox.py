@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, new_id
 from db.connections import driver_connection
-from push.channels import AddressKind, Outcome, Platform, SendResult
+from push.channels import AddressKind, Outcome, Platform, PushKeys, SendResult
 from push.devices import forget_address
 from push.retries import Ending, Tries, ending_of
 
@@ -106,6 +106,7 @@ class LeasedDelivery:
     locale: str
     address_kind: AddressKind
     address: str = field(repr=False)
+    keys: PushKeys | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ WITH due AS (
     ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), turn AS (
     SELECT due.id, due.due_at, event_id, kind, params, expires_at, platform, locale, push_kind AS address_kind,
-           push_address AS address, refreshed_at,
+           push_address AS address, push_p256dh AS p256dh, push_auth AS auth, refreshed_at,
            CASE WHEN expires_at <= %(now)s THEN 'expired' WHEN push_address IS NULL THEN 'forgotten'
                 ELSE 'queued' END AS state
     FROM due
@@ -245,7 +246,7 @@ UPDATE delivery SET
 FROM turn WHERE delivery.city_id = %(city)s AND delivery.id = turn.id
 RETURNING delivery.id, delivery.device_id, delivery.attempts, delivery.failures, delivery.unanswered, turn.due_at,
           turn.event_id, turn.kind, turn.params, turn.expires_at, turn.platform, turn.locale, turn.address_kind,
-          turn.address, turn.refreshed_at, turn.state
+          turn.address, turn.p256dh, turn.auth, turn.refreshed_at, turn.state
 """
 
 
@@ -369,4 +370,6 @@ async def _forget_devices(session: AsyncSession, lease: Lease, results: Sequence
 def _leased(row: dict[str, Any]) -> LeasedDelivery:
     platform, address_kind = Platform(row.pop("platform")), AddressKind(row.pop("address_kind"))
     tries = Tries(row.pop("attempts"), row.pop("failures"), row.pop("unanswered"))
-    return LeasedDelivery(**row, tries=tries, platform=platform, address_kind=address_kind)
+    p256dh, auth = row.pop("p256dh"), row.pop("auth")
+    keys = None if p256dh is None else PushKeys(p256dh, auth)
+    return LeasedDelivery(**row, tries=tries, platform=platform, address_kind=address_kind, keys=keys)

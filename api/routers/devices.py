@@ -17,10 +17,12 @@ from api.responses import answer
 from db.tenancy import enter_city
 from issues.follows import forget_follows
 from issues.languages import msgid
-from push.devices import Device, DeviceSecretMismatch, PushAddress, Registration, forget_device, register_device
+from push.devices import Device, DeviceSecretMismatch, Registration, forget_device, register_device
+from push.endpoints import EndpointRefused, endpoint_origin
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 
+_NO_ENDPOINT: Final = msgid("A push endpoint is an https address that the Internet knows.")
 _WEAK_SECRET: Final = msgid("A device's secret is 32 random bytes, written as base64url.")
 
 
@@ -29,14 +31,18 @@ _WEAK_SECRET: Final = msgid("A device's secret is 32 random bytes, written as ba
     response_model=DeviceOut,
     responses={201: {"description": "Registered for the first time.", "model": DeviceOut}},
 )
-async def put_device(*, request: Request, session: Transaction, now: Now, device_id: OwnId, body: DeviceIn) -> Response:
+async def put_device(
+    *, request: Request, served: Served, session: Transaction, now: Now, device_id: OwnId, body: DeviceIn
+) -> Response:
     """Register a device under the secret it made for itself, or refresh what is known of it."""
     secret = bearer_secret(request)
     if secret is None:
         raise SignInNeeded
     if not re.fullmatch(SECRET_PATTERN, secret):
         raise InvalidFields([FieldError("Authorization", _WEAK_SECRET)])
-    push = None if body.push is None else PushAddress(*body.push.address)
+    push = None if body.push is None else body.push.address
+    if push is not None and push.kind.has_endpoint:
+        _check_endpoint(push.value, allow_private=served.settings.webpush_private)
     registration = Registration(device_id, secret, body.platform, body.locale, push)
     device = await register_device(session, registration, now=now)
     registered = DeviceOut(
@@ -69,3 +75,10 @@ async def delete_device(
             await forget_follows(session, city_id, caller.actor.person_id)
         await forget_device(session, device_id)
     return Response(status_code=204)
+
+
+def _check_endpoint(endpoint: str, *, allow_private: bool) -> None:
+    try:
+        endpoint_origin(endpoint, allow_private=allow_private)
+    except EndpointRefused as error:
+        raise InvalidFields([FieldError("push.endpoint", _NO_ENDPOINT)]) from error

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
 from db.credentials import new_secret
-from push.channels import AddressKind, Platform, SendWindow
+from push.channels import AddressKind, Platform, PushKeys, SendWindow
 from push.devices import PushAddress, RegisteredDevice, Registration, register_device
 
 CITY, OTHER_CITY = 1, 2
@@ -43,6 +43,7 @@ def a_registration(
     device_id: UUID | None = None,
     secret: str | None = None,
     kind: AddressKind = AddressKind.FID,
+    keys: PushKeys | None = None,
     locale: str = "fr-CA",
     platform: Platform = Platform.ANDROID,
 ) -> Registration:
@@ -51,7 +52,7 @@ def a_registration(
         secret=secret or new_secret(),
         platform=platform,
         locale=locale,
-        push=None if address is None else PushAddress(kind, address),
+        push=None if address is None else PushAddress(kind, address, keys),
     )
 
 
