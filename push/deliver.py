@@ -7,6 +7,9 @@ and the record of it; the copy then carries the same collapse id, so that the ph
     |  window  |  last answers    |  time to record       |  due again, for anybody
     |  nothing leaves after it
 
+A batch is sent by lanes, one for each provider or push host. A lane that takes long is not waited for: the others go on
+with the next batches, and what these hold for the slow one keeps until it has come through.
+
 The window is counted from before the lease was taken, by a clock that goes on while the process is stopped; the lease
 by the database's clock. So no machine's clock has to agree with another's.
 """
@@ -14,9 +17,10 @@ by the database's clock. So no machine's clock has to agree with another's.
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,6 +37,12 @@ WINDOW_S: Final = 30.0
 LEASE_S: Final = 60.0
 
 _BATCH = 100
+# How long the next batch waits for the lanes of one, and for providers if it has nothing for anybody who is free.
+# Push hosts are not waited for: they are many and anybody's, and what is theirs may come in thousands.
+_PATIENCE_S = 1.0
+_PROVIDER_PATIENCE_S = 2.0
+# When what was for a busy lane is looked at again.
+_PASS_BY_S = 15.0
 _RECORD_AGAIN_S = 1.0
 # What of a notification's params an app gets, beside the event's id and the kind.
 _DATA = ("issue_id", "report_id", "jurisdiction_id", "status")
@@ -69,6 +79,7 @@ class Sender:
         self._seconds = seconds
         self._turn = asyncio.Lock()
         self._waiting: set[int] = set()
+        self._busy: dict[str, asyncio.Task[Any]] = {}  # lanes, and who is at them
 
     async def deliver_due(self, city_id: int, *, stop: asyncio.Event | None = None) -> Mapping[Outcome, int]:
         """Send all deliveries of a city that are due, in batches, until none is.
@@ -84,12 +95,13 @@ class Sender:
         """
         outcomes: Counter[Outcome] = Counter()
         found_some = city_id not in self._waiting
-        while found_some and not (stop is not None and stop.is_set()):
-            await self._wait_for_turn(city_id)
-            try:
-                found_some = await self._deliver_batch(city_id, outcomes)
-            finally:
-                self._turn.release()
+        async with _Lanes(outcomes) as lanes:
+            while found_some and not (stop is not None and stop.is_set()):
+                await self._wait_for_turn(city_id)
+                try:
+                    found_some = await self._deliver_batch(city_id, lanes)
+                finally:
+                    self._turn.release()
         return outcomes
 
     async def _wait_for_turn(self, city_id: int) -> None:
@@ -99,18 +111,45 @@ class Sender:
         finally:
             self._waiting.discard(city_id)
 
-    async def _deliver_batch(self, city_id: int, outcomes: Counter[Outcome]) -> bool:
-        """Send one batch and count what became of it; answers whether there was any."""
+    async def _deliver_batch(self, city_id: int, lanes: "_Lanes") -> bool:
+        """Send one batch, but for lanes that are busy; answers whether there was any."""
         window = SendWindow(self._seconds() + WINDOW_S, self._seconds)
         async with self._database.transaction(city_id) as session:
             now = await self._clock(session)
             lease = await lease_deliveries(session, city_id, now=now, limit=_BATCH, lease_s=LEASE_S)
-        if lease.deliveries:
-            results = await _send(lease, self._channels, self._render, window)
-            await self._record(city_id, lease, results)
-            outcomes.update(result.outcome for result in results)
-            _report_stops(city_id, results)
+        await self._wait_for_providers(lease.deliveries)
+        parts: dict[str, list[LeasedDelivery]] = defaultdict(list)
+        for delivery in lease.deliveries:
+            parts[delivery.lane].append(delivery)
+        await lanes.start(
+            self._deliver_part(city_id, lane, replace(lease, deliveries=part), window) for lane, part in parts.items()
+        )
         return bool(lease.deliveries) or lease.settled > 0
+
+    async def _wait_for_providers(self, deliveries: Sequence[LeasedDelivery]) -> None:
+        """Wait a while where all are for lanes that are busy, rather than take batch after batch to put them back."""
+        wanted = {delivery.lane for delivery in deliveries}
+        providers = {delivery.lane for delivery in deliveries if not delivery.address_kind.has_endpoint}
+        if providers and wanted <= self._busy.keys():
+            busy = [self._busy[lane] for lane in providers]
+            await asyncio.wait(busy, timeout=_PROVIDER_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _deliver_part(self, city_id: int, lane: str, lease: Lease, window: SendWindow) -> Sequence[SendResult]:
+        """Send and record one lane's part of a batch, or put it back where the lane is busy with another's."""
+        if lane in self._busy:
+            busy = SendResult(Outcome.UNSENT, error="its provider is slow", retry_after_s=_PASS_BY_S)
+            results: Sequence[SendResult] = [busy] * len(lease.deliveries)
+        else:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - parts are tasks
+            self._busy[lane] = task
+            try:
+                results = await _send(lease, self._channels, self._render, window)
+            finally:
+                del self._busy[lane]
+        await self._record(city_id, lease, results)
+        _report_stops(city_id, results)
+        return results
 
     async def _record(self, city_id: int, lease: Lease, results: Sequence[SendResult]) -> None:
         """Record a batch's results, however long the database is away: unrecorded, they are sent again."""
@@ -125,6 +164,40 @@ class Sender:
                 await asyncio.sleep(_RECORD_AGAIN_S)
         if recorded < len(results):
             _log.warning("push lease lost", extra={"city_id": city_id, "deliveries": len(results) - recorded})
+
+
+class _Lanes:
+    """The parts of one run's batches that are under way; counts what became of them."""
+
+    def __init__(self, outcomes: Counter[Outcome]) -> None:
+        self._outcomes = outcomes
+        self._tasks: set[asyncio.Task[Sequence[SendResult]]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Wait for all that is under way, also where the run has failed; where it is cancelled, end it."""
+        if failure is not None and issubclass(failure, asyncio.CancelledError):
+            for task in self._tasks:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if failure is None:
+            self._collect()
+
+    async def start(self, parts: Iterable[Coroutine[Any, Any, Sequence[SendResult]]]) -> None:
+        """Start the parts of a batch, and wait for them as long as the next batch does."""
+        started = {asyncio.create_task(part) for part in parts}
+        self._tasks |= started
+        if started:
+            await asyncio.wait(started, timeout=_PATIENCE_S)
+        self._collect()
+
+    def _collect(self) -> None:
+        done = {task for task in self._tasks if task.done()}
+        self._tasks -= done
+        for task in done:
+            self._outcomes.update(result.outcome for result in task.result())
 
 
 async def _send(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from psycopg.rows import dict_row
@@ -107,6 +108,11 @@ class LeasedDelivery:
     address_kind: AddressKind
     address: str = field(repr=False)
     keys: PushKeys | None
+
+    @property
+    def lane(self) -> str:
+        """Whose trouble is its trouble: the provider, or the host of its endpoint."""
+        return urlsplit(self.address).netloc if self.address_kind.has_endpoint else self.address_kind
 
 
 @dataclass(frozen=True, slots=True)

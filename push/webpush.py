@@ -50,7 +50,7 @@ class WebPushChannel:
         clock: Callable[[], datetime],
         allow_private: bool = False,
         timeout_s: float = ANSWER_S,
-        in_flight: int = 16,
+        in_flight: int = 32,
     ) -> None:
         """Prepare the channel; nothing connects yet.
 

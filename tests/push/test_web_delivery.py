@@ -1,5 +1,6 @@
 """From the outbox to browsers, over real sockets."""
 
+import threading
 from collections import Counter
 from contextlib import ExitStack
 
@@ -8,6 +9,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from db.base import new_id
+from push import deliver
 from push.channels import AddressKind, Outcome
 from push.deliver import Sender
 from push.devices import Device, register_device
@@ -35,7 +37,7 @@ def services():
 @pytest_asyncio.fixture
 async def sender(database, clock):
     channel = WebPushChannel(
-        KEY, contact="mailto:push@city.example", clock=lambda: clock.now, allow_private=True, timeout_s=2
+        KEY, contact="mailto:push@city.example", clock=lambda: clock.now, allow_private=True, timeout_s=5
     )
     yield Sender(
         database, dict.fromkeys((AddressKind.WEBPUSH, AddressKind.UNIFIEDPUSH), channel),
@@ -46,19 +48,21 @@ async def sender(database, clock):
 
 @pytest.fixture
 def tell(database):
-    """Registers a browser at a service and tells it of an event."""
+    """Registers browsers at a service and tells them of an event."""
 
-    async def tell(service, name):
-        endpoint = service.subscribe(name)
-        keys = service.browsers[f"/push/{name}"].keys
-        registration = a_registration(endpoint, kind=AddressKind.WEBPUSH, keys=keys)
+    async def tell(service, *names):
         async with database.transaction(CITY) as session:
-            device = await register_device(session, registration, now=NOON)
+            devices = []
+            for name in names:
+                endpoint = service.subscribe(name)
+                keys = service.browsers[f"/push/{name}"].keys
+                registration = a_registration(endpoint, kind=AddressKind.WEBPUSH, keys=keys)
+                devices.append(await register_device(session, registration, now=NOON))
             await queue_notifications(
                 session, CITY, event_id=new_id(), kind="resolved", params={"issue_id": "an-issue"}, now=NOON,
-                recipients=[Recipient(device.person_id, {})],
+                recipients=[Recipient(device.person_id, {}) for device in devices],
             )  # fmt: skip
-        return device.id
+        return [device.id for device in devices]
 
     return tell
 
@@ -79,7 +83,7 @@ async def test_a_browser_reads_what_was_queued_for_it(services, sender, tell):
 
 
 async def test_a_browser_that_is_gone_is_forgotten_with_its_keys(database, services, sender, tell):
-    gone, there = await tell(services[0], "gone"), await tell(services[0], "there")
+    gone, there = await tell(services[0], "gone", "there")
     services[0].fail(410, "gone")
 
     await sender.deliver_due(CITY)
@@ -89,3 +93,61 @@ async def test_a_browser_that_is_gone_is_forgotten_with_its_keys(database, servi
     assert left[gone] == (None, None)
     assert None not in left[there]
     assert await states(database) == {"forgotten": 1, "sent": 1}
+
+
+async def test_while_one_host_hangs_the_others_messages_go_out_batch_after_batch(
+    database, services, sender, tell, clock, monkeypatch
+):
+    """The slow host answers its first once the other has got all of its own, or not in time at all."""
+    monkeypatch.setattr(deliver, "_BATCH", 20)
+    monkeypatch.setattr(deliver, "_PATIENCE_S", 0.5)
+    slow, quick = services
+    all_quick = threading.Event()
+    slow.on_arrival.append(lambda _path: all_quick.wait(10))
+    quick.on_arrival.append(lambda _path: all_quick.set() if len(quick.arrivals) == 59 else None)
+    await tell(slow, *(f"slow-{n}" for n in range(12)))
+    await tell(quick, *(f"quick-{n}" for n in range(60)))
+
+    first = await sender.deliver_due(CITY)
+    clock.pass_s(deliver._PASS_BY_S)
+    second = await sender.deliver_due(CITY)
+
+    assert first[Outcome.NO_ANSWER] == 0
+    assert first[Outcome.UNSENT] > 0
+    assert first[Outcome.SENT] + second[Outcome.SENT] == 72
+    assert Counter(slow.names()) == {f"slow-{n}": 1 for n in range(12)}
+    assert Counter(quick.names()) == {f"quick-{n}": 1 for n in range(60)}
+    assert await states(database) == {"sent": 72}
+
+
+async def test_a_host_that_does_not_answer_costs_a_run_one_message(database, services, sender, tell, monkeypatch):
+    monkeypatch.setattr(sender._channels[AddressKind.WEBPUSH], "_timeout_s", 0.3)
+    dead, quick = services
+    dead.on_arrival.append(lambda _path: threading.Event().wait(1))
+    await tell(dead, *(f"dead-{n}" for n in range(10)))
+    await tell(quick, *(f"quick-{n}" for n in range(10)))
+
+    done = await sender.deliver_due(CITY)
+
+    assert done == {Outcome.SENT: 10, Outcome.NO_ANSWER: 1, Outcome.UNSENT: 9}
+    assert await states(database) == {"sent": 10, "queued": 10}
+
+
+async def test_a_lane_that_fails_costs_no_other_its_record(database, services, sender, tell):
+    class Failing:
+        async def send(self, _messages, _window):
+            raise RuntimeError
+
+    sender._channels = {**sender._channels, AddressKind.FID: Failing()}
+    async with database.transaction(CITY) as session:
+        phone = await register_device(session, a_registration("phone-1"), now=NOON)
+        await queue_notifications(
+            session, CITY, event_id=new_id(), kind="resolved", params={}, now=NOON,
+            recipients=[Recipient(phone.person_id, {})],
+        )  # fmt: skip
+    await tell(services[0], "browser-1")
+
+    with pytest.raises(RuntimeError):
+        await sender.deliver_due(CITY)
+
+    assert await states(database) == {"sent": 1, "queued": 1}
