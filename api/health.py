@@ -8,8 +8,11 @@ from starlette.responses import JSONResponse, Response
 
 from api.metrics import CONTENT_TYPE
 from api.serving import serving_of
+from db.clock import database_time
 from db.jobs import JobStats, job_stats
 from db.sessions import DatabaseUnavailable
+from db.tenancy import enter_city
+from push.backlog import Backlog, push_backlog
 
 router = APIRouter(tags=["operations"])
 
@@ -37,7 +40,12 @@ async def tell_numbers(request: Request) -> Response:
     """Tell the numbers, in Prometheus' text format."""
     serving = serving_of(request)
     jobs: JobStats | None = None
+    pushes: dict[str, Backlog] = {}
     with suppress(DatabaseUnavailable):
         async with serving.database.transaction() as session:
             jobs = await job_stats(session)
-    return Response(serving.metrics.render(jobs), media_type=CONTENT_TYPE)
+            now = await database_time(session)
+            for city_id, book in serving.cities.current.books.items():
+                await enter_city(session, city_id)
+                pushes[book.jurisdiction_id] = await push_backlog(session, city_id, now=now)
+    return Response(serving.metrics.render(jobs, pushes), media_type=CONTENT_TYPE)

@@ -1,7 +1,8 @@
 """What a process counts for its operators, under names that Prometheus scrapes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
@@ -10,6 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from db.jobs import JobStats
+from push.backlog import Backlog
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 # Set by `jalon serve` before it starts several processes; each then writes its numbers to files there.
@@ -44,11 +46,12 @@ class Metrics:
         """Count a report by what became of it: `opened`, `joined` or `repeated`."""
         self._reports.labels(result).inc()
 
-    def render(self, jobs: JobStats | None) -> bytes:
+    def render(self, jobs: JobStats | None, pushes: Mapping[str, Backlog] = MappingProxyType({})) -> bytes:
         """Write down all numbers in Prometheus' text format, those of sibling processes included.
 
         Args:
             jobs: The state of the queue, which all processes share; None where it cannot be read.
+            pushes: What waits to be sent, by city; all processes share it too.
         """
         registry = self._registry
         if _SHARED_FOLDER in os.environ:
@@ -59,6 +62,7 @@ class Metrics:
             return numbers
         queue = CollectorRegistry()
         queue.register(_Queue(jobs))
+        queue.register(_Pushes(pushes))
         return numbers + generate_latest(queue)
 
 
@@ -77,3 +81,22 @@ class _Queue(Collector):
             ages.add_metric([count.kind, count.state], count.oldest_s)
         yield counts
         yield ages
+
+
+class _Pushes(Collector):
+    """What waits to be sent at one moment."""
+
+    def __init__(self, pushes: Mapping[str, Backlog]) -> None:
+        self._pushes = pushes
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the numbers."""
+        queued = GaugeMetricFamily("jalon_pushes_queued", "Pushes that wait or are on their way.", labels=["city"])
+        overdue = GaugeMetricFamily(
+            "jalon_pushes_overdue_seconds", "For how long the oldest push has been due.", labels=["city"]
+        )
+        for city, backlog in self._pushes.items():
+            queued.add_metric([city], backlog.queued)
+            overdue.add_metric([city], backlog.overdue_s)
+        yield queued
+        yield overdue

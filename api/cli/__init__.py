@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from api.cli import cities, configuration, databases, demonstration, doctor, match, media, processes, queue, staff
+from api.cli import cities, configuration, databases, demonstration, doctor, match, media, processes, push, queue, staff
 
 app = typer.Typer(
     name="jalon",
@@ -20,6 +20,7 @@ app.add_typer(cities.app, name="city")
 app.add_typer(databases.app, name="db")
 app.add_typer(staff.app, name="staff")
 app.add_typer(queue.app, name="jobs")
+app.add_typer(push.app, name="push")
 app.add_typer(match.app, name="match")
 app.add_typer(media.app, name="media")
 app.add_typer(configuration.app, name="config")

@@ -51,7 +51,7 @@ def doctor(as_json: AsJson = False) -> None:
     from api.settings import Settings
 
     settings = Settings()
-    findings = [*_look_at_settings(settings), _look_at_push(settings)]
+    findings = [*_look_at_settings(settings), _look_at_push(settings), _look_at_web_push(settings)]
     try:
         with reached_database(settings) as reached:
             findings += asyncio.run(_look_at_database(reached))
@@ -89,6 +89,14 @@ def _look_at_push(settings: "Settings") -> Finding:
     except (OSError, ValueError, KeyError) as error:
         return Finding(State.WRONG, "push", f"{settings.fcm_credentials} is no service account ({error})")
     return Finding(State.FINE, "push", f"Firebase project {project} at {settings.fcm_url}")
+
+
+def _look_at_web_push(settings: "Settings") -> Finding:
+    if settings.webpush_contact is None:
+        return Finding(State.LOOK, "web push", "JALON_WEBPUSH_CONTACT is not set: no pushes to browsers")
+    if settings.webpush_private:
+        return Finding(State.LOOK, "web push", "JALON_WEBPUSH_PRIVATE is set: devices may have it post to any address")
+    return Finding(State.FINE, "web push", f"push services may write to {settings.webpush_contact}")
 
 
 async def _look_at_storage(settings: "Settings") -> Finding:
@@ -135,6 +143,7 @@ async def _look_at_database(reached: "Reached") -> list[Finding]:
         ("migrations", _migrations),
         ("cities", _cities),
         ("jobs", _jobs),
+        ("pushes", _pushes),
     ]
     findings = [Finding(State.FINE, "roles", f"works as {APP_ROLE}, held by row-level security")]
     async with Database(reached.app_url, pool_size=1) as database:
@@ -206,6 +215,25 @@ async def _jobs(session: "AsyncSession") -> Finding:
     if stats.dead:
         return Finding(State.LOOK, "jobs", f"{len(stats.dead)} dead: jalon jobs")
     return Finding(State.FINE, "jobs", "none waits long, none is dead")
+
+
+async def _pushes(session: "AsyncSession") -> Finding:
+    from sqlalchemy import select
+
+    from db.tenancy import enter_city
+    from geo.cities import City
+    from push.backlog import push_backlog, push_trouble
+
+    now = datetime.now(UTC)
+    queued, overdue_s = 0, 0.0
+    for city_id in (await session.scalars(select(City.id).order_by(City.id))).all():
+        await enter_city(session, city_id)
+        if (trouble := await push_trouble(session, city_id, now=now)) is not None:
+            return Finding(State.LOOK, "pushes", f"{trouble.queued} of city {city_id} are put off ({trouble.error})")
+        backlog = await push_backlog(session, city_id, now=now)
+        queued, overdue_s = queued + backlog.queued, max(overdue_s, backlog.overdue_s)
+    state = State.LOOK if overdue_s > _LONG_WAIT_S else State.FINE
+    return Finding(state, "pushes", f"{queued} wait, the oldest for {overdue_s:.0f} s")
 
 
 def _unexpected(what: str, error: Exception) -> Finding:

@@ -1,9 +1,11 @@
 """What operators ask."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +17,10 @@ from api.settings import Settings
 from db.base import new_id
 from db.cluster import SUPERUSER
 from db.tenancy import PrivilegedRole
+from push.devices import register_device
+from push.outbox import Recipient, queue_notifications
 from tests.api.served import PICTURE, PLATEAU, a_report
+from tests.push.people import a_registration
 
 
 async def test_a_ready_process_says_so(api):
@@ -102,6 +107,24 @@ async def test_the_queue_is_counted_by_kind_and_state(api, register):
     numbers = (await api.get("/metrics")).text
 
     assert 'jalon_jobs{kind="media.make_safe",state="waiting"} 1.0' in numbers
+
+
+async def test_pushes_that_wait_are_counted_by_city(api, database, cities):
+    before = (await api.get("/metrics")).text
+    city, an_hour_ago = cities.by_jurisdiction("montreal.ca"), datetime.now(UTC) - timedelta(hours=1)
+    async with database.transaction(city.id) as session:
+        phone = await register_device(session, a_registration("phone-1"), now=an_hour_ago)
+        await queue_notifications(
+            session, city.id, event_id=new_id(), kind="resolved", params={}, now=an_hour_ago,
+            recipients=[Recipient(phone.person_id, {})],
+        )  # fmt: skip
+
+    after = (await api.get("/metrics")).text
+
+    assert 'jalon_pushes_queued{city="montreal.ca"} 0.0' in before
+    assert 'jalon_pushes_queued{city="montreal.ca"} 1.0' in after
+    assert 'jalon_pushes_queued{city="laval.ca"} 0.0' in after
+    assert 3600 <= float(re.search(r'jalon_pushes_overdue_seconds{city="montreal.ca"} (\S+)', after)[1]) < 4000
 
 
 async def test_every_answer_has_an_id_and_a_harmless_one_is_kept(api):

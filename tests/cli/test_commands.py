@@ -27,6 +27,24 @@ VALUES ('essai.ca', '{"fr": "Essai"}', 'America/Toronto', 'fr-CA',
         ST_GeomFromText('MULTIPOLYGON(((-73 45, -72 45, -72 46, -73 45)))', 4326), '{}', '', 1, now())
 """
 
+# One that died just now, and one that waits for an operator.
+_PUSHES = """
+WITH phone AS (
+    INSERT INTO device (id, person_id, platform, locale, push_kind, push_address, refreshed_at, created_at)
+    VALUES (gen_random_uuid(), gen_random_uuid(), 'android', 'fr-CA', 'fid', 'phone-1', now(), now())
+    RETURNING id, person_id
+), told AS (
+    INSERT INTO notification (city_id, id, event_id, person_id, kind, params, created_at, expires_at)
+    SELECT city.id, gen_random_uuid(), gen_random_uuid(), person_id, 'resolved', '{}', now(), now() + interval '1 day'
+    FROM city, phone, generate_series(1, 2)
+    RETURNING city_id, id
+)
+INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at, last_error)
+SELECT city_id, gen_random_uuid(), told.id, phone.id, (ARRAY['dead', 'queued'])[row_number() OVER ()],
+       1, now() + interval '5 minutes', 'SenderIdMismatchError'
+FROM told, phone
+"""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -285,15 +303,30 @@ def test_the_doctor_is_content_with_a_database_in_order(jalon, city):
         "settings": "ok",
         "disk": "ok",
         "push": "look",
+        "web push": "look",
         "database": "ok",
         "roles": "ok",
         "clock": "ok",
         "migrations": "ok",
         "cities": "ok",
         "jobs": "ok",
+        "pushes": "ok",
         "storage": "ok",
         "photos": "ok",
     }
+
+
+def test_the_doctor_says_what_pushes_wait_for_and_they_go_out_again_on_demand(jalon, city, owner_url):
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        connection.execute(_PUSHES)
+
+    waiting = [finding["detail"] for finding in json.loads(jalon("doctor", "--json").out)]
+    counted, none, sent = (
+        jalon("push", "redrive", *options).out for options in (["--dry-run"], ["--channel", "webpush"], [])
+    )
+
+    assert any("are put off (SenderIdMismatchError)" in detail for detail in waiting)
+    assert (counted, none, sent) == ("1 dead pushes\n", "0 pushes are queued again\n", "1 pushes are queued again\n")
 
 
 def test_the_doctor_tells_all_that_is_wrong_at_once(command, monkeypatch, cluster, bare_database, tmp_path):

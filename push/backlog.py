@@ -1,0 +1,69 @@
+"""What waits in the outbox, and for what."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.connections import driver_connection
+
+MOST_COUNTED: Final = 100_000
+"""More than so many are not counted: who asks every few seconds must not read a million rows for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A city's pushes that wait or are on their way.
+
+    Attributes:
+        queued: How many, up to `MOST_COUNTED`.
+        overdue_s: For how long the oldest has been due; 0 where none is.
+    """
+
+    queued: int
+    overdue_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why pushes wait that were tried already: the error that most of them last came back with."""
+
+    error: str
+    queued: int
+
+
+async def push_backlog(session: AsyncSession, city_id: int, *, now: datetime) -> Backlog:
+    """Count what waits in a city; reads the index of what is due, and no more of it than is counted."""
+    connection = await driver_connection(session)
+    cursor = await connection.execute(
+        """
+        SELECT count(*), extract(epoch FROM %(now)s - min(due_at))::float8
+        FROM (
+            SELECT due_at FROM delivery WHERE city_id = %(city)s AND state = 'queued'
+            ORDER BY due_at, id LIMIT %(most)s
+        ) AS waiting
+        """,
+        {"city": city_id, "now": now, "most": MOST_COUNTED},
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - a count always gives its row
+    return Backlog(row[0], max(0.0, row[1] or 0.0))
+
+
+async def push_trouble(session: AsyncSession, city_id: int, *, now: datetime) -> Trouble | None:
+    """Find what most of a city's pushes wait for that are put off; None where none is.
+
+    A project or platform whose credentials are refused shows here, as does a channel that is not set up.
+    """
+    connection = await driver_connection(session)
+    cursor = await connection.execute(
+        """
+        SELECT last_error, count(*) FROM delivery
+        WHERE city_id = %(city)s AND state = 'queued' AND due_at > %(now)s AND lease IS NULL AND last_error IS NOT NULL
+        GROUP BY last_error ORDER BY count(*) DESC, last_error LIMIT 1
+        """,
+        {"city": city_id, "now": now},
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Trouble(*row)
