@@ -1,13 +1,15 @@
 """Issues on the wire."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
 from api.models.fields import Flag, Incoming, Note, Outgoing, OwnId
+from issues.deliveries import DeliveryCount
 from issues.events import EventView
 from issues.issue import IssueView
 from issues.lifecycle import Status
@@ -205,3 +207,20 @@ class FollowOut(Outgoing):
     issue_id: UUID
     jurisdiction_id: str
     following: bool
+
+
+class DeliveryOut(Outgoing):
+    """How many pushes about one event of an issue stand alike."""
+
+    event_id: UUID
+    at: datetime = Field(description="Of the event.")
+    kind: str = Field(description="What was told.", examples=["resolved"])
+    state: Literal["queued", "sent", "forgotten", "dead", "expired"]
+    count: int
+    sent_at: datetime | None = Field(description="When the last of them was sent.")
+    last_error: str | None = Field(description="One of the reasons why those that were not sent were not.")
+
+    @classmethod
+    def of(cls, count: DeliveryCount) -> Self:
+        """Say how many stand alike."""
+        return cls.model_validate(asdict(count))

@@ -10,7 +10,16 @@ from starlette.responses import Response
 from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, Served, Transaction, identify
 from api.listener import language_of
 from api.models.fields import Accuracy, Code, Latitude, Longitude, Text
-from api.models.issues import EventOut, FollowOut, IssueOut, IssueProperties, NearIssueProperties, StatusIn, StatusOut
+from api.models.issues import (
+    DeliveryOut,
+    EventOut,
+    FollowOut,
+    IssueOut,
+    IssueProperties,
+    NearIssueProperties,
+    StatusIn,
+    StatusOut,
+)
 from api.models.lists import Feature, FeatureCollection, ItemList, Point, next_links
 from api.openapi import problems
 from api.queries import After, Box, Codes, Statuses, bounding_box
@@ -18,6 +27,7 @@ from api.responses import GeoJson, answer
 from db.tenancy import enter_city
 from geo.points import LonLat
 from issues.browse import IssueFilter, find_issue, list_issues
+from issues.deliveries import count_deliveries
 from issues.events import list_history
 from issues.follows import follow, unfollow
 from issues.near import find_near
@@ -133,6 +143,13 @@ async def read_history(
         jurisdiction_id=city.jurisdiction_id,
     )
     return answer(ItemList[EventOut](items=[EventOut.of(event, city) for event in page.items], links=links))
+
+
+@router.get("/{issue_id}/deliveries", response_model=ItemList[DeliveryOut])
+async def read_deliveries(*, caller: CityStaff, session: Transaction, city: City, issue_id: UUID) -> Response:  # noqa: ARG001 - asked for, so that nobody else comes in
+    """Count the pushes about an issue by event and state: for the city's staff."""
+    counts = await count_deliveries(session, city.id, issue_id)
+    return answer(ItemList[DeliveryOut](items=[DeliveryOut.of(count) for count in counts], links=[]))
 
 
 @router.post("/{issue_id}/status", response_model=StatusOut, responses=problems(400, 409, 413, 415))
