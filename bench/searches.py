@@ -20,6 +20,7 @@ from bench.stage import CITY, filled_stage
 from db.base import new_id
 from db.credentials import hash_secret, new_secret
 from db.sessions import Database
+from geo.geocode import find_places
 from geo.points import LonLat
 from issues.browse import BoundingBox, IssueFilter, list_issues
 from issues.city import CityBook, load_cities
@@ -113,6 +114,12 @@ def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
     async def queue(session: AsyncSession) -> None:
         await list_pairs(session, city.id, PairState.PENDING, limit=50)
 
+    def typed(words: str) -> Search:
+        async def search(session: AsyncSession) -> None:
+            assert await find_places(session, [city.id], words)
+
+        return search
+
     borough = city.map.districts_at(_HERE, accuracy_m=0, on=now.date())
     codes = [f"{district.layer}:{district.code}" for district in borough]
     recently = now - timedelta(hours=1)
@@ -144,6 +151,8 @@ def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
         Expected("hot spots on a screen", [box], hot(_SCREEN)),
         Expected("hot spots of the whole city", [open_place, "ix_issue_status"], hot(None)),
         Expected("pairs to be decided", ["ix_issue_pair_state"], queue),
+        Expected("an address from its words", ["ix_street_name_city_id_words"], typed("4477 st-dneis")),
+        Expected("a crossing from its words", ["ix_street_city_id_line"], typed("Rachel et Brreri")),
     ]
 
 

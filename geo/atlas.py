@@ -125,6 +125,11 @@ class CityMap:
         answers = (layer.district_at(at, accuracy_m=accuracy_m, on=on) for layer in self.layers)
         return [answer for answer in answers if answer is not None]
 
+    @property
+    def neighbours(self) -> Sequence[NeighbourShape]:
+        """The cities around or inside it that are not part of it, by their codes."""
+        return self._neighbours
+
     def neighbour_at(self, at: LonLat) -> NeighbourShape | None:
         """Find the neighbour of the city that a position lies in; the lower code where several do."""
         for neighbour in self._neighbours:

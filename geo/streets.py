@@ -21,7 +21,10 @@ class Street(Base):
     """A piece of a named street."""
 
     __tablename__ = "street"
-    __table_args__ = (Index("ix_street_city_id_line", "city_id", "line", postgresql_using="gist"),)
+    __table_args__ = (
+        Index("ix_street_city_id_line", "city_id", "line", postgresql_using="gist"),
+        Index(None, "city_id", "name"),
+    )
 
     city_id: Mapped[int] = mapped_column(ForeignKey("city.id", ondelete="CASCADE"), primary_key=True)
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -34,13 +37,36 @@ class Address(Base):
     """A civic number on a street, at its position."""
 
     __tablename__ = "address"
-    __table_args__ = (Index("ix_address_city_id_place", "city_id", "place", postgresql_using="gist"),)
+    __table_args__ = (
+        Index("ix_address_city_id_place", "city_id", "place", postgresql_using="gist"),
+        Index(None, "city_id", "street", "civic"),
+    )
 
     city_id: Mapped[int] = mapped_column(ForeignKey("city.id", ondelete="CASCADE"), primary_key=True)
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[str]
     street: Mapped[str]
     place: Mapped[WKBElement] = mapped_column(Geography("POINT", srid=4326, spatial_index=False))
+    civic: Mapped[int | None]  # the digits that `number` begins with, for what lies between two numbers
+
+
+class StreetName(Base):
+    """A name that pieces of street or addresses of a city have, once, with the words to search it by."""
+
+    __tablename__ = "street_name"
+    __table_args__ = (
+        Index(
+            "ix_street_name_city_id_words",
+            "city_id",
+            "words",
+            postgresql_using="gist",
+            postgresql_ops={"words": "gist_trgm_ops"},
+        ),
+    )
+
+    city_id: Mapped[int] = mapped_column(ForeignKey("city.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    words: Mapped[str]  # as `geo.street_words` reads the name
 
 
 async def load_street_map(session: AsyncSession, city_id: int, *, middle: LonLat) -> StreetMap:

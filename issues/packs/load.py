@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
 from db.tenancy import APP_ROLE
+from geo.asked_places import leading_number
 from geo.cities import City
 from geo.districts import ALWAYS
+from geo.street_words import read_street
 from issues.packs.pack import Pack
 from issues.packs.schema import ServicesSheet
 
@@ -62,6 +64,7 @@ async def load_pack(
         "districts": _write_districts,
         "streets": _write_streets,
         "addresses": _write_addresses,
+        "street names": _write_street_names,
         "routes": _write_routes,
     }
     if changed:
@@ -69,7 +72,7 @@ async def load_pack(
             progress(step, done, len(steps))
             await write(connection, city_id, pack)
         # Until the server looks by itself, it would plan for empty tables.
-        await connection.execute("ANALYZE city, service, route, district, neighbour, street, address")
+        await connection.execute("ANALYZE city, service, route, district, neighbour, street, address, street_name")
     progress("done", len(steps), len(steps))
     return LoadOutcome(city_id, changed)
 
@@ -232,11 +235,28 @@ async def _write_addresses(connection: AsyncConnection, city_id: int, pack: Pack
     await connection.execute("DELETE FROM address WHERE city_id = %s", [city_id])
     await _copy(
         connection,
-        "COPY address (city_id, id, number, street, place) FROM STDIN",
+        "COPY address (city_id, id, number, street, place, civic) FROM STDIN",
         (
-            (city_id, number, address.number, address.street, _ewkb(shapely.Point(address.at.lon, address.at.lat)))
+            (
+                city_id,
+                number,
+                address.number,
+                address.street,
+                _ewkb(shapely.Point(address.at.lon, address.at.lat)),
+                leading_number(address.number),
+            )
             for number, address in enumerate(pack.places.addresses, start=1)
         ),
+    )
+
+
+async def _write_street_names(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    await connection.execute("DELETE FROM street_name WHERE city_id = %s", [city_id])
+    names = {street.name for street in pack.places.streets} | {address.street for address in pack.places.addresses}
+    await _copy(
+        connection,
+        "COPY street_name (city_id, name, words) FROM STDIN",
+        ((city_id, name, read_street(name).words) for name in sorted(names)),
     )
 
 

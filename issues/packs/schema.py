@@ -19,7 +19,7 @@ from issues.match import LARGEST_RADIUS_M, SUGGEST_RADIUS_M, SUGGEST_THRESHOLD, 
 from issues.questions import QuestionKind
 
 # Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 CITY, SERVICES, DEPARTMENTS, ROUTES = "city.yml", "services.yml", "departments.yml", "routes.csv"
 

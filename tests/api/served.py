@@ -39,7 +39,19 @@ WESTMOUNT = {"lat": 45.4850, "long": -73.5960}
 
 # What is loaded once; everything else a test begins without.
 _KEPT = [
-    *("city", "neighbour", "layer", "district", "street", "address", "service", "department", "crew", "route"),
+    *(
+        "city",
+        "neighbour",
+        "layer",
+        "district",
+        "street",
+        "address",
+        "street_name",
+        "service",
+        "department",
+        "crew",
+        "route",
+    ),
     *("alembic_version", "spatial_ref_sys", "signing_key"),
 ]
 

@@ -20,7 +20,7 @@ ALL = "SELECT, INSERT, UPDATE, DELETE"
 # more than the code needs. DELETE is for what may be forgotten: wishes, devices, what a person said, jobs, orphans.
 RIGHTS = {
     # a city pack's
-    **dict.fromkeys(("city", "layer", "district", "neighbour", "street", "address"), READ),
+    **dict.fromkeys(("city", "layer", "district", "neighbour", "street", "address", "street_name"), READ),
     **dict.fromkeys(("service", "department", "crew", "route"), READ),
     "alembic_version": READ,
     "signing_key": READ,

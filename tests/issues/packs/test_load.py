@@ -162,10 +162,10 @@ async def test_progress_is_told_from_the_first_step_to_the_end(owner, folder):
     await load(owner, folder, progress=lambda *step: steps.append(step))
 
     assert [name for name, _, _ in steps] == [
-        "services", "departments", "districts", "streets", "addresses", "routes", "done",
+        "services", "departments", "districts", "streets", "addresses", "street names", "routes", "done",
     ]  # fmt: skip
-    assert [done for _, done, _ in steps] == list(range(7))
-    assert {whole for _, _, whole in steps} == {6}
+    assert [done for _, done, _ in steps] == list(range(8))
+    assert {whole for _, _, whole in steps} == {7}
 
 
 async def test_another_citys_rows_are_left_alone(owner, session, folder, spoil):
