@@ -8,11 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller
 from api.cities import CitiesInForce
+from api.deps import city_asked_for
+from api.geocoding import look_for
 from api.models.fields import is_own_id
 from api.models.reports import ReportIn
 from api.problems.refusals import FieldError, InvalidFields, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
 from db.base import new_id
 from db.credentials import hash_secret, new_secret
+from geo.geocode import sure_place
 from geo.points import LonLat
 from issues.city import CityBook
 from issues.languages import msgid
@@ -134,6 +137,39 @@ async def photo_position(session: AsyncSession, filing: Filing, photo_ids: tuple
     if taken is None:
         raise PositionNeeded(photo=field)
     return Position(LonLat(taken.lon, taken.lat), taken.accuracy_m, "photo", sent=False)
+
+
+async def address_position(
+    session: AsyncSession,
+    filing: Filing,
+    cities: CitiesInForce,
+    *,
+    jurisdiction_id: str | None,
+    unplaced: PositionNeeded,
+) -> Position:
+    """Take a report's position from its address.
+
+    Args:
+        session: The request's transaction.
+        filing: The report.
+        cities: All cities served.
+        jurisdiction_id: The city that the request names; None for looking in all.
+        unplaced: What is wrong so far, raised again where the address is no help.
+
+    Raises:
+        PositionNeeded: there is no address, or it does not tell one place; the best guesses come with it.
+        TokenOfAnotherCity, JurisdictionUnknown: see `api.deps.city_asked_for`.
+    """
+    address = filing.report.address_string
+    if not address:
+        raise unplaced
+    named = filing.caller.city_id is not None or jurisdiction_id is not None
+    only_in = city_asked_for(cities, filing.caller, jurisdiction_id) if named else None
+    guesses = await look_for(session, cities.current, address, only_in=only_in)
+    place = sure_place([guess.place for guess in guesses])
+    if place is None:
+        raise PositionNeeded(photo=unplaced.photo, guesses=guesses)
+    return Position(place.at, place.accuracy_m, "address", sent=False)
 
 
 async def find_filed(session: AsyncSession, filing: Filing, photo_ids: tuple[UUID, ...]) -> Receipt | None:

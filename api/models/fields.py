@@ -59,6 +59,7 @@ _CLEAN: Final = AfterValidator(refuse_control_characters)
 Text = Annotated[str, _CLEAN]
 Code = Annotated[str, Field(min_length=1, max_length=100), _CLEAN]
 Line = Annotated[str, Field(max_length=500), _CLEAN]
+AddressLine = Annotated[str, Field(min_length=1, max_length=200), _CLEAN]
 Words = Annotated[str, Field(max_length=5000), _CLEAN]
 Note = Annotated[str, Field(max_length=2000), _CLEAN]
 # 32 random bytes, base64url, with or without padding.

@@ -1,10 +1,16 @@
 """Places and what is offered there, on the wire."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 from pydantic import Field
 
 from api.cities import NamedCity
+from api.geocoding import NamedPlace
 from api.language import in_language
 from api.models.fields import Outgoing
+from api.models.lists import Point
+from geo.geocode import FoundAs
 from issues.catalogue import ServiceEntry
 from issues.questions import Question, QuestionKind
 
@@ -34,6 +40,55 @@ class WhereOut(Outgoing):
     districts: list[PlacedDistrict]
     near_boundary: bool = Field(description="Whether the accuracy reaches another district of the responsible layer.")
     address: str | None = Field(description="The nearest address, or street.")
+
+
+class PlaceProperties(Outgoing):
+    """A place that an address may mean."""
+
+    jurisdiction_id: str
+    address: str = Field(description="As written on a letter; of a crossing, both streets.")
+    accuracy_m: float = Field(description="How far the place may be from here, in metres.")
+    score: float = Field(description="From 0 to 1: how sure it is that this was asked for.")
+    found_as: FoundAs = Field(
+        description="`address`: the number is known; `interpolated`: its neighbours are; `crossing`; `street`: the"
+        " street is known, the place on it is not."
+    )
+
+    @classmethod
+    def of(cls, named: NamedPlace) -> "PlaceProperties":
+        """Describe a place that was found."""
+        place = named.place
+        return cls(
+            jurisdiction_id=named.jurisdiction_id,
+            address=place.address,
+            accuracy_m=round(place.accuracy_m, 1),
+            score=round(place.score, 3),
+            found_as=place.found_as,
+        )
+
+
+class PlaceFeature(Outgoing):
+    """A place that an address may mean (GeoJSON, RFC 7946); it has no id, since it is kept nowhere."""
+
+    type: Literal["Feature"] = "Feature"
+    geometry: Point
+    properties: PlaceProperties
+
+
+class PlaceCollection(Outgoing):
+    """The places that an address may mean, best first."""
+
+    type: Literal["FeatureCollection"] = "FeatureCollection"
+    features: list[PlaceFeature]
+    number_returned: int = Field(serialization_alias="numberReturned")
+
+    @classmethod
+    def of(cls, found: Sequence[NamedPlace]) -> "PlaceCollection":
+        """Put places that were found on the wire."""
+        features = [
+            PlaceFeature(geometry=Point.of(named.place.at), properties=PlaceProperties.of(named)) for named in found
+        ]
+        return cls(features=features, number_returned=len(features))
 
 
 class GroupOut(Outgoing):

@@ -43,7 +43,7 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         422,
         "position-needed",
         msgid("Position needed"),
-        msgid("Say where it is: lat and long, or a photo that knows."),
+        msgid("Say where it is: lat and long, a photo that knows, or an address."),
         particulars=position_particulars,
     ),
     refusals.PhotoNotReady: Problem(

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from api.language import in_language
 from api.listener import Listener
+from api.models.places import PlaceProperties
 from api.models.reports import ReportReceipt
 from api.models.work_orders import WorkOrderOut
 from api.problems import refusals
 from api.problems.refusals import FieldError
 from api.words import ROLE_WORDS, STATUS_WORDS
 from db.rates import AllowanceUsedUp
+from geo.points import LonLat
 from issues.dispatch import StaleWorkOrder
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed, TransitionNotAllowed
@@ -45,6 +47,10 @@ RETRY_WHEN_FULL_S: Final = 60  # somebody has to make room first
 PHOTO_AWAITED: Final = msgid(
     "The photo that tells the place has not arrived or is still being opened. Send the report again soon."
 )
+
+
+_NO_ADDRESS: Final = msgid("No such address or crossing is known here.")
+_WHICH_ADDRESS: Final = msgid("This does not tell one place. Is it one of these? {guesses}")
 
 
 _DOUBTS: Final = {
@@ -205,7 +211,16 @@ def position_particulars(error: refusals.PositionNeeded, _listener: Listener) ->
     missing = [FieldError(name, msgid("This is needed.")) for name in ("lat", "long")]
     if error.photo is not None:
         missing.append(FieldError(error.photo, msgid("The photo does not say where it was taken.")))
-    return Particulars(errors=missing)
+    if error.guesses is None:
+        return Particulars(errors=missing)
+    names = " · ".join(guess.place.address for guess in error.guesses)
+    missing.append(FieldError("address_string", _WHICH_ADDRESS if names else _NO_ADDRESS, {"guesses": names}))
+    guesses = [PlaceProperties.of(guess).model_dump() | _lat_long(guess.place.at) for guess in error.guesses]
+    return Particulars(errors=missing, members={"guesses": guesses})
+
+
+def _lat_long(at: LonLat) -> dict[str, float]:
+    return {"lat": at.lat, "long": at.lon}
 
 
 def photo_particulars(error: refusals.PhotoNotReady, _listener: Listener) -> Particulars:

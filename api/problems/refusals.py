@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from api.geocoding import NamedPlace
 from geo.atlas import CityMap, NeighbourShape
 from geo.points import LonLat
 from issues.actors import Role
@@ -100,11 +101,13 @@ class PositionNeeded(Exception):
 
     Attributes:
         photo: The field of the photo that was asked for its position, in vain; None where there was none to ask.
+        guesses: Where its address may be, best first; None where it has no address.
     """
 
-    def __init__(self, *, photo: str | None = None) -> None:
+    def __init__(self, *, photo: str | None = None, guesses: Sequence[NamedPlace] | None = None) -> None:
         super().__init__(photo)
         self.photo = photo
+        self.guesses = guesses
 
 
 class PhotoNotReady(Exception):

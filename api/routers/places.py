@@ -6,13 +6,14 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import Anyone, JurisdictionId, Now, Served, city_asked_for, identify
+from api.deps import Anyone, JurisdictionId, Now, Served, Transaction, city_asked_for, identify
+from api.geocoding import look_for
 from api.listener import language_of
-from api.models.fields import Accuracy, Latitude, Longitude
+from api.models.fields import Accuracy, AddressLine, Code, Latitude, Longitude
 from api.models.lists import ItemList
-from api.models.places import CityOut, PlacedDistrict, ServiceOut, WhereOut
+from api.models.places import CityOut, PlaceCollection, PlacedDistrict, ServiceOut, WhereOut
 from api.problems.refusals import FieldError, InvalidFields
-from api.responses import answer
+from api.responses import GeoJson, answer
 from geo.points import LonLat
 from issues.languages import msgid
 from issues.routing import district_key
@@ -56,6 +57,32 @@ async def locate(
             address=book.streets.address_at(at),
         )
     )
+
+
+@router.get("/geocode", response_model=PlaceCollection, response_class=GeoJson)
+async def geocode(
+    *,
+    served: Served,
+    caller: Anyone,
+    session: Transaction,
+    q: Annotated[
+        AddressLine,
+        Query(
+            description="An address, a crossing (`X et Y`, `X / Y`) or a street, in French or English.",
+            openapi_examples={
+                "an address": {"value": "4475 st-denis, Montréal"},
+                "a crossing": {"value": "Rachel et Berri"},
+            },
+        ),
+    ],
+    jurisdiction_id: Annotated[
+        Code | None, Query(description="The city; left out, all are looked through, or that of the staff who ask.")
+    ] = None,
+) -> Response:
+    """Find where an address, a crossing or a street may be: at most five places, the likeliest first."""
+    named = caller.city_id is not None or jurisdiction_id is not None
+    city = city_asked_for(served.cities, caller, jurisdiction_id) if named else None
+    return GeoJson.of(PlaceCollection.of(await look_for(session, served.cities.current, q, only_in=city)))
 
 
 @router.get("/services", response_model=ItemList[ServiceOut])

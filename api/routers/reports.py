@@ -17,6 +17,7 @@ from api.deps import Now, Served, Transaction, received_at
 from api.filing import (
     Filing,
     Position,
+    address_position,
     city_of,
     find_filed,
     make_submission,
@@ -138,10 +139,10 @@ async def _submit(
 ) -> Receipt:
     photo_ids = (*filing.report.photo_ids, *photos)
     try:
-        position = sent_position(filing.report) or await photo_position(session, filing, photo_ids)
+        position = sent_position(filing.report) or await _found_position(request, served, session, filing, photo_ids)
         city = city_of(served.cities, filing.caller, position.at)
     except (PhotoNotReady, PositionNeeded, OutsideServiceArea, TokenOfAnotherCity):
-        # The photo may have been there, or the city's border elsewhere, when the same report was received.
+        # The photo may have been there, or border and streets elsewhere, when the same report was received.
         if (repeated := await find_filed(session, filing, photo_ids)) is None:
             raise
         return repeated
@@ -149,6 +150,19 @@ async def _submit(
     allowances = allowances_for_report(request, filing.caller, city, now)
     submission = make_submission(filing, position, photo_ids)
     return await submit_report(session, submission, city=city, now=now, allowances=allowances)
+
+
+async def _found_position(
+    request: Request, served: Serving, session: AsyncSession, filing: Filing, photo_ids: tuple[UUID, ...]
+) -> Position:
+    """Find where a report without a position is: by its photo, else by its address."""
+    try:
+        return await photo_position(session, filing, photo_ids)
+    except PositionNeeded as unplaced:
+        jurisdiction_id = request.query_params.get("jurisdiction_id")
+        return await address_position(
+            session, filing, served.cities, jurisdiction_id=jurisdiction_id, unplaced=unplaced
+        )
 
 
 async def _file_with_photos(
