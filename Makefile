@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-plans eval-matching drill-crash drill-intake fuzz-photos bench-matching drill-races
+.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-places bench-plans eval-matching drill-crash drill-intake fuzz-photos bench-matching drill-races
 
 BIN := .venv/bin
 
@@ -35,6 +35,9 @@ bench-photos: .venv/.dev ## CPU and memory of a photo, beside plain Pillow
 
 bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
 	$(BIN)/python -m bench.where
+
+bench-places: .venv/.dev ## Addresses to places and back: hits and ms
+	$(BIN)/python -m bench.places
 
 bench-plans: .venv/.dev ## Plans of the searches on a million rows
 	$(BIN)/python -m bench.searches

@@ -21,7 +21,7 @@ from issues.packs.load import load_pack
 
 CITY = "montreal.ca"
 SEED = 20_261_122
-_PACKS = Path(__file__).parent.parent / "cities"
+PACKS = Path(__file__).parent.parent / "cities"
 _TEMPLATE = "bench_rows"
 _NO_LIMIT = 1_000_000
 _LIFT_LIMITS = "UPDATE city SET settings = jsonb_set(settings, '{limits}', CAST(:limits AS jsonb))"
@@ -113,7 +113,7 @@ async def _lift_limits_of(stage: Stage) -> None:
 
 
 async def _load(owner_url: str, city: str) -> None:
-    pack = check_pack(_PACKS / city).pack
+    pack = check_pack(PACKS / city).pack
     assert pack is not None
     async with Database(owner_url, role=None) as database, database.transaction() as session:
         await load_pack(session, pack, now=datetime.now(UTC))
@@ -141,7 +141,7 @@ def _filled_template(cluster: Cluster, issues: int, progress: Progress) -> str:
 def _fingerprint(now: datetime) -> str:
     year, week, _ = now.isocalendar()
     parts = [f"{year}-{week}".encode()]
-    sources = [Path(__file__).with_name("rows.py"), *sorted((_PACKS / "montreal").glob("*.*"))]
+    sources = [Path(__file__).with_name("rows.py"), *sorted((PACKS / "montreal").glob("*.*"))]
     sources += sorted((Path(migrate.__file__).parent / "migrations" / "versions").glob("*.py"))
     parts += [hashlib.sha256(source.read_bytes()).digest() for source in sources]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
