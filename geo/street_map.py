@@ -8,11 +8,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geo.blocks import Block, block_of
 from geo.points import LonLat, MetresPerDegree
 
 # Beyond these a name would mislead: across the street is near enough for a number, the next block for a street.
 _ADDRESS_WITHIN_M = 30.0
 _STREET_WITHIN_M = 60.0
+# The crossings of a block are looked for so far; longer ones are told by their street alone.
+_BLOCK_WITHIN_M = 500.0
 
 # After a civic number, French writes what kind of street it is with a small letter: 1234, rue Saint-Denis.
 _STREET_KINDS = frozenset({
@@ -65,6 +68,22 @@ class StreetMap:
         found = _nearest(self._street_tree, here, _STREET_WITHIN_M)
         return None if found is None else self._streets[found]
 
+    def block_at(self, at: LonLat) -> Block | None:
+        """Find the block that a position lies in, on the street that `address_at` names where it knows no number.
+
+        Returns:
+            None where an address is near enough, or no street is. This takes a millisecond, not microseconds.
+        """
+        here = shapely.Point(self._metres * (at.lon, at.lat))
+        found = _nearest(self._street_tree, here, _STREET_WITHIN_M)
+        if found is None or _nearest(self._address_tree, here, _ADDRESS_WITHIN_M) is not None:
+            return None
+        street = self._streets[found]
+        around = sorted(self._street_tree.query(here, predicate="dwithin", distance=_BLOCK_WITHIN_M))
+        lines = [(self._streets[each], self._street_tree.geometries[each]) for each in around]
+        own = [line for name, line in lines if name == street]
+        return block_of(here, street, own, [(name, line) for name, line in lines if name != street])
+
 
 def _nearest(tree: shapely.STRtree, here: shapely.Point, within_m: float) -> int | None:
     """Find the number of what is nearest; the lowest where several are just as near."""
@@ -74,7 +93,10 @@ def _nearest(tree: shapely.STRtree, here: shapely.Point, within_m: float) -> int
 
 def write_address(number: str, street: str) -> str:
     """Write a civic number and a street as French does: `1234, rue Saint-Denis`, `12, 25e Avenue`."""
+    return f"{number}, {within_words(street)}"
+
+
+def within_words(street: str) -> str:
+    """Write a street as French does within a line: `rue Saint-Denis`, `25e Avenue`."""
     kind, separator, rest = street.partition(" ")
-    if kind.lower() in _STREET_KINDS:
-        street = f"{kind.lower()}{separator}{rest}"
-    return f"{number}, {street}"
+    return f"{kind.lower()}{separator}{rest}" if kind.lower() in _STREET_KINDS else street

@@ -39,7 +39,7 @@ class WhereOut(Outgoing):
     city: CityOut
     districts: list[PlacedDistrict]
     near_boundary: bool = Field(description="Whether the accuracy reaches another district of the responsible layer.")
-    address: str | None = Field(description="The nearest address, or street.")
+    address: str | None = Field(description="The nearest address, else the nearest street with its crossing or block.")
 
 
 class PlaceProperties(Outgoing):

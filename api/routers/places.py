@@ -1,5 +1,6 @@
 """Where a position is, and what can be reported there."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -8,6 +9,7 @@ from starlette.responses import Response
 
 from api.deps import Anyone, JurisdictionId, Now, Served, Transaction, city_asked_for, identify
 from api.geocoding import look_for
+from api.language import Say
 from api.listener import language_of
 from api.models.fields import Accuracy, AddressLine, Code, Latitude, Longitude
 from api.models.lists import ItemList
@@ -15,12 +17,16 @@ from api.models.places import CityOut, PlaceCollection, PlacedDistrict, ServiceO
 from api.problems.refusals import FieldError, InvalidFields
 from api.responses import GeoJson, answer
 from geo.points import LonLat
+from geo.street_map import StreetMap, within_words
 from issues.languages import msgid
 from issues.routing import district_key
 
 router = APIRouter(prefix="/v1", tags=["places"])
 
 _NEEDED = msgid("This is needed.")
+_AT_CROSSING = msgid("{street}, at {one}")
+_NEAR_CROSSING = msgid("{street}, near {one}")
+_BETWEEN_CROSSINGS = msgid("{street}, between {one} and {other}")
 
 
 @router.get("/where", response_model=WhereOut, dependencies=[Depends(identify)])
@@ -54,9 +60,21 @@ async def locate(
             city=CityOut(jurisdiction_id=city.jurisdiction_id, name=city.name),
             districts=districts,
             near_boundary=any(district.near_boundary for district in districts if district.responsible),
-            address=book.streets.address_at(at),
+            address=_address_or_block(book.streets, at, partial(served.languages.translate, city.language)),
         )
     )
+
+
+def _address_or_block(streets: StreetMap, at: LonLat, say: Say) -> str | None:
+    """Write the nearest address, else the nearest street with the crossing or the block."""
+    block = streets.block_at(at)
+    if block is None:
+        return streets.address_at(at)
+    names = [within_words(name) for name in (block.ends or filter(None, [block.crossing]))]
+    if not names:
+        return block.street
+    text = _AT_CROSSING if block.crossing else _NEAR_CROSSING if len(names) == 1 else _BETWEEN_CROSSINGS
+    return say(text, street=block.street, one=names[0], other=names[-1])
 
 
 @router.get("/geocode", response_model=PlaceCollection, response_class=GeoJson)

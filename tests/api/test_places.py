@@ -18,6 +18,19 @@ async def test_where_tells_city_districts_and_address(api):
     assert place["address"]
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("fr", "Rue Rachel Est, entre avenue Papineau et avenue Émile-Duployé"),
+        ("en", "Rue Rachel Est, between avenue Papineau and avenue Émile-Duployé"),
+    ],
+)
+async def test_where_tells_the_block_where_no_address_is_near(api, language, words):
+    answer = await api.get("/v1/where", params={"lat": 45.53, "long": -73.57}, headers={"Accept-Language": language})
+
+    assert answer.json()["address"] == words
+
+
 async def test_where_says_that_a_border_is_within_the_accuracy(api):
     answer = await api.get("/v1/where", params={**PLATEAU, "accuracy_m": 2000})
 

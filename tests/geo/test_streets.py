@@ -9,6 +9,7 @@ import pytest
 import shapely
 from sqlalchemy import text
 
+from geo.blocks import Block
 from geo.points import LonLat, offset
 from geo.street_map import StreetMap, write_address
 from geo.streets import load_street_map
@@ -40,6 +41,14 @@ async def test_an_address_near_by_is_the_answer(session, montreal):
 
 async def test_without_an_address_the_street_is_the_answer(session, montreal):
     assert (await load_street_map(session, montreal, middle=MIDDLE)).address_at(RACHEL) == "Rue Rachel Est"
+
+
+async def test_without_an_address_the_block_is_known(session, montreal):
+    streets = await load_street_map(session, montreal, middle=MIDDLE)
+
+    assert streets.block_at(RACHEL) == Block("Rue Rachel Est", ends=("Avenue Papineau", "Avenue Émile-Duployé"))
+    assert streets.block_at(ADDRESS) is None
+    assert streets.block_at(LonLat(-73.80, 45.44)) is None
 
 
 async def test_far_from_any_street_there_is_no_answer(session, montreal):
