@@ -115,7 +115,7 @@ async def test_pushes_that_wait_are_counted_by_city(api, database, cities):
     async with database.transaction(city.id) as session:
         phone = await register_device(session, a_registration("phone-1"), now=an_hour_ago)
         await queue_notifications(
-            session, city.id, event_id=new_id(), kind="resolved", params={}, now=an_hour_ago,
+            session, city.id, event_id=new_id(), kind="resolved", params={}, happened_at=an_hour_ago, now=an_hour_ago,
             recipients=[Recipient(phone.person_id, {})],
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ def died(database):
         async with database.transaction(city_id) as session:
             devices = [await a_device(session, f"{name}-{city_id}") for name in ("refused", "taken")]
             await queue_notifications(
-                session, city_id, event_id=new_id(), kind="resolved", params={}, now=NOON,
+                session, city_id, event_id=new_id(), kind="resolved", params={}, happened_at=NOON, now=NOON,
                 recipients=[Recipient(device.person_id, {}) for device in devices],
             )  # fmt: skip
             lease = await lease_deliveries(session, city_id, now=NOON, limit=10, lease_s=60)

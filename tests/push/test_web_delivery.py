@@ -59,8 +59,8 @@ def tell(database):
                 registration = a_registration(endpoint, kind=AddressKind.WEBPUSH, keys=keys)
                 devices.append(await register_device(session, registration, now=NOON))
             await queue_notifications(
-                session, CITY, event_id=new_id(), kind="resolved", params={"issue_id": "an-issue"}, now=NOON,
-                recipients=[Recipient(device.person_id, {}) for device in devices],
+                session, CITY, event_id=new_id(), kind="resolved", params={"issue_id": "an-issue"},
+                happened_at=NOON, now=NOON, recipients=[Recipient(device.person_id, {}) for device in devices],
             )  # fmt: skip
         return [device.id for device in devices]
 
@@ -142,7 +142,7 @@ async def test_a_lane_that_fails_costs_no_other_its_record(database, services, s
     async with database.transaction(CITY) as session:
         phone = await register_device(session, a_registration("phone-1"), now=NOON)
         await queue_notifications(
-            session, CITY, event_id=new_id(), kind="resolved", params={}, now=NOON,
+            session, CITY, event_id=new_id(), kind="resolved", params={}, happened_at=NOON, now=NOON,
             recipients=[Recipient(phone.person_id, {})],
         )  # fmt: skip
     await tell(services[0], "browser-1")
