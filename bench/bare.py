@@ -70,7 +70,8 @@ def bare_variables(connection: psycopg.Connection, jurisdiction_id: str, box: Bo
     assert found is not None
     city_id = found[0]
     services = connection.execute(
-        "SELECT code, siblings, radius_m, window_days, joins = 'automatic' AND NOT private AS looks"
+        "SELECT code, siblings, greatest(radius_m, suggest_radius_m), greatest(window_days, suggest_window_days),"
+        " joins <> 'never' AND NOT private AS looks"
         " FROM service WHERE city_id = %s AND offered ORDER BY position",
         (city_id,),
     ).fetchall()

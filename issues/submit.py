@@ -24,7 +24,16 @@ from issues.city import CityBook
 from issues.filing import claim_id, file_joining, file_opening
 from issues.issue import IssueView
 from issues.lifecycle import Status
-from issues.match import Candidate, Joins, Match, assumed_accuracy_m, joinable, rank_candidates, suggestible
+from issues.match import (
+    Candidate,
+    Joins,
+    Match,
+    MatchPolicy,
+    assumed_accuracy_m,
+    joinable,
+    rank_candidates,
+    suggestible,
+)
 from issues.neighbours import ask_neighbours, read_candidates, wording_of
 from issues.pairs import store_pairs
 from issues.placing import Placed, deadline_of, lock_keys, place_report
@@ -176,7 +185,7 @@ async def submit_report(
     rows = _report_rows(submission, placed, city=city, now=now)
     wished = await find_wished(session, city.id, submission.issue_id, service=placed.service, at=submission.at)
     policy = placed.service.policy
-    ranked = _rank(submission, placed.service, candidates, now=now)
+    ranked = _rank(submission, candidates, policy, now=now)
     likely = ((match.candidate.issue_id, MatchView.of(match)) for match in joinable(ranked, policy))
     for issue_id, view in (*([] if wished is None else [(wished, BY_WISH)]), *likely):
         filed = await file_joining(connection, rows | _joining_rows(issue_id, view))
@@ -184,7 +193,7 @@ async def submit_report(
             return _receipt(submission, placed, *filed, view, now=now)
     rows |= _opening_rows(submission, placed, city=city, now=now)
     number = await file_opening(connection, rows)
-    if doubtful := suggestible(ranked, policy):
+    if doubtful := suggestible(_rank(submission, candidates, policy.for_suggestions(), now=now), policy):
         await store_pairs(connection, city.id, submission.id, doubtful, now=now)
     issue = _opened_issue(submission, placed, number, rows)
     return _receipt(submission, placed, number, issue, None, now=now)
@@ -228,7 +237,7 @@ async def _claim_and_look(
                 city.id,
                 service_codes=service.neighbours,
                 at=submission.at,
-                policy=service.policy,
+                policy=service.policy.for_suggestions(),
                 now=now,
             )
     claimed = await home.fetchone()
@@ -239,13 +248,13 @@ async def _claim_and_look(
 
 
 def _rank(
-    submission: Submission, service: ServiceEntry, candidates: Sequence[Candidate], *, now: datetime
+    submission: Submission, candidates: Sequence[Candidate], policy: MatchPolicy, *, now: datetime
 ) -> list[Match]:
     return rank_candidates(
         candidates,
-        service_code=service.code,
+        service_code=submission.service_code,
         accuracy_m=submission.likely_accuracy_m,
-        policy=service.policy,
+        policy=policy,
         now=now,
         wording=wording_of(submission.location_source, submission.address_string, submission.description),
     )

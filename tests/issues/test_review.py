@@ -88,6 +88,20 @@ async def test_a_report_that_opens_an_issue_beside_a_likely_one_is_kept_as_a_pai
     assert [reason.factor for reason in pair.reasons] == ["distance", "age", "service"]
 
 
+async def test_what_is_too_far_or_too_long_ago_to_join_is_a_pair_while_people_are_asked_about_it(
+    owner, database, city, queue
+):
+    narrow = await change_service(owner, database, city, "nid-de-poule", radius_m=20.0, window_days=1)
+    one = await report(database, narrow)
+    far = await report(database, narrow, IN_DOUBT_M, minutes=1)
+    late = await report(database, narrow, 3.0, minutes=3 * 24 * 60)
+
+    assert len({one.issue.id, far.issue.id, late.issue.id}) == 3
+    pairs = [{issue.id for issue in pair.issues} for pair in await queue()]
+    assert {one.issue.id, far.issue.id} in pairs
+    assert {one.issue.id, late.issue.id} in pairs
+
+
 async def test_like_words_lift_a_pair_but_join_nothing(database, city, queue):
     await report(database, city)
     await report(database, city, IN_DOUBT_M, minutes=1)
