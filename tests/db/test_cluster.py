@@ -28,9 +28,10 @@ from db.postgres import (
 
 _ROOT = Path(__file__).parents[2]
 _USER = """
-import sys
+import signal, sys
 from pathlib import Path
 from db.cluster import running_cluster
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which whatever runs the tests may have had ignored
 with running_cluster(Path(sys.argv[1]), durable=False) as cluster:
     print("ready", flush=True)
     sys.stdin.read()
