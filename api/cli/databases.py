@@ -85,17 +85,26 @@ def migrate() -> None:
 
 
 @app.command()
-def backup(file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to; it holds personal data.")]) -> None:
+def backup(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to; it holds personal data.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an older file.")] = False,
+) -> None:
     """Write all that the database holds to a file only you can read (pg_dump's custom format). Photos are apart."""
     from rich.console import Console
 
     from api.cli.reach import reached_database
+    from api.cli.refusals import CommandRefused
     from api.demo.progress import step
     from api.settings import Settings
     from db.dumps import back_up
 
+    if file.exists() and not force:
+        raise CommandRefused(f"{file} is there already; --force replaces it.")
     with reached_database(Settings()) as reached, step(Console(stderr=True), f"Writing {file}"):
-        back_up(reached.owner_url, file)
+        try:
+            back_up(reached.owner_url, file)
+        except OSError as error:
+            raise CommandRefused(f"{file} cannot be written ({error.strerror}).") from error
     say(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 

@@ -27,14 +27,17 @@ def show_json(value: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
-    """Print rows: as a table on a terminal, elsewhere one line a row with tabs between, for other programs."""
+    """Print rows: as a table on a terminal, elsewhere one line a row with tabs between, for other programs.
+
+    Where there are none, `empty` says so; other programs get no line of it.
+    """
     texts = [[_text(value) for value in row] for row in rows]
+    if not texts:
+        (say if sys.stdout.isatty() else hint)(empty)
+        return
     if not sys.stdout.isatty():
         for row in texts:
             print("\t".join(row))
-        return
-    if not texts:
-        print(empty)
         return
     from rich.console import Console
     from rich.table import Table

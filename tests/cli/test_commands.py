@@ -213,6 +213,10 @@ def test_the_url_and_psql_reach_the_database(jalon, app_url, owner_url):
 def test_a_backup_is_restored_only_where_nothing_is_or_by_force(jalon, city, owner_url, tmp_path):
     backup = str(tmp_path / "backup")
     assert jalon("db", "backup", backup).code == 0
+    again = jalon("db", "backup", backup)
+    assert (again.code, again.out, "--force" in again.err) == (1, "", True)
+    nowhere = jalon("db", "backup", str(tmp_path / "nowhere" / "backup"))
+    assert (nowhere.code, "cannot be written (No such file or directory)" in nowhere.err) == (1, True)
     with psycopg.connect(libpq_url(owner_url)) as connection:
         connection.execute("DELETE FROM city")
 
@@ -270,6 +274,7 @@ def test_what_cannot_be_about_staff_is_told(jalon, city, arguments, told):
 
 
 def test_the_queue_is_shown_and_dead_jobs_are_given_another_try(jalon, owner_url):
+    assert jalon("jobs") == Outcome(0, "", "No jobs.\n")
     with psycopg.connect(libpq_url(owner_url)) as connection:
         connection.execute(
             "INSERT INTO pgqueuer (priority, status, entrypoint, payload, attempts) VALUES"
