@@ -1,5 +1,6 @@
 """The description of the API that programs read: what FastAPI cannot see for itself is added here."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -84,6 +85,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 "description": "A device's own secret, a report's tracking secret, a staff session or an API key.",
             }
         }
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["summary"] = _summary(operation)
         document["security"] = [{}, {"secret": []}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _summary(operation: Mapping[str, Any]) -> str:
+    """Say in a line what a call does: what its description says first."""
+    return re.split(r"[.;]\s|\n", operation["description"] + " ", maxsplit=1)[0]

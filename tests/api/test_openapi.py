@@ -51,6 +51,13 @@ def examples(app):
     return found
 
 
+def test_each_call_says_in_a_line_what_it_does(app):
+    summaries = {call["summary"] for calls in app.openapi()["paths"].values() for call in calls.values()}
+
+    assert "Read a report and the public state of its issue" in summaries
+    assert [summary for summary in summaries if " " not in summary or summary.endswith(".")] == []
+
+
 @pytest.fixture
 def each(examples):
     """Send each example of a call, and get what the last was answered."""
