@@ -19,7 +19,7 @@ from api.problems.refusals import RoleNeeded, SignInNeeded, TokenOfAnotherCity
 from api.scope import CALLER, CITY
 from api.serving import Serving, serving_of
 from db.tenancy import enter_city
-from issues.actors import Role
+from issues.actors import AGENTS, STAFF, Role
 from issues.city import CityBook
 
 
@@ -59,14 +59,10 @@ Anyone = Annotated[Caller, Depends(identify)]
 
 
 def only(*roles: Role) -> Callable[[Caller], Awaitable[Caller]]:
-    """Make a dependency that lets in callers with one of the roles.
-
-    An agent's calls are open to managers and admins too.
-    """
+    """Make a dependency that lets in callers with one of the roles."""
 
     async def check(caller: Anyone) -> Caller:
-        actor = caller.actor
-        if actor.role in roles or (Role.AGENT in roles and actor.at_least(Role.AGENT)):
+        if caller.actor.role in roles:
             return caller
         raise RoleNeeded(roles) if caller.is_known else SignInNeeded
 
@@ -80,8 +76,8 @@ async def _device(caller: Anyone) -> Caller:
 
 
 DeviceCaller = Annotated[Caller, Depends(_device)]
-CityStaff = Annotated[Caller, Depends(only(Role.CREW, Role.AGENT))]
-CityAgent = Annotated[Caller, Depends(only(Role.AGENT))]
+CityStaff = Annotated[Caller, Depends(only(*STAFF))]
+CityAgent = Annotated[Caller, Depends(only(*AGENTS))]
 
 
 JurisdictionId = Annotated[

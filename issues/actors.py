@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 
@@ -14,6 +15,10 @@ class Role(StrEnum):
     MANAGER = "manager"
     ADMIN = "admin"
 
+
+AGENTS: Final = (Role.AGENT, Role.MANAGER, Role.ADMIN)
+"""Those who may do what an agent may."""
+STAFF: Final = (Role.CREW, *AGENTS)
 
 _RANKS = {Role.RESIDENT: 0, Role.CREW: 1, Role.AGENT: 2, Role.MANAGER: 3, Role.ADMIN: 4}
 

@@ -23,7 +23,7 @@ _SENTENCES: Mapping[NoticeKind, tuple[str, str]] = {
     ),
     NoticeKind.RESOLVED: (
         msgid("{service}: problem fixed"),
-        msgid("The work for report {number} is done."),
+        msgid("The problem of report {number} is fixed."),
     ),
     NoticeKind.DECLINED: (
         msgid("{service}: report declined"),
@@ -43,7 +43,7 @@ _SENTENCES: Mapping[NoticeKind, tuple[str, str]] = {
     ),
 }
 # Of a private service not even the name is shown.
-_UNNAMED = msgid("Your request")
+_UNNAMED = msgid("Update")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def test_a_device_in_a_language_that_is_not_spoken_hears_the_citys():
 def test_a_private_service_is_not_named():
     unnamed = {key: value for key, value in PARAMS.items() if not key.startswith("service_")}
 
-    assert TEXTS.render("note", unnamed, "fr")[0] == "Votre demande\u00a0: message de la Ville"
+    assert TEXTS.render("note", unnamed, "fr")[0] == "Suivi\u00a0: message de la Ville"
 
 
 def test_a_service_without_a_name_in_the_language_keeps_the_other_one():
