@@ -6,7 +6,8 @@ from fastapi import Query
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Param, ParamTypes
 from fastapi.routing import APIRoute
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from api.models.fields import Code, Moment
@@ -52,8 +53,20 @@ def _restore_plus(value: Any) -> Any:
     return value.replace(" ", "+") if isinstance(value, str) else value
 
 
+def _refuse_bare_codes(value: str) -> str:
+    layer, _, code = value.partition(":")
+    if not layer or not code:
+        raise PydanticCustomError("district", "layer:code")
+    return value
+
+
 Statuses = Annotated[list[Status], BeforeValidator(_split), Query(max_length=20)]
 Codes = Annotated[list[Code], BeforeValidator(_split), Query(max_length=50)]
+Districts = Annotated[
+    list[Annotated[Code, AfterValidator(_refuse_bare_codes)]],
+    BeforeValidator(_split),
+    Query(max_length=50, description="`layer:code`"),
+]
 After = Annotated[Moment | None, BeforeValidator(_restore_plus), Query()]
 Box = Annotated[str | None, Query(max_length=200, description="minlong,minlat,maxlong,maxlat; WGS 84 degrees.")]
 

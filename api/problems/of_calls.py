@@ -96,7 +96,7 @@ OF_CALLS: Final[Mapping[type[Exception], Problem]] = {
         401,
         "sign-in-needed",
         msgid("Sign-in needed"),
-        msgid("This is for known devices and staff. Send your secret as Authorization: Bearer."),
+        msgid("This call needs a secret. Send yours as Authorization: Bearer."),
         fields=("Authorization",),
     ),
     refusals.SecretUnknown: Problem(

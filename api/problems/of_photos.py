@@ -90,6 +90,9 @@ OF_PHOTOS: Final[Mapping[type[Exception], Problem]] = {
     PhotoWasRejected: Problem(
         410, "photo-rejected", msgid("Photo rejected"), msgid("The photo could not be used, and has been deleted.")
     ),
+    refusals.PhotoNotFound: Problem(
+        404, "photo-not-found", msgid("No such photo"), msgid("There is no such photo here.")
+    ),
     BlobMissing: Problem(404, "photo-not-found", msgid("No such photo"), msgid("There is no such photo here.")),
     # Uploads.
     refusals.TusVersionNotSupported: Problem(

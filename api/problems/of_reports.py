@@ -166,7 +166,10 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         409,
         "not-undoable",
         msgid("Cannot be undone"),
-        msgid("Only a merge, a split or a leave can be undone. A status is changed back by another change."),
+        msgid(
+            "Only a merge, a split or a report's leave from its issue can be undone. "
+            "A status is changed back by another change."
+        ),
         fields=("event_id",),
         particulars=lambda error, _: Particulars(members={"kind": error.kind}),
     ),
@@ -208,7 +211,7 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         409,
         "transition-not-allowed",
         msgid("Change of status not allowed"),
-        msgid("From {current}, this does not lead to {wanted}."),
+        msgid("An issue that is {current} cannot become {wanted}."),
         fields=("status",),
         particulars=transition_particulars,
     ),

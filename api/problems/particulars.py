@@ -16,7 +16,7 @@ from db.rates import AllowanceUsedUp
 from geo.points import LonLat
 from issues.dispatch import StaleWorkOrder
 from issues.languages import msgid
-from issues.lifecycle import NotAllowed, TransitionNotAllowed
+from issues.lifecycle import NotAllowed, OrderStatus, TransitionNotAllowed
 from issues.limits import Limited
 from issues.merging import DEPARTMENTS, DISTRICTS, PRIVATE, MergeNeedsConfirmation
 from issues.questions import AnswersRefused, QuestionKind, WrongAnswer
@@ -54,10 +54,11 @@ _WHICH_ADDRESS: Final = msgid("This does not tell one place. Is it one of these?
 
 
 _DOUBTS: Final = {
-    DISTRICTS: msgid("They are in different districts."),
-    DEPARTMENTS: msgid("They are with different departments."),
-    PRIVATE: msgid("They are private, and of several people."),
+    DISTRICTS: msgid("The issues are in different districts."),
+    DEPARTMENTS: msgid("The issues are with different departments."),
+    PRIVATE: msgid("The issues are private, and of several people."),
 }
+_ORDER_TRANSITION: Final = msgid("A work order that is {current} cannot become {wanted}.")
 _NOTHING_LEFT: Final = msgid("All of these reports are in another issue by now, so there is nothing to put back.")
 
 
@@ -185,6 +186,7 @@ def transition_particulars(error: TransitionNotAllowed, listener: Listener) -> P
     """Name the statuses that are allowed."""
     allowed = [status.value for status in error.allowed]
     return Particulars(
+        text=_ORDER_TRANSITION if isinstance(error.current, OrderStatus) else None,
         params={
             "current": listener.say(STATUS_WORDS[error.current]),
             "wanted": listener.say(STATUS_WORDS[error.wanted]),

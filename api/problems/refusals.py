@@ -1,9 +1,11 @@
 """Situations that only the edge knows: who is calling, what the body is, which city is meant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any
+from uuid import UUID
 
 from starlette.exceptions import HTTPException
 
@@ -12,6 +14,7 @@ from geo.atlas import CityMap, NeighbourShape
 from geo.points import LonLat
 from issues.actors import Role
 from issues.city import CityBook
+from issues.issue import IssueNotFound
 from issues.reports import ReportNotFound
 
 
@@ -150,7 +153,7 @@ class InvalidFields(Exception):
 
 
 class PartRefused(Exception):
-    """One part of a form is refused, for what would be refused as a body by itself.
+    """One part of a request is refused, for what would be refused as a body, or in the address, by itself.
 
     Attributes:
         field: The part, such as `photos[0]`.
@@ -161,6 +164,22 @@ class PartRefused(Exception):
         super().__init__(field)
         self.field = field
         self.why = why
+
+
+@contextmanager
+def naming(field: str, ids: Sequence[UUID]) -> Iterator[None]:
+    """Have the answer name the field that lists an issue or a report which is not there, instead of the address.
+
+    Raises:
+        PartRefused: in place of `IssueNotFound` and `ReportNotFound`, where the id is one of these.
+    """
+    try:
+        yield
+    except (IssueNotFound, ReportNotFound) as error:
+        missing = error.issue_id if isinstance(error, IssueNotFound) else error.report_id
+        if missing not in ids:
+            raise
+        raise PartRefused(f"{field}[{list(ids).index(missing)}]", error) from error
 
 
 class MalformedBody(Exception):
@@ -270,6 +289,10 @@ class OutOfTime(Exception):
 
 class NothingHere(Exception):
     """What the address names does not exist, or not for this caller."""
+
+
+class PhotoNotFound(Exception):
+    """There is no such photo, or not for this caller, which look the same."""
 
 
 class MethodNotAllowed(Exception):

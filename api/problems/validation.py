@@ -17,6 +17,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "answer": msgid("An answer is a finite number, true or false, or texts without control characters."),
     "push_address": msgid("A push address has a fid or a token (fcm), or else endpoint, p256dh and auth."),
     "push_keys": msgid("p256dh and auth have to be those of a push subscription."),
+    "district": msgid("A district is written layer:code, as in the answer of /v1/where."),
     "own_id": msgid("An id that you make has to be a UUID of version 7 or 4."),
     "finite_number": msgid("This has to be a finite number."),
     "greater_than_equal": msgid("This has to be {ge} or more."),
@@ -43,7 +44,11 @@ _FAMILIES: Final = (
     ("dict_", msgid("This has to be an object.")),
     ("model_", msgid("This has to be an object.")),
 )
+_EMPTY: Final = msgid("This may not be empty.")
 _OTHERWISE: Final = msgid("This is not accepted.")
+
+# A choice as Python writes it, and as its sender does.
+_IN_JSON: Final[Mapping[str, str]] = {"True": "true", "False": "false"}
 
 # FastAPI puts the place in front of the field's name.
 _PLACES: Final = frozenset({"body", "query", "path", "header", "cookie"})
@@ -54,7 +59,7 @@ def field_errors(errors: Sequence[ErrorDetails | Mapping[str, Any]]) -> list[Fie
     return [
         FieldError(
             field_name(error["loc"]),
-            _text(error["type"]),
+            _text(error["type"], error.get("ctx", {})),
             {name: _plain(value) for name, value in error.get("ctx", {}).items()},
         )
         for error in errors
@@ -82,7 +87,9 @@ def field_name(location: Sequence[str | int]) -> str:
     return name or "body"
 
 
-def _text(kind: str) -> str:
+def _text(kind: str, context: Mapping[str, Any]) -> str:
+    if kind == "string_too_short" and context["min_length"] == 1:
+        return _EMPTY
     if kind in _TEXTS:
         return _TEXTS[kind]
     return next((text for start, text in _FAMILIES if kind.startswith(start)), _OTHERWISE)
@@ -93,5 +100,5 @@ def _plain(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str):
-        return value.replace(" or ", ", ").replace("'", "")
+        return _IN_JSON.get(value, value.replace(" or ", ", ").replace("'", ""))
     return value

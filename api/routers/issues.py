@@ -22,7 +22,7 @@ from api.models.issues import (
 )
 from api.models.lists import Feature, FeatureCollection, ItemList, Point, next_links
 from api.openapi import problems
-from api.queries import After, Box, Codes, Statuses, bounding_box
+from api.queries import After, Box, Codes, Districts, Statuses, bounding_box
 from api.responses import GeoJson, answer
 from db.tenancy import enter_city
 from geo.points import LonLat
@@ -46,7 +46,7 @@ async def browse_issues(
     bbox: Box = None,
     status: Statuses = [],  # noqa: B006 - FastAPI copies it
     service_code: Codes = [],  # noqa: B006 - as above
-    district: Annotated[Codes, Query(description="`layer:code`")] = [],  # noqa: B006 - as above
+    district: Districts = [],  # noqa: B006 - as above
     updated_after: After = None,
     number: Annotated[Text | None, Query(max_length=20, description="Of a report, as its sender was told.")] = None,
     limit: Limit = 50,

@@ -21,13 +21,20 @@ from api.middleware import IncomingBody
 from api.models.fields import OwnId
 from api.models.photos import PhotoOut
 from api.openapi import binary, problems, request_body
-from api.problems.refusals import NothingHere, RoleNeeded, SecretUnknown, SignInNeeded, TooManyPhotosWaiting
+from api.problems.refusals import (
+    PhotoNotFound,
+    RoleNeeded,
+    SecretUnknown,
+    SignInNeeded,
+    TokenOfAnotherCity,
+    TooManyPhotosWaiting,
+)
 from api.responses import answer
 from api.scope import BODY, CALLER, HEAD_ONLY
 from api.serving import Serving
 from db.credentials import hash_secret
 from db.rates import Allowance, AllowanceUsedUp, look_ahead
-from issues.actors import Role
+from issues.actors import STAFF
 from issues.originals import LinkNotValid, note_reading, offer_original, open_original
 from issues.reports import find_report_home, photo_release
 from media.photos import Photo, PhotoSize, StoredCopy, find_photo, receive_photo, stored_original, stored_picture
@@ -165,11 +172,12 @@ async def read_picture(*, request: Request, served: Served, now: Now, photo_id: 
 async def _send_to_original(request: Request, served: Serving, photo_id: UUID, now: datetime) -> Response:
     seen = await _find(request, served, photo_id, now)
     if seen.staff is None:
-        raise RoleNeeded([Role.AGENT, Role.CREW])
+        caller: Caller = request.scope[CALLER]
+        raise TokenOfAnotherCity(["photo_id"]) if caller.actor.is_staff else RoleNeeded(STAFF)
     stored_original(seen.photo)
     city_id = seen.staff.city_id
     if city_id is None or city_id != seen.city_id:
-        raise NothingHere  # their own, named in no report or order yet: no history to write the reading into
+        raise PhotoNotFound  # their own, named in no report or order yet: no history to write the reading into
     async with served.database.transaction() as session:
         proof = await offer_original(session, photo_id, reader=seen.staff.actor, city_id=city_id, now=now)
     address = f"{request.url.path}?{urlencode({'proof': proof})}"
@@ -216,7 +224,7 @@ async def _find(request: Request, served: Serving, photo_id: UUID, now: datetime
     """Find a photo that the caller may see; no transaction stays open over the sending of its bytes.
 
     Raises:
-        NothingHere: there is none, or not for this caller, which look the same.
+        PhotoNotFound: there is none, or not for this caller, which look the same.
         SecretUnknown: a secret came that is neither a caller's nor that of the photo's report.
     """
     secret = bearer_secret(request)
@@ -228,11 +236,11 @@ async def _find(request: Request, served: Serving, photo_id: UUID, now: datetime
         if secret is not None and caller is None and not own:
             raise SecretUnknown
         if photo is None:
-            raise NothingHere
+            raise PhotoNotFound
         release = await photo_release(session, photo, cities=served.cities.current)
     staff = caller is not None and (own or release.city_id == caller.city_id) and caller.actor.is_staff
     if not (own or staff or release.public):
-        raise NothingHere
+        raise PhotoNotFound
     return _Seen(photo, public=release.public, city_id=release.city_id, staff=caller if staff else None)
 
 

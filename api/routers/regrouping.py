@@ -12,7 +12,7 @@ from api.listener import language_of
 from api.models.regrouping import LeaveIn, MergeIn, RegroupingOut, SplitIn, UndoIn
 from api.models.reports import ReportWithIssue
 from api.openapi import problems
-from api.problems.refusals import ReportNotYetHere
+from api.problems.refusals import ReportNotYetHere, naming
 from api.report_access import open_report
 from api.responses import answer
 from api.scope import CITY
@@ -38,17 +38,18 @@ async def merge(
 
     Across districts or departments, or where private reports of several people would meet, it asks for `confirm`.
     """
-    merged = await merge_issues(
-        session,
-        city.book.id,
-        issue_id,
-        body.issue_ids,
-        actor=caller.actor,
-        note=body.note,
-        confirmed=body.confirm,
-        command_id=body.id,
-        now=now,
-    )
+    with naming("issue_ids", body.issue_ids):
+        merged = await merge_issues(
+            session,
+            city.book.id,
+            issue_id,
+            body.issue_ids,
+            actor=caller.actor,
+            note=body.note,
+            confirmed=body.confirm,
+            command_id=body.id,
+            now=now,
+        )
     return answer(RegroupingOut.of(merged, city))
 
 
@@ -57,16 +58,17 @@ async def split(
     *, caller: CityAgent, session: Transaction, city: CityWords, now: Now, issue_id: UUID, body: SplitIn
 ) -> Response:
     """Open an issue for some reports of another, at the place of the earliest of them; `/undo` brings them back."""
-    divided = await split_issue(
-        session,
-        issue_id,
-        body.report_ids,
-        city=city.book,
-        actor=caller.actor,
-        note=body.note,
-        command_id=body.id,
-        now=now,
-    )
+    with naming("report_ids", body.report_ids):
+        divided = await split_issue(
+            session,
+            issue_id,
+            body.report_ids,
+            city=city.book,
+            actor=caller.actor,
+            note=body.note,
+            command_id=body.id,
+            now=now,
+        )
     return answer(RegroupingOut.of(divided, city))
 
 

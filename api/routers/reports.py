@@ -29,7 +29,7 @@ from api.limits import allowances_for_photo, allowances_for_report
 from api.listener import language_of
 from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import created_at_location, model_body, problems, request_body
-from api.problems.refusals import OutsideServiceArea, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
+from api.problems.refusals import OutsideServiceArea, PartRefused, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
 from api.queries import refuse_unknown_parameters
 from api.report_access import open_report
 from api.report_body import FORM_SCHEMA, Filed, is_form, read_report, received_photo
@@ -38,6 +38,7 @@ from api.scope import CALLER, CITY
 from api.serving import Serving, serving_of
 from db.jobs import enqueue
 from db.rates import count_use, look_ahead
+from issues.city import CityBook
 from issues.questions import read_answers
 from issues.reports import Receipt, find_report_home
 from issues.submit import submit_report
@@ -140,8 +141,8 @@ async def _submit(
     photo_ids = (*filing.report.photo_ids, *photos)
     try:
         position = sent_position(filing.report) or await _found_position(request, served, session, filing, photo_ids)
-        city = city_of(served.cities, filing.caller, position.at)
-    except (PhotoNotReady, PositionNeeded, OutsideServiceArea, TokenOfAnotherCity):
+        city = _city_there(served, filing, position)
+    except (PhotoNotReady, PositionNeeded, OutsideServiceArea, PartRefused, TokenOfAnotherCity):
         # The photo may have been there, or border and streets elsewhere, when the same report was received.
         if (repeated := await find_filed(session, filing, photo_ids)) is None:
             raise
@@ -163,6 +164,19 @@ async def _found_position(
         return await address_position(
             session, filing, served.cities, jurisdiction_id=jurisdiction_id, unplaced=unplaced
         )
+
+
+def _city_there(served: Serving, filing: Filing, position: Position) -> CityBook:
+    """Find the city of a report; what is wrong with a place that a photo told is said of the photo."""
+    if position.source != "photo" or position.sent:
+        return city_of(served.cities, filing.caller, position.at)
+    photo = "photo_ids[0]" if filing.report.photo_ids else "photos[0]"
+    try:
+        return city_of(served.cities, filing.caller, position.at)
+    except OutsideServiceArea as error:
+        raise PartRefused(photo, error) from error
+    except TokenOfAnotherCity as error:
+        raise TokenOfAnotherCity([photo]) from error
 
 
 async def _file_with_photos(

@@ -15,7 +15,7 @@ from api.deps import Now, Served
 from api.limits import allowances_for_photo
 from api.middleware import IncomingBody
 from api.openapi import binary, problems
-from api.problems.refusals import SignInNeeded
+from api.problems.refusals import PartRefused, SignInNeeded
 from api.scope import BODY, CALLER
 from api.serving import Serving
 from api.tus import (
@@ -35,6 +35,7 @@ from api.tus import (
 )
 from db.rates import count_use
 from media.append import Checksum, ChecksumMismatch, append_bytes
+from media.store import PhotoTooLarge
 from media.uploads import (
     Upload,
     UploadLeased,
@@ -118,15 +119,18 @@ async def create_upload(
     with served.uploads.entered() if has_bytes else nullcontext():
         async with served.database.transaction() as session:
             uploader = await _known_sender(request, session, now)
-            begun = await begin_upload(
-                session,
-                photo_id,
-                uploader=uploader,
-                byte_size=int(length),
-                metadata=metadata,
-                now=now,
-                max_bytes=served.settings.photo_max_bytes,
-            )
+            try:
+                begun = await begin_upload(
+                    session,
+                    photo_id,
+                    uploader=uploader,
+                    byte_size=int(length),
+                    metadata=metadata,
+                    now=now,
+                    max_bytes=served.settings.photo_max_bytes,
+                )
+            except PhotoTooLarge as error:
+                raise PartRefused("Upload-Length", error) from error
             if begun.is_new:  # counted here, so that none is refused with its last byte
                 await served.photo_backlog.refuse_more(session)
                 await count_use(session, allowances_for_photo(request, request.scope[CALLER], now), now=now)

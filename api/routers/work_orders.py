@@ -12,6 +12,7 @@ from api.models.fields import Code, Day
 from api.models.lists import Feature, FeatureCollection, Point, next_links
 from api.models.work_orders import WorkOrderChange, WorkOrderIn, WorkOrderOut, WorkOrderProperties
 from api.openapi import created_at_location, problems
+from api.problems.refusals import naming
 from api.responses import GeoJson, answer, created
 from issues.dispatch import OrderChange, WorkOrderDraft, change_work_order, create_work_order
 from issues.work_orders import find_work_order, list_work_orders
@@ -41,7 +42,8 @@ async def plan_work_order(
         tour_position=body.tour_position,
         note=body.note,
     )
-    planned = await create_work_order(session, city.book.id, draft, actor=caller.actor, now=now)
+    with naming("issue_ids", body.issue_ids):
+        planned = await create_work_order(session, city.book.id, draft, actor=caller.actor, now=now)
     order = WorkOrderOut.of(planned.order, city)
     if not planned.created:
         return answer(order)

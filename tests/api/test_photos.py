@@ -102,7 +102,7 @@ async def test_an_unchanged_picture_is_not_sent_again(api, upload, named, status
 async def test_until_it_is_safe_only_its_state_is_shown_and_only_to_its_sender_and_staff(api, upload, hire):
     sender, path = await upload(safe=False)
 
-    problem_of(await api.get(path), 404, "not-found")
+    problem_of(await api.get(path), 404, "photo-not-found")
     assert (await sender.get(path)).json()["state"] == "pending"
     assert (await (await hire()).get(path)).status_code == 200
     problem_of(await sender.get(f"{path}/large"), 409, "photo-not-ready")
@@ -113,8 +113,8 @@ async def test_a_photo_of_a_private_service_is_for_its_sender_and_staff(api, upl
     private = next(service.code for service in services.values() if service.private and service.offered)
     sender, path = await upload(service_code=private)
 
-    problem_of(await api.get(f"{path}/small"), 404, "not-found")
-    problem_of(await (await hire(jurisdiction_id="laval.ca")).get(f"{path}/small"), 404, "not-found")
+    problem_of(await api.get(f"{path}/small"), 404, "photo-not-found")
+    problem_of(await (await hire(jurisdiction_id="laval.ca")).get(f"{path}/small"), 404, "photo-not-found")
     shown = await sender.get(f"{path}/small")
     assert shown.status_code == 200
     assert shown.headers["cache-control"] == "private, max-age=3600"
@@ -165,8 +165,8 @@ async def test_the_original_is_for_staff_of_its_city_only(api, upload, hire, reg
     problem_of(await sender.get(f"{path}/original"), 403, "role-needed")
     problem_of(await api.get(f"{path}/original"), 403, "role-needed")
     problem_of(await (await register()).api.get(f"{path}/original"), 403, "role-needed")
-    problem_of(await (await hire(jurisdiction_id="laval.ca")).get(f"{path}/original"), 403, "role-needed")
-    problem_of(await (await hire()).get(f"/v1/photos/{new_id()}/original"), 404, "not-found")
+    problem_of(await (await hire(jurisdiction_id="laval.ca")).get(f"{path}/original"), 403, "token-of-another-city")
+    problem_of(await (await hire()).get(f"/v1/photos/{new_id()}/original"), 404, "photo-not-found")
 
 
 async def test_each_reading_of_an_original_is_in_the_internal_history_of_its_issue(api, upload, hire, readings):
@@ -222,7 +222,7 @@ async def test_a_crew_reads_the_original_of_its_orders_photo_and_every_issue_of_
 
     answer = await api.get(await original_of(crew, f"/v1/photos/{photo_id}"))
 
-    problem_of(unnamed, 404, "not-found")
+    problem_of(unnamed, 404, "photo-not-found")
     assert answer.content == PICTURE
     assert sorted(str(issue_id) for issue_id, *_ in await readings()) == sorted(issue_ids)
 

@@ -62,8 +62,8 @@ async def test_a_merge_across_districts_asks_for_confirm_and_says_why_in_both_la
     )
 
     assert "districts" in english["reasons"]
-    assert "They are in different districts." in english["detail"]
-    assert "Elles se trouvent dans des secteurs différents." in french["detail"]
+    assert "The issues are in different districts." in english["detail"]
+    assert "Les requêtes se trouvent dans des secteurs différents." in french["detail"]
     assert (await agent.post(path, json={**body, "confirm": True})).status_code == 200
 
 
@@ -207,7 +207,18 @@ async def test_an_issue_of_another_city_is_not_there(filed, hire):
 
     answer = await agent.post(f"/v1/issues/{one['issue']['id']}/merge", json={"issue_ids": [other["issue"]["id"]]})
 
-    problem_of(answer, 404, "issue-not-found")
+    assert fields_of(problem_of(answer, 404, "issue-not-found")) == {"issue_ids[0]"}
+
+
+async def test_an_unknown_report_is_named_and_an_unknown_issue_is_the_address(filed, hire):
+    agent, one = await hire(), await filed()
+    reports = {"report_ids": [one["report"]["id"], str(new_id())]}
+
+    no_report = await agent.post(f"/v1/issues/{one['issue']['id']}/split", json=reports)
+    no_issue = await agent.post(f"/v1/issues/{new_id()}/merge", json={"issue_ids": [one["issue"]["id"]]})
+
+    assert fields_of(problem_of(no_report, 404, "report-not-found")) == {"report_ids[1]"}
+    assert fields_of(problem_of(no_issue, 404, "issue-not-found")) == set()
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ async def test_a_second_report_of_the_same_hole_joins_and_says_why(api):
         ("distance", "À 2\u00a0m"),
         ("age", "Signalé pour la dernière fois il y a moins d’un jour"),
         ("service", "Le même type de problème"),
-        ("words", "Décrit en des mots semblables"),
+        ("words", "Description semblable"),
     ]
 
 
@@ -259,6 +259,16 @@ async def test_a_report_without_a_position_waits_for_its_photo_and_then_lies_whe
     assert answer.json()["issue"]["lat"] == pytest.approx(45.5231, abs=1e-4)
     again = await device.api.post("/v1/reports", json=report)
     assert again.status_code == 200
+
+
+async def test_a_photo_taken_outside_every_city_is_named_for_it(app, register):
+    device, photo_id = await register(), str(new_id())
+    await device.api.put(f"/v1/photos/{photo_id}", content=located_picture(46.5, -72.0))
+    await make_safe(app, photo_id)
+
+    answer = await device.api.post("/v1/reports", json=a_report(lat=None, long=None, photo_ids=[photo_id]))
+
+    assert fields_of(problem_of(answer, 422, "outside-service-area")) == {"photo_ids[0]"}
 
 
 async def test_somebody_elses_photo_tells_no_position(app, register):

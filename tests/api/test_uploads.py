@@ -137,7 +137,7 @@ CREATIONS: dict[str, tuple[dict[str, str | None], int, str, set[str]]] = {
     "a length that is none": ({"Upload-Length": "-1"}, 422, "invalid-fields", {"Upload-Length"}),
     "a length with a sign of its own": ({"Upload-Length": "1_000"}, 422, "invalid-fields", {"Upload-Length"}),
     "no bytes": ({"Upload-Length": "0"}, 422, "photo-empty", {"body"}),
-    "more bytes than a photo has": ({"Upload-Length": "20000001"}, 413, "photo-too-large", {"body"}),
+    "more bytes than a photo has": ({"Upload-Length": "20000001"}, 413, "photo-too-large", {"Upload-Length"}),
     "no metadata": ({"Upload-Metadata": None}, 422, "invalid-fields", {"Upload-Metadata"}),
     "empty metadata": ({"Upload-Metadata": ""}, 422, "invalid-fields", {"Upload-Metadata"}),
     "no id": ({"Upload-Metadata": "filename YS5qcGc="}, 422, "invalid-fields", {"Upload-Metadata"}),

@@ -107,7 +107,8 @@ async def test_crews_and_residents_plan_nothing(api, hire, register, crews):
     draft = {"issue_ids": [str(new_id())], "crew": crews[0], "planned_on": "2026-11-24"}
 
     for caller in (await hire(role=Role.CREW, crew=crews[0]), (await register()).api):
-        problem_of(await caller.post("/v1/work-orders", json=draft), 403, "role-needed")
+        refused = problem_of(await caller.post("/v1/work-orders", json=draft), 403, "role-needed")
+        assert refused["detail"].endswith("agent ou agente, gestionnaire, administrateur ou administratrice.")
     problem_of(await api.post("/v1/work-orders", json=draft), 401, "sign-in-needed")
 
 
@@ -121,5 +122,5 @@ async def test_what_cannot_be_planned_is_named(plan, crews):
     closed = await agent.post("/v1/work-orders", json=draft)
 
     assert fields_of(problem_of(no_crew, 422, "crew-unknown")) == {"crew"}
-    problem_of(no_issue, 404, "issue-not-found")
+    assert fields_of(problem_of(no_issue, 404, "issue-not-found")) == {"issue_ids[0]"}
     assert problem_of(closed, 409, "issue-not-open")["issue_status"] == "declined"
