@@ -20,7 +20,8 @@ from geo.points import LonLat
 from issues.city import CityBook
 from issues.languages import msgid
 from issues.reports import Contact, Receipt
-from issues.submit import ANONYMOUS, Submission, find_repeat, fingerprint_of, photo_uploader
+from issues.submission import ANONYMOUS, Submission, fingerprint_of, photo_uploader
+from issues.submit import find_repeat
 from media.photos import PhotoState, find_photo, taken_place
 
 _KEYS: Final = uuid5(NAMESPACE_URL, "urn:jalon:idempotency-key")
@@ -51,6 +52,11 @@ class Filing:
     def photo_uploader(self) -> str:
         """As whose photos those that come with the report are kept."""
         return photo_uploader(self.sender, self.id)
+
+    @property
+    def first_photo(self) -> str:
+        """The field that the first photo came in, for telling what is wrong with it."""
+        return "photo_ids[0]" if self.report.photo_ids else "photos[0]"
 
     @property
     def tracking_hash(self) -> bytes:
@@ -128,7 +134,7 @@ async def photo_position(session: AsyncSession, filing: Filing, photo_ids: tuple
     """
     if not photo_ids:
         raise PositionNeeded
-    field = "photo_ids[0]" if filing.report.photo_ids else "photos[0]"
+    field = filing.first_photo
     photo = await find_photo(session, photo_ids[0])
     # Somebody else's photo is treated as one that has not arrived: an id must not show that a photo is there.
     if photo is None or photo.uploader != filing.photo_uploader or photo.state == PhotoState.PENDING:

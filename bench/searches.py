@@ -29,7 +29,8 @@ from issues.lifecycle import OPEN
 from issues.near import find_near
 from issues.pairs import PairState
 from issues.review import list_pairs
-from issues.submit import Submission, submit_report
+from issues.submission import Submission
+from issues.submit import submit_report
 
 _HERE = LonLat(-73.5809, 45.5247)  # avenue du Mont-Royal, with house numbers
 _SERVICE = "nid-de-poule"

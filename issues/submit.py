@@ -5,9 +5,8 @@ Plain SQL on the session's own connection: through the ORM the same work costs t
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -18,50 +17,23 @@ from db.connections import driver_connection
 from db.pipeline import one_message
 from db.rates import Allowance, refuse_used_up
 from db.tenancy import enter_city
-from geo.points import LonLat
 from issues.catalogue import ServiceEntry, ServiceNotOffered
 from issues.city import CityBook
 from issues.filing import claim_id, file_joining, file_opening
 from issues.issue import IssueView
 from issues.lifecycle import Status
-from issues.match import (
-    Candidate,
-    Joins,
-    Match,
-    MatchPolicy,
-    assumed_accuracy_m,
-    joinable,
-    rank_candidates,
-    suggestible,
-)
+from issues.match import Candidate, Joins, Match, MatchPolicy, joinable, rank_candidates, suggestible
 from issues.neighbours import ask_neighbours, read_candidates, wording_of
 from issues.pairs import store_pairs
 from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.questions import AnswersRefused, read_answers
-from issues.reports import Contact, MatchView, Receipt, ReportView, find_report_home, read_receipt
+from issues.reports import MatchView, Receipt, ReportView, find_report_home, read_receipt
+from issues.submission import ANONYMOUS, Submission
 from issues.wishes import BY_WISH, find_wished
 
 # Kinds of event written here.
 OPENED = "report.opened"
 JOINED = "report.joined"
-
-ANONYMOUS = "anonymous"
-# Those who can prove who they are: they have a name in events, and may send photos ahead of a report.
-_KNOWN_SENDERS = ("device:", "staff:", "key:")
-
-
-def fingerprint_of(
-    service_code: str, sent_at: LonLat | None, description: str | None, photo_ids: Sequence[UUID]
-) -> bytes:
-    """Hash the content of a report as it was sent; `sent_at` is None where no position came with it."""
-    position = None if sent_at is None else [sent_at.lat, sent_at.lon]
-    content = [service_code, position, description, [str(photo_id) for photo_id in photo_ids]]
-    return sha256(json.dumps(content, separators=(",", ":")).encode()).digest()
-
-
-def photo_uploader(sender: str, report_id: UUID) -> str:
-    """As whose photos those of a report are kept: its sender's; those of an anonymous one are the report's own."""
-    return sender if sender.startswith(_KNOWN_SENDERS) else f"report:{report_id}"
 
 
 class IdAlreadyUsed(Exception):
@@ -76,63 +48,6 @@ class IdAlreadyUsed(Exception):
         super().__init__(report_id)
         self.report_id = report_id
         self.receipt = receipt
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What somebody sent as a report, validated.
-
-    Attributes:
-        id: Made by the sender, so that it may be sent twice.
-        sender: `device:<id>`, `staff:<id>`, `key:<id>`, `tracking:<hash>` or `anonymous`.
-        person_id: The author, who will hear of the issue; None for anonymous ones and those taken down by staff.
-        tracking_hash: SHA-256 of the secret with which anybody may read the report.
-        at: Position in WGS 84 degrees.
-        accuracy_m: Radius that holds the true position with 68 %; None where it came without.
-        location_source: `gps`, `photo`, `address` or `map`.
-        captured_at: The phone's clock: kept, never trusted.
-        position_sent: False where the position was worked out here (from the photo, from an address); it is then no
-            part of what makes two submissions the same.
-        issue_id: The issue that the sender says it is about; None where they do not say.
-    """
-
-    id: UUID
-    sender: str
-    person_id: UUID | None
-    tracking_hash: bytes
-    service_code: str
-    at: LonLat
-    accuracy_m: float | None
-    location_source: str
-    address_string: str | None
-    description: str | None
-    attributes: Mapping[str, Any]
-    photo_ids: tuple[UUID, ...]
-    captured_at: datetime | None
-    channel: str
-    contact: Contact = field(default_factory=Contact)
-    position_sent: bool = True
-    issue_id: UUID | None = None
-
-    def fingerprint(self) -> bytes:
-        """Hash the content that two submissions of one id must share."""
-        sent_at = self.at if self.position_sent else None
-        return fingerprint_of(self.service_code, sent_at, self.description, self.photo_ids)
-
-    @property
-    def likely_accuracy_m(self) -> float:
-        """The accuracy to reckon with (metres), also where none was sent."""
-        return assumed_accuracy_m(self.location_source) if self.accuracy_m is None else self.accuracy_m
-
-    @property
-    def actor(self) -> str:
-        """Who filed it, as events say it: a tracking secret leaves no trace there."""
-        return self.sender if self.sender.startswith(_KNOWN_SENDERS) else ANONYMOUS
-
-    @property
-    def photo_uploader(self) -> str:
-        """Whose photos it may name."""
-        return photo_uploader(self.sender, self.id)
 
 
 async def submit_report(

@@ -21,7 +21,8 @@ from issues.city import CityBook
 from issues.lifecycle import Status
 from issues.reports import find_report_home
 from issues.status import change_status
-from issues.submit import Submission, submit_report
+from issues.submission import Submission
+from issues.submit import submit_report
 from media.photos import receive_photo
 from media.store import PhotoStore
 

@@ -170,13 +170,12 @@ def _city_there(served: Serving, filing: Filing, position: Position) -> CityBook
     """Find the city of a report; what is wrong with a place that a photo told is said of the photo."""
     if position.source != "photo" or position.sent:
         return city_of(served.cities, filing.caller, position.at)
-    photo = "photo_ids[0]" if filing.report.photo_ids else "photos[0]"
     try:
         return city_of(served.cities, filing.caller, position.at)
     except OutsideServiceArea as error:
-        raise PartRefused(photo, error) from error
+        raise PartRefused(filing.first_photo, error) from error
     except TokenOfAnotherCity as error:
-        raise TokenOfAnotherCity([photo]) from error
+        raise TokenOfAnotherCity([filing.first_photo]) from error
 
 
 async def _file_with_photos(

@@ -15,7 +15,8 @@ from db.sessions import Database
 from geo.points import LonLat, offset
 from issues.catalogue import Service
 from issues.city import CityBook, load_cities
-from issues.submit import Submission, submit_report
+from issues.submission import Submission
+from issues.submit import submit_report
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # a Monday, at noon in Québec
 NEXT_DAY = NOON + timedelta(days=1)
