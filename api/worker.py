@@ -183,7 +183,7 @@ async def _open_channels(settings: Settings, vapid_key: VapidKey) -> AsyncIterat
         account = json.loads(await asyncio.to_thread(settings.fcm_credentials.read_text))
         channels |= dict.fromkeys((AddressKind.FID, AddressKind.TOKEN), FcmChannel(account, url=settings.fcm_url))
     if settings.webpush_contact is None:
-        _log.warning("push_not_configured", missing="JALON_WEBPUSH_CONTACT")
+        _log.info("push_not_configured", missing="JALON_WEBPUSH_CONTACT")
     else:
         web_push = WebPushChannel(
             vapid_key, contact=settings.webpush_contact, clock=_now, allow_private=settings.webpush_private
