@@ -8,14 +8,15 @@ from issues.match import Joins, MatchPolicy
 from issues.neighbours import ask_neighbours, read_candidates
 from tests.issues.towns import ESSAI, NOON
 
-# Every tenth issue is open, spread over the town; four services, of which one is private.
+# Every tenth issue is open; four services, of which one is private. Spread evenly over the town (the R2 sequence), so
+# that every run counts the same near its middle.
 ISSUES = """
 INSERT INTO issue (city_id, id, number, service_code, status, place, accuracy_m, districts, department_code,
                    near_boundary, private, report_count, opened_at, last_report_at, updated_at)
 SELECT :city_id, gen_random_uuid(), n::text, (ARRAY['nid-de-poule', 'chaussee', 'trottoir', 'bruit'])[1 + n / 10 % 4],
        CASE WHEN n % 10 = 0 THEN 'received' ELSE 'resolved' END,
-       ST_Point(:west + random() * :side, :south + random() * :side, 4326)::geography, 8, '{}', 'voirie',
-       false, n / 10 % 4 = 3, 1, :now, :now, :now
+       ST_Point(:west + n * 0.7548776662 % 1 * :side, :south + n * 0.5698402910 % 1 * :side, 4326)::geography, 8, '{}',
+       'voirie', false, n / 10 % 4 = 3, 1, :now, :now, :now
 FROM generate_series(1, 30000) AS n
 """
 # The same question without any index: by the table, as the owner sees it.

@@ -1,5 +1,6 @@
 """From the outbox to browsers, over real sockets."""
 
+import itertools
 import threading
 from collections import Counter
 from contextlib import ExitStack
@@ -104,7 +105,8 @@ async def test_while_one_host_hangs_the_others_messages_go_out_batch_after_batch
     slow, quick = services
     all_quick = threading.Event()
     slow.on_arrival.append(lambda _path: all_quick.wait(10))
-    quick.on_arrival.append(lambda _path: all_quick.set() if len(quick.arrivals) == 59 else None)
+    arrived = itertools.count(1)  # `next` is atomic, where the length of a list that threads append to skips numbers
+    quick.on_arrival.append(lambda _path: all_quick.set() if next(arrived) == 60 else None)
     await tell(slow, *(f"slow-{n}" for n in range(12)))
     await tell(quick, *(f"quick-{n}" for n in range(60)))
 
