@@ -29,9 +29,13 @@ _DATA_DIR = "JALON_TEST_DATA_DIR"
 _ROOM_BYTES = 4 << 30
 _names = count()
 
-# How long an example takes says something about the machine only.
+# How long an example takes says something about the machine only. Continuous integration tries the same examples each
+# time, so that what fails there has to do with what changed; everybody else's runs go on looking.
 hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "any machine",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("any machine")
 
