@@ -1,6 +1,7 @@
 """Parameters of queries: those that are more than one value, and those that nobody declared."""
 
 from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
 
 from fastapi import Query
 from fastapi.dependencies.utils import get_flat_params
@@ -11,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from api.models.fields import Code, Moment
+from api.models.reports import MOST_PHOTOS
 from api.problems.refusals import FieldError, InvalidFields
 from issues.browse import BoundingBox
 from issues.languages import msgid
@@ -67,6 +69,7 @@ Districts = Annotated[
     BeforeValidator(_split),
     Query(max_length=50, description="`layer:code`"),
 ]
+PhotoIds = Annotated[list[UUID], BeforeValidator(_split), Query(max_length=MOST_PHOTOS)]
 After = Annotated[Moment | None, BeforeValidator(_restore_plus), Query()]
 Box = Annotated[str | None, Query(max_length=200, description="minlong,minlat,maxlong,maxlat; WGS 84 degrees.")]
 

@@ -24,9 +24,10 @@ from geo.cities import City
 from issues import languages
 from issues.audience import tell
 from issues.notices import NoticeTexts
+from issues.pairing import pair_by_photo
 from media.decoders import DecodeLimits, Decoders
 from media.derive import DecoderFailed
-from media.photos import MAKE_SAFE
+from media.photos import MAKE_SAFE, PhotoState
 from media.process import process_photo
 from media.store import PhotoStore, open_store
 from media.sweep import SWEEP, sweep
@@ -111,7 +112,10 @@ def photo_jobs(database: Database, store: PhotoStore, decoders: Decoders) -> Job
 
     async def make_safe(job: Job) -> None:
         photo_id, gives_up = UUID(job.payload["photo_id"]), job.attempt >= _TRIES_OF_A_DECODER
-        await process_photo(database, store, decoders, photo_id, now=_now(), gives_up=gives_up)
+        state = await process_photo(database, store, decoders, photo_id, now=_now(), gives_up=gives_up)
+        if state is PhotoState.READY:
+            async with database.transaction() as session:
+                await pair_by_photo(session, photo_id, now=_now())
 
     async def sweep_store(_job: Job) -> None:
         await sweep(database, store, now=_now())

@@ -15,8 +15,18 @@ from geo.points import LonLat, MetresPerDegree
 from issues.catalogue import ServiceEntry
 from issues.city import CityBook
 from issues.issue import ISSUE_MAP, IssueView, issue_columns, view_of
-from issues.match import Candidate, Match, MatchPolicy, Reason, assumed_accuracy_m, rank_candidates, suggestible
+from issues.match import (
+    Candidate,
+    Match,
+    MatchPolicy,
+    Reason,
+    Wording,
+    assumed_accuracy_m,
+    rank_candidates,
+    suggestible,
+)
 from issues.neighbours import ask_neighbours, read_candidates
+from issues.photo_hashes import hashes_sent, with_photos
 
 _MOST_CAME_BACK: Final = 20
 # A box in degrees is rounded; what sticks out of the circle is left out by its distance.
@@ -78,6 +88,8 @@ async def find_near(
     service_code: str,
     at: LonLat,
     accuracy_m: float | None,
+    photo_ids: Collection[UUID] = (),
+    uploader: str = "",
     now: datetime,
 ) -> list[NearIssue]:
     """Find the issues that a report from a place may be about: open ones, and those resolved a short while ago.
@@ -91,6 +103,8 @@ async def find_near(
         service_code: What would be reported.
         at: Position in WGS 84.
         accuracy_m: Its accuracy; None where unknown.
+        photo_ids: What would be sent with it; counts as far as it is decoded and the uploader's own.
+        uploader: Who asks, as in `Photo.uploader`.
         now: The time to reckon ages from.
 
     Returns:
@@ -105,6 +119,7 @@ async def find_near(
     policy = service.policy.for_suggestions()
     accuracy_m = assumed_accuracy_m("map") if accuracy_m is None else accuracy_m
     connection = await driver_connection(session)
+    shown = await hashes_sent(connection, photo_ids, uploader=uploader)
     matches = [
         match
         for candidates, limits in (
@@ -112,7 +127,12 @@ async def find_near(
             await _came_back(connection, city.id, service, at, policy, now=now),
         )
         for match in rank_candidates(
-            candidates, service_code=service_code, accuracy_m=accuracy_m, policy=limits, now=now
+            await with_photos(connection, city.id, candidates, shown),
+            service_code=service_code,
+            accuracy_m=accuracy_m,
+            policy=limits,
+            now=now,
+            wording=Wording(photos=shown),
         )
     ]
     matches.sort(key=lambda match: (-match.score, match.candidate.distance_m, match.candidate.issue_id))

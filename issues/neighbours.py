@@ -86,6 +86,6 @@ async def read_candidates(cursor: AsyncCursor[TupleRow]) -> list[Candidate]:
     ]
 
 
-def wording_of(location_source: str, address: str | None, words: str | None) -> Wording:
-    """What a report says beside its position, as far as it counts; see `read_candidates`."""
-    return Wording(read_address(address) if location_source == "address" else None, words or "")
+def wording_of(location_source: str, address: str | None, words: str | None, photos: tuple[int, ...] = ()) -> Wording:
+    """What a report says and shows beside its position, as far as it counts; see `read_candidates`."""
+    return Wording(read_address(address) if location_source == "address" else None, words or "", photos)

@@ -57,6 +57,7 @@ class Pair(Base):
     decided_by: Mapped[str | None]
 
 
+# In the same order for everybody, so that two who store the same pairs never wait for each other.
 _STORE = """
 INSERT INTO issue_pair (city_id, id, one_id, other_id, score, reasons, state, made_at)
 SELECT %(city_id)s, pair.id, least(opener.id, %(report_id)s), greatest(opener.id, %(report_id)s), pair.score,
@@ -67,14 +68,19 @@ CROSS JOIN LATERAL (
     SELECT id FROM report
     WHERE city_id = %(city_id)s AND issue_id = pair.issue_id ORDER BY received_at, id LIMIT 1
 ) AS opener
-ON CONFLICT DO NOTHING
+ORDER BY 3, 4
+ON CONFLICT (city_id, one_id, other_id) DO UPDATE SET score = excluded.score, reasons = excluded.reasons
+WHERE issue_pair.state = 'pending'
 """
 
 
 async def store_pairs(
     connection: AsyncConnection, city_id: int, report_id: UUID, matches: Sequence[Match], *, now: datetime
 ) -> None:
-    """Put a report that opened an issue, and what else it may be about, into the queue."""
+    """Put a report that opened an issue, and what else it may be about, into the queue.
+
+    Pairs that are there get the new score and its reasons, unless somebody has decided them.
+    """
     reasons = [json.dumps(MatchView.of(match).to_json()["reasons"]) for match in matches]
     values = {
         "city_id": city_id,

@@ -25,6 +25,7 @@ from issues.lifecycle import Status
 from issues.match import Candidate, Joins, Match, MatchPolicy, joinable, rank_candidates, suggestible
 from issues.neighbours import ask_neighbours, read_candidates, wording_of
 from issues.pairs import store_pairs
+from issues.photo_hashes import hashes_sent, with_photos
 from issues.placing import Placed, deadline_of, lock_keys, place_report
 from issues.questions import AnswersRefused, read_answers
 from issues.reports import MatchView, Receipt, ReportView, find_report_home, read_receipt
@@ -100,7 +101,10 @@ async def submit_report(
     rows = _report_rows(submission, placed, city=city, now=now)
     wished = await find_wished(session, city.id, submission.issue_id, service=placed.service, at=submission.at)
     policy = placed.service.policy
-    ranked = _rank(submission, candidates, policy, now=now)
+    to_compare = submission.photo_ids if candidates else ()
+    shown = await hashes_sent(connection, to_compare, uploader=submission.photo_uploader)
+    candidates = await with_photos(connection, city.id, candidates, shown)
+    ranked = _rank(submission, candidates, shown, policy, now=now)
     likely = ((match.candidate.issue_id, MatchView.of(match)) for match in joinable(ranked, policy))
     for issue_id, view in (*([] if wished is None else [(wished, BY_WISH)]), *likely):
         filed = await file_joining(connection, rows | _joining_rows(issue_id, view))
@@ -108,7 +112,7 @@ async def submit_report(
             return _receipt(submission, placed, *filed, view, now=now)
     rows |= _opening_rows(submission, placed, city=city, now=now)
     number = await file_opening(connection, rows)
-    if doubtful := suggestible(_rank(submission, candidates, policy.for_suggestions(), now=now), policy):
+    if doubtful := suggestible(_rank(submission, candidates, shown, policy.for_suggestions(), now=now), policy):
         await store_pairs(connection, city.id, submission.id, doubtful, now=now)
     issue = _opened_issue(submission, placed, number, rows)
     return _receipt(submission, placed, number, issue, None, now=now)
@@ -163,7 +167,12 @@ async def _claim_and_look(
 
 
 def _rank(
-    submission: Submission, candidates: Sequence[Candidate], policy: MatchPolicy, *, now: datetime
+    submission: Submission,
+    candidates: Sequence[Candidate],
+    photos: tuple[int, ...],
+    policy: MatchPolicy,
+    *,
+    now: datetime,
 ) -> list[Match]:
     return rank_candidates(
         candidates,
@@ -171,7 +180,7 @@ def _rank(
         accuracy_m=submission.likely_accuracy_m,
         policy=policy,
         now=now,
-        wording=wording_of(submission.location_source, submission.address_string, submission.description),
+        wording=wording_of(submission.location_source, submission.address_string, submission.description, photos),
     )
 
 

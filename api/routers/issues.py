@@ -3,11 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, Served, Transaction, identify
+from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, Served, Transaction
 from api.listener import language_of
 from api.models.fields import Accuracy, Code, Latitude, Longitude, Text
 from api.models.issues import (
@@ -22,7 +22,7 @@ from api.models.issues import (
 )
 from api.models.lists import Feature, FeatureCollection, ItemList, Point, next_links
 from api.openapi import problems
-from api.queries import After, Box, Codes, Districts, Statuses, bounding_box
+from api.queries import After, Box, Codes, Districts, PhotoIds, Statuses, bounding_box
 from api.responses import GeoJson, answer
 from db.tenancy import enter_city
 from geo.points import LonLat
@@ -84,11 +84,11 @@ async def browse_issues(
     "/near",
     response_model=FeatureCollection[NearIssueProperties],
     response_class=GeoJson,
-    dependencies=[Depends(identify)],
 )
 async def find_issues_near(
     *,
     request: Request,
+    caller: Anyone,
     served: Served,
     session: Transaction,
     now: Now,
@@ -96,16 +96,27 @@ async def find_issues_near(
     long: Annotated[Longitude, Query()],
     service_code: Annotated[Code, Query()],
     accuracy_m: Annotated[Accuracy | None, Query()] = None,
+    photo_ids: PhotoIds = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Find issues that a report from here may be about, best first, each with its score and the reasons.
 
     Open ones of the service, of its siblings, and of others of its group; also such as were fixed a short while ago.
+    Photos that the caller has uploaded (`photo_ids`) count once they are ready.
     """
     at = LonLat(lon=long, lat=lat)
     book = served.cities.at(at)
     city = served.cities.named(book, language_of(request, book))
     await enter_city(session, book.id)
-    found = await find_near(session, city=book, service_code=service_code, at=at, accuracy_m=accuracy_m, now=now)
+    found = await find_near(
+        session,
+        city=book,
+        service_code=service_code,
+        at=at,
+        accuracy_m=accuracy_m,
+        photo_ids=photo_ids,
+        uploader=caller.actor.sender,
+        now=now,
+    )
     features = [
         Feature[NearIssueProperties](
             id=near.issue.id, geometry=Point.of(near.issue.at), properties=NearIssueProperties.of_near(near, city)

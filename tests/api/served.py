@@ -36,6 +36,9 @@ from tests.media.pictures import encoded, scene
 PLATEAU = {"lat": 45.5231, "long": -73.5817}
 LAVAL = {"lat": 45.5700, "long": -73.7200}
 WESTMOUNT = {"lat": 45.4850, "long": -73.5960}
+# Of a service whose reports are never joined unasked, six metres apart.
+IN_DOUBT = {**PLATEAU, "service_code": "voirie-autre"}
+BESIDE = {**IN_DOUBT, "lat": PLATEAU["lat"] + 0.000054}
 
 # What is loaded once; everything else a test begins without.
 _KEPT = [

@@ -247,6 +247,22 @@ async def test_near_shows_a_small_photo_that_anybody_may_open(app, api, register
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/webp")
 
 
+async def test_near_compares_the_callers_photos_with_theirs(app, register):
+    photos = []
+    for device in (await register(), await register()):
+        photos.append(str(new_id()))
+        await device.api.put(f"/v1/photos/{photos[-1]}", content=PICTURE)
+        await make_safe(app, photos[-1])
+        if len(photos) == 1:
+            await device.api.post("/v1/reports", json=a_report(photo_ids=photos))
+
+    answer = await device.api.get("/v1/issues/near", params={**NEAR, "photo_ids": ",".join(photos)})
+
+    [feature] = answer.json()["features"]
+    told = [reason["value"] for reason in feature["properties"]["reasons"] if reason["factor"] == "photos"]
+    assert told == [0.0]
+
+
 async def test_near_shows_what_was_fixed_as_come_back(api, hire, file):
     issue, agent = await file(), await hire()
     assert (await agent.post(f"/v1/issues/{issue['id']}/status", json={"status": "resolved"})).status_code == 200

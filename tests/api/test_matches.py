@@ -4,11 +4,7 @@ import pytest
 
 from db.base import new_id
 from issues.actors import Role
-from tests.api.served import LAVAL, PICTURE, PLATEAU, a_report, make_safe, problem_of
-
-# Of a service whose reports are never joined unasked, six metres apart.
-IN_DOUBT = {"service_code": "voirie-autre"}
-BESIDE = {**IN_DOUBT, "lat": PLATEAU["lat"] + 0.000054}
+from tests.api.served import BESIDE, IN_DOUBT, LAVAL, PICTURE, PLATEAU, a_report, make_safe, problem_of
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from db.jobs import Job, JobTable
 from db.rates import FORGET_RATES
 from media.photos import MAKE_SAFE
 from media.sweep import SWEEP
-from tests.api.served import PICTURE, a_report
+from tests.api.served import BESIDE, IN_DOUBT, PICTURE, a_report
 
 
 @pytest_asyncio.fixture
@@ -70,6 +70,23 @@ async def test_a_photo_is_made_safe_by_its_job(api, register, app, decoders):
     await make_safe(Job(id=1, kind=MAKE_SAFE, payload={"photo_id": photo_id}, attempt=1))
 
     assert (await device.api.get(f"/v1/photos/{UUID(photo_id)}")).json()["state"] == "ready"
+
+
+async def test_photos_that_look_alike_count_in_the_review_queue_once_they_are_safe(register, hire, app, decoders):
+    serving = app.state.serving
+    make_safe, _ = photo_jobs(serving.database, serving.store, decoders).handlers[MAKE_SAFE]
+    photos = []
+    for place in (IN_DOUBT, BESIDE):
+        device = await register()
+        photos.append(str(new_id()))
+        await device.api.put(f"/v1/photos/{photos[-1]}", content=PICTURE)
+        await device.api.post("/v1/reports", json=a_report(**place, photo_ids=photos[-1:]))
+
+    for photo_id in photos:
+        await make_safe(Job(id=1, kind=MAKE_SAFE, payload={"photo_id": photo_id}, attempt=1))
+
+    [pair] = (await (await hire()).get("/v1/matches", headers={"Accept-Language": "fr"})).json()["items"]
+    assert "Les photos se ressemblent" in [reason["text"] for reason in pair["reasons"]]
 
 
 async def test_the_worker_sweeps_by_the_clock_what_is_a_day_old(app, decoders, tmp_path):

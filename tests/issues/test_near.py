@@ -6,18 +6,18 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from db.base import new_id
 from issues.catalogue import ServiceNotOffered
 from issues.near import find_near
 from tests.issues.people import bring
+from tests.issues.photographs import DARK, HOLE, LAMP, SAME_HOLE, photograph, upload
 from tests.issues.towns import ESSAI, NOON, change_service, east_of, file, set_status, submission
 
 HERE = ESSAI.middle
 
 
-async def near(database, city, *, service="nid-de-poule", at=HERE, accuracy_m=8.0, now=NOON):
+async def near(database, city, *, service="nid-de-poule", at=HERE, accuracy_m=8.0, now=NOON, **more):
     async with database.transaction(city_id=city.id) as session:
-        return await find_near(session, city=city, service_code=service, at=at, accuracy_m=accuracy_m, now=now)
+        return await find_near(session, city=city, service_code=service, at=at, accuracy_m=accuracy_m, now=now, **more)
 
 
 async def test_shows_the_issue_with_score_reasons_and_distance(database, city):
@@ -133,26 +133,6 @@ async def test_asks_from_the_score_on_that_the_service_says(owner, database, cit
     assert len(await near(database, city, at=east_of(HERE, 12.0))) == 1
 
 
-PHOTO = """
-WITH named AS (
-    INSERT INTO report_photo SELECT :city, :report, 1 + count(*), :id FROM report_photo WHERE report_id = :report
-), claimed AS (
-    INSERT INTO photo_claim VALUES (:id, :sender, :city, :report)
-)
-INSERT INTO photo (id, uploader, sha256, byte_size, content_type, width, height, state, received_at)
-VALUES (:id, :uploader, '', 1, 'image/jpeg', 1, 1, :state, :now)
-"""
-
-
-async def photograph(owner, report, *, state="ready", uploader=None):
-    """Give a report a photo, as if it had been received, claimed and made safe."""
-    values = {"id": new_id(), "city": report.city_id, "report": report.id, "state": state, "now": NOON}
-    sender = f"device:{report.person_id}"
-    async with owner.transaction() as session:
-        await session.execute(text(PHOTO), values | {"sender": sender, "uploader": uploader or sender})
-    return values["id"]
-
-
 async def test_shows_the_first_photo_that_everybody_may_see(owner, database, city):
     first = await file(database, city, submission(HERE))
     second = await file(database, city, submission(HERE))
@@ -179,6 +159,41 @@ async def test_shows_no_photo_where_the_city_shows_none(owner, database, city):
     (found,) = await near(database, discreet)
 
     assert found.photo_id is None
+
+
+@pytest.mark.parametrize(
+    ("own", "likelier", "told"), [(SAME_HOLE, True, 3.0), (LAMP, False, 64.0), (DARK, False, None)]
+)
+async def test_a_photo_that_was_uploaded_before_counts_as_far_as_it_looks_like_theirs(
+    owner, database, city, own, likelier, told
+):
+    filed = await file(database, city, submission(HERE))
+    for dhash in (HOLE, DARK):
+        await photograph(owner, filed.report, dhash=dhash)
+    photo_id = await upload(owner, uploader="device:me", dhash=own)
+
+    (before,) = await near(database, city, at=east_of(HERE, 20.0))
+    (found,) = await near(database, city, at=east_of(HERE, 20.0), photo_ids=[photo_id], uploader="device:me")
+
+    assert (found.score > before.score) is likelier
+    assert [each.value for each in found.reasons if each.factor == "photos"] == ([] if told is None else [told])
+
+
+@pytest.mark.parametrize(
+    ("uploader", "state", "theirs"),
+    [("device:else", "ready", None), ("device:me", "pending", None), ("device:me", "ready", "device:else")],
+    ids=["of somebody else", "not decoded yet", "beside one that the issue's report only named"],
+)
+async def test_photos_that_are_not_the_callers_or_not_ready_count_for_nothing(
+    owner, database, city, uploader, state, theirs
+):
+    filed = await file(database, city, submission(HERE))
+    await photograph(owner, filed.report, dhash=HOLE, uploader=theirs)
+    photo_id = await upload(owner, uploader=uploader, dhash=HOLE, state=state)
+
+    (found,) = await near(database, city, photo_ids=[photo_id], uploader="device:me")
+
+    assert "photos" not in {reason.factor for reason in found.reasons}
 
 
 async def test_a_service_the_city_does_not_have_is_refused(database, city):
