@@ -1,6 +1,6 @@
 """Corrections of a report: words added, its place put right, all of it taken back. What was sent first stays."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,6 +10,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
+from db.connections import driver_connection
 from geo.points import distance_m
 from issues.actors import Actor, Role
 from issues.city import CityBook
@@ -31,6 +32,8 @@ from issues.moving import (
     relocation_of,
     take_issue_along,
 )
+from issues.pairing import pair_issue
+from issues.pairs import forget_pairs
 from issues.reports import Receipt, Report, ReportCorrection, ReportView, read_receipt
 
 # Kinds of event written here.
@@ -204,6 +207,17 @@ async def _correct(
         await let_go(session, held.issue, cause=event_id, now=now)
     else:
         await recount(session, issue, now=now)
+    if relocation is not None:
+        await _pair_anew(session, held.report.id, {held.issue.id, issue.id}, city=city, now=now)
+
+
+async def _pair_anew(
+    session: AsyncSession, report_id: UUID, issue_ids: Collection[UUID], *, city: CityBook, now: datetime
+) -> None:
+    """Replace what the review queue says of a report's former place by what there is to say of where it is now."""
+    await forget_pairs(await driver_connection(session), city.id, report_id)
+    for issue_id in sorted(issue_ids):
+        await pair_issue(session, city.id, city.catalogue, issue_id, now=now)
 
 
 async def _follow_place(

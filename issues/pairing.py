@@ -1,4 +1,4 @@
-"""Looking again what an issue may be about, once its photos can be compared."""
+"""Looking again what an issue may be about: once its photos can be compared, and after its place was put right."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -72,6 +72,7 @@ ORDER BY 3, 4
 ON CONFLICT (city_id, one_id, other_id) DO UPDATE SET score = excluded.score, reasons = excluded.reasons
 WHERE issue_pair.state = 'pending'
 """
+_FORGET = "DELETE FROM issue_pair WHERE city_id = %s AND (one_id = %s OR other_id = %s) AND state = 'pending'"
 
 
 async def store_pairs(
@@ -92,3 +93,8 @@ async def store_pairs(
         "now": now,
     }
     await connection.execute(_STORE, values)
+
+
+async def forget_pairs(connection: AsyncConnection, city_id: int, report_id: UUID) -> None:
+    """Take the pairs of a report out of the queue that are still to be decided: they are about where it was."""
+    await connection.execute(_FORGET, (city_id, report_id, report_id))

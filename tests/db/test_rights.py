@@ -39,7 +39,7 @@ RIGHTS = {
     "work_order_issue": ADD_AND_FORGET,
     "work_order_photo": CHANGE,
     "staff": CHANGE,
-    "issue_pair": CHANGE,
+    "issue_pair": ALL,
     "notice": CHANGE,
     "notification": CHANGE,
     "delivery": CHANGE,

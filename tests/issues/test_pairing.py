@@ -1,19 +1,22 @@
-"""What may be one problem is looked at again when there is more to compare."""
+"""What may be one problem is looked at again when there is more to compare, or the place was wrong."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from issues.corrections import Correction, correct_report
+from issues.moving import NewPlace
 from issues.pairing import pair_by_photo
 from issues.pairs import PairState
 from issues.review import list_pairs, reject_pair
-from tests.issues.people import AGENT, bring
+from tests.issues.people import AGENT, RESIDENT, bring
 from tests.issues.photographs import HOLE, LAMP, SAME_HOLE, photograph, upload
 from tests.issues.towns import ESSAI, NOON, change_service, east_of, file, submission
 
 SOON = NOON + timedelta(minutes=5)
 HERE = ESSAI.middle
+THERE = east_of(HERE, 3000.0)
 IN_DOUBT_M = 24.0  # what phones place so far apart is neither joined nor ruled out
 UNLIKELY_M = 27.0  # nobody would be asked whether this is the same
 
@@ -38,6 +41,18 @@ def decoded(database):
             await pair_by_photo(session, photo_id, now=SOON)
 
     return decoded
+
+
+@pytest.fixture
+def correct(database, city):
+    async def correct(receipt, at):
+        correction = Correction(place=NewPlace(at, 8.0, "gps"))
+        async with database.transaction(city.id) as session:
+            return await correct_report(
+                session, receipt.report.id, correction, city=city, actor=RESIDENT, by_author=True, now=SOON
+            )
+
+    return correct
 
 
 async def two(database, city, metres_apart, **changes):
@@ -147,3 +162,50 @@ async def test_a_photo_that_no_report_has_named_is_left_alone(owner, queue, deco
     await decoded(await upload(owner, uploader="device:me", dhash=HOLE))
 
     assert await queue() == ()
+
+
+# Places.
+
+
+async def test_a_report_whose_corrected_place_opens_an_issue_is_paired_there_as_a_fresh_one(
+    database, city, queue, correct
+):
+    there = await file(database, city, submission(east_of(THERE, IN_DOUBT_M), description=None))
+    await file(database, city, submission(HERE))
+    moved = await file(database, city, submission(HERE))
+
+    corrected = await correct(moved, THERE)
+
+    (pair,) = await queue()
+    assert issues_of(pair) == {corrected.issue.id, there.issue.id}
+    fresh = await file(database, city, submission(east_of(THERE, 2 * IN_DOUBT_M), description=None))
+    (like,) = [each for each in await queue() if fresh.issue.id in issues_of(each)]
+    assert like.score == pytest.approx(pair.score, abs=0.02)
+
+
+async def test_an_issue_that_moves_along_is_paired_where_it_is_now_and_no_more_where_it_was(
+    database, city, queue, correct
+):
+    one, other = await two(database, city, IN_DOUBT_M, service_code="lampadaire")
+    farther = submission(east_of(HERE, 95.0), service_code="lampadaire", description=None)
+    beyond = await file(database, city, farther)
+    (pair,) = await queue()
+    assert issues_of(pair) == {one.issue.id, other.issue.id}
+
+    corrected = await correct(other, east_of(HERE, 95.0 - IN_DOUBT_M))
+
+    (pair,) = await queue()
+    assert corrected.issue.id == other.issue.id
+    assert issues_of(pair) == {other.issue.id, beyond.issue.id}
+
+
+async def test_the_issue_that_a_report_has_left_keeps_its_pairs(database, city, queue, correct):
+    one, other = await two(database, city, IN_DOUBT_M)
+    second = await file(database, city, submission(one.report.at, description=None))
+    assert second.issue.id == one.issue.id
+
+    corrected = await correct(one, THERE)
+
+    (pair,) = await queue()
+    assert corrected.issue.id != one.issue.id
+    assert issues_of(pair) == {one.issue.id, other.issue.id}
