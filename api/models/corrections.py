@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, Strict
 
-from api.models.fields import Accuracy, Incoming, Latitude, Longitude, Outgoing, OwnId, Words
+from api.models.fields import Accuracy, CommandId, Incoming, Latitude, Longitude, Outgoing, Words
 from issues.reports import CorrectionView, FormerPlace
 
 LocationSource = Literal["gps", "photo", "address", "map"]
@@ -27,7 +27,7 @@ class ReportChange(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE, WITHDRAWAL_EXAMPLE]})
 
-    id: OwnId | None = Field(default=None, description="The command's own id: sent again, it is done once.")
+    id: CommandId = None
     add_description: Words | None = Field(default=None, description="Words to add to those that are there.")
     lat: Annotated[Latitude, Strict()] | None = Field(
         default=None, description="With `long`: where it is after all. Senders have 15 minutes from receipt."

@@ -62,6 +62,7 @@ Line = Annotated[str, Field(max_length=500), _CLEAN]
 AddressLine = Annotated[str, Field(min_length=1, max_length=200), _CLEAN]
 Words = Annotated[str, Field(max_length=5000), _CLEAN]
 Note = Annotated[str, Field(max_length=2000), _CLEAN]
+StaffNote = Annotated[Note | None, Field(description="Why; for staff only.")]
 # 32 random bytes, base64url, with or without padding.
 SECRET_PATTERN: Final = r"^[A-Za-z0-9_-]{43}=?$"  # noqa: S105 - the form of a secret, not one
 Secret = Annotated[str, Field(pattern=SECRET_PATTERN)]
@@ -76,6 +77,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(_refuse_far_times)]
 Day = Annotated[date, AfterValidator(_refuse_far_days)]
 OwnId = Annotated[UUID, AfterValidator(_refuse_other_ids)]
 """An id that the caller made, so that what it sends may be sent again."""
+CommandId = Annotated[OwnId | None, Field(description="The command's own id: sent again, it is done once.")]
 PhotoId = Annotated[UUID, AfterValidator(_refuse_ids_of_no_photo)]
 """The id of a photo that is here, or will be."""
 StrictInt = Annotated[int, Strict(), Field(ge=0, le=2_147_483_647)]

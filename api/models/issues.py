@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
-from api.models.fields import Flag, Incoming, Note, Outgoing, OwnId
+from api.models.fields import CommandId, Flag, Incoming, Note, Outgoing
 from issues.deliveries import DeliveryCount
 from issues.events import EventView
 from issues.issue import IssueView
@@ -187,7 +187,7 @@ class StatusIn(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    id: OwnId | None = Field(default=None, description="The command's own id: sent again, it is done once.")
+    id: CommandId = None
     status: Status
     note: Note | None = None
     public: Flag = Field(default=False, description="Whether residents may read the note, and are told of it.")

@@ -1,11 +1,11 @@
 """Lists, with and without places, and the links between their pages."""
 
-from collections.abc import Iterable
 from typing import Generic, Literal, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
 from pydantic import Field
+from starlette.requests import Request
 
 from api.models.fields import Outgoing
 from geo.points import LonLat
@@ -57,19 +57,19 @@ class FeatureCollection(Outgoing, Generic[Item]):
     links: list[Link] = Field(default_factory=list)
 
 
-def next_links(path: str, query: Iterable[tuple[str, str]], cursor: str | None, *, jurisdiction_id: str) -> list[Link]:
+def next_links(request: Request, cursor: str | None, *, jurisdiction_id: str) -> list[Link]:
     """Build the links of a page: to the page after it, with the same filters; none at the end.
 
     They have no host: what a caller reached this server by is right for them, whatever stands in between.
 
     Args:
-        path: Of the list.
-        query: The parameters of this page's request.
-        jurisdiction_id: The city, which every link names.
+        request: For this page.
         cursor: The cursor of the page after it; None at the end.
+        jurisdiction_id: The city, which every link names.
     """
     if cursor is None:
         return []
+    query = request.query_params.multi_items()
     kept = [(name, value) for name, value in query if name not in ("cursor", "jurisdiction_id")]
     named = [*kept, ("jurisdiction_id", jurisdiction_id), ("cursor", cursor)]
-    return [Link(rel="next", href=f"{path}?{urlencode(named)}")]
+    return [Link(rel="next", href=f"{request.url.path}?{urlencode(named)}")]

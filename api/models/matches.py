@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
-from api.models.fields import Flag, Incoming, Note, Outgoing, OwnId
+from api.models.fields import CommandId, Flag, Incoming, Outgoing, StaffNote
 from api.models.issues import IssueOut, ReasonOut, issue_facts, photo_link
 from geo.points import distance_m
 from issues.issue import IssueView
@@ -21,17 +21,14 @@ CONFIRM_EXAMPLE: dict[str, Any] = {
 }
 REJECT_EXAMPLE: dict[str, Any] = {"id": "01936f3e-b000-7000-8000-000000000006", "note": "Deux trous"}
 
-_Command = Annotated[OwnId | None, Field(description="The command's own id: sent again, it is done once.")]
-_Reason = Annotated[Note | None, Field(description="Why; for staff only.")]
-
 
 class ConfirmIn(Incoming):
     """Two issues are one problem."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [CONFIRM_EXAMPLE]})
 
-    id: _Command = None
-    note: _Reason = None
+    id: CommandId = None
+    note: StaffNote = None
     confirm: Flag = Field(default=False, description="Merge also across districts or departments.")
 
 
@@ -40,8 +37,8 @@ class RejectIn(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [REJECT_EXAMPLE]})
 
-    id: _Command = None
-    note: _Reason = None
+    id: CommandId = None
+    note: StaffNote = None
 
 
 class PairedIssueOut(IssueOut):

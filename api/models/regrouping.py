@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
-from api.models.fields import Flag, Incoming, Note, Outgoing, OwnId
+from api.models.fields import CommandId, Flag, Incoming, Outgoing, StaffNote
 from api.models.issues import IssueOut
 from issues.regrouping import Regrouping, Stayed
 
@@ -27,8 +27,6 @@ UNDO_EXAMPLE: dict[str, Any] = {
 LEAVE_EXAMPLE: dict[str, Any] = {"id": "01936f3e-b000-7000-8000-000000000004"}
 
 _MOST = 200
-_Command = Annotated[OwnId | None, Field(description="The command's own id: sent again, it is done once.")]
-_Reason = Annotated[Note | None, Field(description="Why; for staff only.")]
 
 
 class MergeIn(Incoming):
@@ -36,9 +34,9 @@ class MergeIn(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [MERGE_EXAMPLE]})
 
-    id: _Command = None
+    id: CommandId = None
     issue_ids: Annotated[list[UUID], Field(min_length=1, max_length=_MOST, description="The issues to take over.")]
-    note: _Reason = None
+    note: StaffNote = None
     confirm: Flag = Field(
         default=False, description="Merge also across districts or departments, or private reports of several people."
     )
@@ -49,11 +47,11 @@ class SplitIn(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [SPLIT_EXAMPLE]})
 
-    id: _Command = None
+    id: CommandId = None
     report_ids: Annotated[
         list[UUID], Field(min_length=1, max_length=_MOST, description="The reports that get an issue of their own.")
     ]
-    note: _Reason = None
+    note: StaffNote = None
 
 
 class UndoIn(Incoming):
@@ -61,7 +59,7 @@ class UndoIn(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [UNDO_EXAMPLE]})
 
-    id: _Command = None
+    id: CommandId = None
     event_id: UUID = Field(description="From the history of the issue.")
     force: Flag = Field(default=False, description="Put back what can be, where some reports have gone on since.")
 
@@ -71,7 +69,7 @@ class LeaveIn(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [LEAVE_EXAMPLE]})
 
-    id: _Command = None
+    id: CommandId = None
 
 
 class StayedOut(Outgoing):

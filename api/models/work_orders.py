@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
-from api.models.fields import Code, Day, Incoming, Note, Outgoing, OwnId, PhotoId, StrictInt
+from api.models.fields import Code, CommandId, Day, Incoming, Note, Outgoing, OwnId, PhotoId, StrictInt
 from api.models.issues import DistrictOut
 from issues.lifecycle import OrderStatus, Status
 from issues.work_orders import WorkOrderView
@@ -40,7 +40,7 @@ class WorkOrderChange(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [CHANGE_EXAMPLE]})
 
-    id: OwnId | None = Field(default=None, description="The command's own id: sent again, it is done once.")
+    id: CommandId = None
     version: StrictInt = Field(description="The version that the caller has seen.")
     status: OrderStatus | None = None
     crew: Code | None = None

@@ -70,12 +70,7 @@ async def browse_issues(
         Feature[IssueProperties](id=issue.id, geometry=Point.of(issue.at), properties=IssueProperties.of(issue, city))
         for issue in page.items
     ]
-    links = next_links(
-        request.url.path,
-        request.query_params.multi_items(),
-        page.next_cursor,
-        jurisdiction_id=city.jurisdiction_id,
-    )
+    links = next_links(request, page.next_cursor, jurisdiction_id=city.jurisdiction_id)
     return GeoJson.of(FeatureCollection[IssueProperties](features=features, number_returned=len(features), links=links))
 
 
@@ -147,12 +142,7 @@ async def read_history(
     """Read an issue's history in order; the city's staff see internal events too, and who acted."""
     staff = caller.is_staff_of(city.book.id)
     page = await list_history(session, city.book.id, issue_id, staff=staff, limit=limit, cursor=cursor)
-    links = next_links(
-        request.url.path,
-        request.query_params.multi_items(),
-        page.next_cursor,
-        jurisdiction_id=city.jurisdiction_id,
-    )
+    links = next_links(request, page.next_cursor, jurisdiction_id=city.jurisdiction_id)
     return answer(ItemList[EventOut](items=[EventOut.of(event, city) for event in page.items], links=links))
 
 

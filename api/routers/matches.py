@@ -38,12 +38,7 @@ async def list_matches(
     page = await list_pairs(session, city.book.id, state, limit=limit, cursor=cursor)
     issues = {issue.id for pair in page.items for issue in pair.issues}
     photos = await find_photos(session, city.book, issues, staff=True)
-    links = next_links(
-        request.url.path,
-        request.query_params.multi_items(),
-        page.next_cursor,
-        jurisdiction_id=city.jurisdiction_id,
-    )
+    links = next_links(request, page.next_cursor, jurisdiction_id=city.jurisdiction_id)
     items = [PossibleMatchOut.of(pair, city, photos) for pair in page.items]
     return answer(ItemList[PossibleMatchOut](items=items, links=links))
 

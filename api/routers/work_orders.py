@@ -78,12 +78,7 @@ async def browse_work_orders(
         )
         for order in page.items
     ]
-    links = next_links(
-        request.url.path,
-        request.query_params.multi_items(),
-        page.next_cursor,
-        jurisdiction_id=city.jurisdiction_id,
-    )
+    links = next_links(request, page.next_cursor, jurisdiction_id=city.jurisdiction_id)
     return GeoJson.of(
         FeatureCollection[WorkOrderProperties](features=features, number_returned=len(features), links=links)
     )
