@@ -10,10 +10,11 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO, Final
 
 from media.derive import DecoderFailed, Derivatives, Rejected, Run, judge
+from media.folders import OwnFolder
 from media.headers import (
     MAX_PIXELS,
     BrokenImageHeader,
@@ -146,9 +147,7 @@ def _header_of(original: Path, max_pixels: int) -> ImageHeader:
 class _Darkroom:
     """A running `media.darkroom`, which decodes one photo at a time."""
 
-    def __init__(
-        self, process: "subprocess.Popen[bytes]", line: socket.socket, folder: "TemporaryDirectory[str]", wall_s: int
-    ) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", line: socket.socket, folder: OwnFolder, wall_s: int) -> None:
         self._process = process
         self._line = line
         self._folder = folder
@@ -180,7 +179,7 @@ class _Darkroom:
         """
         # Files rather than pipes: the decoder cannot block on them, nothing needs reading while it runs, and the
         # kernel bounds their size.
-        with TemporaryFile(dir=self._folder.name) as answer, TemporaryFile(dir=self._folder.name) as complaint:
+        with TemporaryFile(dir=self._folder.path) as answer, TemporaryFile(dir=self._folder.path) as complaint:
             files = [source.fileno(), answer.fileno(), complaint.fileno()]
             try:
                 socket.send_fds(self._line, [image_format.value.encode()], files)
@@ -201,14 +200,14 @@ class _Darkroom:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._line.close()
         self._process.wait()
-        self._folder.cleanup()
+        self._folder.delete()
 
 
 def _start(program: str, limits: DecodeLimits) -> _Darkroom:
     """Start the program; it is ready once it has said its first word."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
-    folder = TemporaryDirectory(prefix="jalon-photo-")
+    folder = OwnFolder()
     numbers = (limits.max_pixels, limits.memory_bytes, limits.cpu_s, limits.wall_s)
     with theirs:
         process = subprocess.Popen(
@@ -216,8 +215,8 @@ def _start(program: str, limits: DecodeLimits) -> _Darkroom:
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=folder.name,
-            env={"PYTHONPATH": str(_PACKAGE_ROOT), "TMPDIR": folder.name, "LC_ALL": "C.UTF-8"},
+            cwd=folder.path,
+            env={"PYTHONPATH": str(_PACKAGE_ROOT), "TMPDIR": str(folder.path), "LC_ALL": "C.UTF-8"},
             start_new_session=True,  # Ctrl-C in a terminal is for the worker, which finishes its photo
         )
     return _Darkroom(process, ours, folder, limits.wall_s)
