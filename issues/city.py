@@ -24,10 +24,9 @@ _PUBLIC = "public"
 
 @dataclass(frozen=True, slots=True)
 class CitySettings:
-    """A city's switches: whether photos and texts are public, when nobody works, and how much one sender may send."""
+    """A city's switches: whether photos are public, when nobody works, and how much one sender may send."""
 
     photos_public: bool
-    texts_public: bool
     holidays: frozenset[date]
     limits: Limits = field(default_factory=Limits)
 
@@ -36,7 +35,6 @@ class CitySettings:
         """Read a pack's settings; what it does not name stays with the staff."""
         return cls(
             photos_public=settings.get("photos") == _PUBLIC,
-            texts_public=settings.get("texts") == _PUBLIC,
             holidays=frozenset(date.fromisoformat(str(day)) for day in settings.get("holidays", ())),
             limits=Limits.of(settings.get("limits", {})),
         )

@@ -108,7 +108,6 @@ def _city_facts(pack: Pack, now: datetime) -> dict[str, Any]:
         "outline": _ewkb(pack.places.outline),
         "settings": {
             "photos": city.photos.value,
-            "texts": city.texts.value,
             "holidays": [day.isoformat() for day in sorted(city.holidays)],
             "limits": city.limits.model_dump(),
         },

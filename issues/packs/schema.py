@@ -157,7 +157,6 @@ class CitySheet(Sheet):
     timezone: TimeZone
     locale: Locale = "fr-CA"
     photos: Audience = Audience.PUBLIC
-    texts: Audience = Audience.STAFF
     holidays: list[date] = Field(default_factory=list)
     limits: LimitsSheet = LimitsSheet()
     responsible_layer: Code

@@ -62,7 +62,7 @@ async def test_a_citys_facts_come_back_as_they_were(session, laval):
     assert profile.id == laval
     assert profile.names == {"fr": "Laval", "en": "Laval"}
     assert profile.timezone.key == "America/Toronto"
-    assert (profile.locale, profile.settings["photos"], profile.settings["texts"]) == ("fr-CA", "public", "staff")
+    assert (profile.locale, profile.settings["photos"]) == ("fr-CA", "public")
     assert "2026-12-25" in profile.settings["holidays"]
 
 

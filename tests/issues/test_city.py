@@ -48,7 +48,7 @@ async def test_a_city_knows_its_words_and_its_time(cities):
 
     assert (book.names["fr"], book.locale, book.version) == ("essai.ca", "fr-CA", 1)
     assert book.local_date(datetime(2027, 1, 1, 3, tzinfo=UTC)) == date(2026, 12, 31)
-    assert book.settings == CitySettings(True, False, frozenset({date(2026, 11, 24)}))
+    assert book.settings == CitySettings(True, frozenset({date(2026, 11, 24)}))
 
 
 async def test_nothing_is_read_again_while_no_pack_has_changed(owner, database, cities):
@@ -78,7 +78,7 @@ async def test_a_city_loaded_since_is_seen(owner, database, city):
 
 
 async def test_what_a_pack_does_not_name_stays_with_the_staff():
-    assert CitySettings.of({}) == CitySettings(photos_public=False, texts_public=False, holidays=frozenset())
+    assert CitySettings.of({}) == CitySettings(photos_public=False, holidays=frozenset())
 
 
 async def test_the_catalogue_holds_what_the_tables_hold(city):

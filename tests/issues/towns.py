@@ -30,7 +30,7 @@ class Town:
     west: float
     south: float = 45.50
     side: float = 0.1
-    settings: dict = field(default_factory=lambda: {"photos": "public", "texts": "staff", "holidays": ["2026-11-24"]})
+    settings: dict = field(default_factory=lambda: {"photos": "public", "holidays": ["2026-11-24"]})
 
     @property
     def middle(self) -> LonLat:

@@ -43,7 +43,7 @@ async def test_a_pack_becomes_a_city_that_can_be_served(owner, session, folder):
     city = (await load_atlas(session)).by_id(outcome.city_id)
     assert city.jurisdiction_id == "ville.example"
     limits = {"device_reports_per_hour": 30, "device_photos_per_day": 300, "address_reports_per_hour": 600}
-    assert city.profile.settings == {"photos": "public", "texts": "staff", "holidays": [], "limits": limits}
+    assert city.profile.settings == {"photos": "public", "holidays": [], "limits": limits}
     catalogue = await load_catalogue(session, outcome.city_id)
     assert list(catalogue.services) == ["nid-de-poule", "chaussee", "graffiti"]
     pothole = catalogue.offered("nid-de-poule")
