@@ -27,7 +27,7 @@ _SENTENCES: Mapping[NoticeKind, tuple[str, str]] = {
     ),
     NoticeKind.DECLINED: (
         msgid("{service}: report declined"),
-        msgid("The city will not act on report {number}. Open it to read why."),
+        msgid("The city will not act on report {number}."),
     ),
     NoticeKind.TRANSFERRED: (
         msgid("{service}: report passed on"),
@@ -41,6 +41,10 @@ _SENTENCES: Mapping[NoticeKind, tuple[str, str]] = {
         msgid("{service}: message from the city"),
         msgid("The city has written about report {number}. Open it to read the message."),
     ),
+}
+# Where the city wrote to residents why.
+_WITH_REASON: Mapping[NoticeKind, str] = {
+    NoticeKind.DECLINED: msgid("The city will not act on report {number}. Open it to read why."),
 }
 # Of a private service not even the name is shown.
 _UNNAMED = msgid("Update")
@@ -57,12 +61,15 @@ class NoticeTexts:
 
         Args:
             kind: A `NoticeKind`.
-            params: `number`; the service's name in each language as `service_<language>`, where it may be shown; the
-                city's `locale`, for people whose language is not spoken here.
+            params: `number`; `note` where the city wrote something with it that residents may read; the service's
+                name in each language as `service_<language>`, where it may be shown; the city's `locale`, for people
+                whose language is not spoken here.
             locale: Of the device that shows it, such as `fr-CA`.
         """
         language = self.languages.choose(locale, None, params.get("locale", SOURCE))
         title, body = _SENTENCES[NoticeKind(kind)]
+        if "note" in params:
+            body = _WITH_REASON.get(NoticeKind(kind), body)
         service = self._service(params, language)
         return (
             self.languages.translate(language, title, service=service),

@@ -128,7 +128,7 @@ async def move_issue(
         issue = await _update(session, issue, status, now=now)
     kind = notice_of(before, status, public_note=public_note)
     if kind is not None:
-        await _give_notice(session, issue, event.id, kind, now=now)
+        await _give_notice(session, issue, event.id, kind, public_note=public_note, now=now)
     return StatusChange(issue, event.id, status, repeated=False)
 
 
@@ -187,10 +187,12 @@ async def notice_params(session: AsyncSession, issue: IssueView) -> dict[str, st
 
 
 async def _give_notice(
-    session: AsyncSession, issue: IssueView, event_id: UUID, kind: NoticeKind, *, now: datetime
+    session: AsyncSession, issue: IssueView, event_id: UUID, kind: NoticeKind, *, public_note: bool, now: datetime
 ) -> None:
     """Write down what residents are to be told, and enqueue the telling."""
     params = await notice_params(session, issue)
+    if public_note:
+        params["note"] = "public"  # that there is one; what it says is to be read where the issue is
     row = {"city_id": issue.city_id, "event_id": event_id, "issue_id": issue.id, "kind": kind, "params": params}
     await session.execute(insert(Notice).values(**row, created_at=now))
     await enqueue(session, "push.tell", {"city_id": issue.city_id, "event_id": str(event_id)})

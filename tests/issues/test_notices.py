@@ -50,10 +50,23 @@ def test_a_service_without_a_name_in_the_language_keeps_the_other_one():
     assert TEXTS.render("resolved", french_only, "en")[0] == "Nid-de-poule: problem fixed"
 
 
+@pytest.mark.parametrize(
+    ("locale", "invited"),
+    [("fr", "Ouvrez-le pour en connaître la raison."), ("en", "Open it to read why.")],
+)
+def test_people_are_sent_to_read_why_only_where_the_city_has_written_why(locale, invited):
+    without, explained = (
+        TEXTS.render("declined", PARAMS, locale),
+        TEXTS.render("declined", {**PARAMS, "note": "public"}, locale),
+    )
+
+    assert explained == (without[0], f"{without[1]} {invited}")
+
+
 @pytest.mark.parametrize("kind", NoticeKind)
 @pytest.mark.parametrize("locale", ["fr", "en"])
 def test_every_kind_fits_a_locked_screen_and_holds_no_id(kind, locale):
-    title, body = TEXTS.render(kind, PARAMS, locale)
+    title, body = TEXTS.render(kind, {**PARAMS, "note": "public"}, locale)
 
     assert len(title) <= 65
     assert len(body) <= 120

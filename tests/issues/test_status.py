@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from db.base import new_id
+from issues.audience import Notice
 from issues.commands import CommandIdUsed
 from issues.events import list_history
 from issues.issue import IssueMerged, IssueNotFound
@@ -130,6 +131,16 @@ async def test_the_status_is_public_also_where_its_note_is_not(database, issue):
     event = (await history(database, issue, staff=False))[-1]
     assert (event.kind, event.data, event.note) == ("issue.status", {"from": "received", "to": "declined"}, None)
     assert await notices(database, issue.city_id) == ["declined"]
+
+
+@pytest.mark.parametrize(("public", "told"), [(True, True), (False, False)])
+async def test_residents_are_sent_to_read_the_reason_only_where_they_may(database, issue, public, told):
+    await bring(database, issue, "declined", note="Terrain privé", public=public)
+
+    async with database.transaction(issue.city_id) as session:
+        (params,) = await session.scalars(select(Notice.params))
+    assert ("note" in params) is told
+    assert "Terrain" not in str(params)
 
 
 async def test_a_repeated_command_gives_the_first_result_and_writes_nothing(database, issue):
