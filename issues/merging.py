@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.base import new_id
 from issues.actors import Actor, Role
 from issues.audience import Listener, find_audience, tell_people
+from issues.catalogue import Service
 from issues.commands import claim_command
 from issues.events import MERGED, MERGED_INTO, NewEvent
 from issues.issue import IssueView
@@ -37,6 +38,7 @@ from issues.work_orders import WorkOrder, WorkOrderIssue
 # Why a merge asks for confirmation, as words for programs.
 DISTRICTS: Final = "districts"
 DEPARTMENTS: Final = "departments"
+SERVICES: Final = "services"
 PRIVATE: Final = "private"
 
 
@@ -45,7 +47,8 @@ class MergeNeedsConfirmation(Exception):
     """Issues that look too different to be one without somebody saying so twice.
 
     Attributes:
-        reasons: `districts` or `departments` where they are in several; `private` where several people's private
+        reasons: `districts` or `departments` where they are in several; `services` where they are of services that
+            are not taken for each other (neither the same nor siblings); `private` where several people's private
             reports would be in one.
     """
 
@@ -146,10 +149,25 @@ async def _check_likeness(
         reasons.append(DISTRICTS)
     if len({issue.department_code for issue in together}) > 1:
         reasons.append(DEPARTMENTS)
+    if await _are_unlike(session, survivor, others):
+        reasons.append(SERVICES)
     if survivor.private and await _count_people(session, together) > 1:
         reasons.append(PRIVATE)
     if reasons and not confirmed:
         raise MergeNeedsConfirmation(tuple(reasons))
+
+
+async def _are_unlike(session: AsyncSession, survivor: IssueView, others: Sequence[IssueView]) -> bool:
+    """Whether one is of a service that nobody takes for the survivor's."""
+    codes = {issue.service_code for issue in others} - {survivor.service_code}
+    if not codes:
+        return False
+    query = select(Service.code, Service.siblings).where(
+        Service.city_id == survivor.city_id, Service.code.in_([survivor.service_code, *codes])
+    )
+    siblings = {code: set(named) for code, named in await session.execute(query)}
+    own = siblings[survivor.service_code]
+    return any(code not in own and survivor.service_code not in siblings[code] for code in codes)
 
 
 async def _count_people(session: AsyncSession, issues: Sequence[IssueView]) -> int:

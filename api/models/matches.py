@@ -29,7 +29,7 @@ class ConfirmIn(Incoming):
 
     id: CommandId = None
     note: StaffNote = None
-    confirm: Flag = Field(default=False, description="Merge also across districts or departments.")
+    confirm: Flag = Field(default=False, description="Merge also across districts, departments or kinds of problem.")
 
 
 class RejectIn(Incoming):

@@ -38,7 +38,9 @@ class MergeIn(Incoming):
     issue_ids: Annotated[list[UUID], Field(min_length=1, max_length=_MOST, description="The issues to take over.")]
     note: StaffNote = None
     confirm: Flag = Field(
-        default=False, description="Merge also across districts or departments, or private reports of several people."
+        default=False,
+        description="Merge also across districts, departments or kinds of problem, or private reports of several"
+        " people.",
     )
 
 

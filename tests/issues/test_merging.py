@@ -35,6 +35,7 @@ from tests.issues.towns import ESSAI, NEXT_DAY, NOON, east_of, file, submission
 
 LATER = NOON + timedelta(hours=1)
 HERE = ESSAI.middle
+FAR = east_of(HERE, 500.0)
 WEST = LonLat(ESSAI.west + 0.02, HERE.lat)  # in the borough `ouest`
 
 
@@ -206,6 +207,22 @@ async def test_issues_of_two_districts_and_departments_are_merged_only_when_conf
     assert refused.value.reasons == ("districts", "departments")
     merged = await merge(one, other, confirmed=True)
     assert merged.issue.report_count == 2
+
+
+@pytest.mark.parametrize(
+    ("service", "refused"), [("chaussee", None), ("nid-de-poule", None), ("trottoir", ("services",))]
+)
+async def test_kinds_of_problem_that_nobody_takes_for_each_other_are_merged_only_when_confirmed(
+    database, city, merge, service, refused
+):
+    one, other = await open_issue(database, city), await open_issue(database, city, FAR, service_code=service)
+
+    if refused is not None:
+        with pytest.raises(MergeNeedsConfirmation) as asked:
+            await merge(one, other)
+        assert asked.value.reasons == refused
+
+    assert (await merge(one, other, confirmed=refused is not None)).issue.service_code == "nid-de-poule"
 
 
 async def test_a_refused_merge_may_be_confirmed_under_the_same_id(database, city, merge):
