@@ -199,6 +199,7 @@ class ReportView:
         description: As first sent; words added since are in `corrections`.
         accuracy_m: As sent; None where the phone gave none.
         captured_at: The phone's clock: kept, never trusted.
+        photo_ids: Those that are its own; what another report or order of its sender had named before is left out.
         match: Why it joined its issue; None where it opened one.
         corrections: In the order in which they came.
         withdrawn_at: When its sender took it back; None for nearly all.
@@ -272,8 +273,11 @@ SELECT r.number, r.issue_id, r.service_code, r.person_id, r.channel, r.location_
        r.received_at, r.near_boundary, r.match, r.withdrawn_at, p.address_string, p.description, p.attributes,
        p.name, p.email, p.phone,
        ST_X(p.place::geometry) AS lon, ST_Y(p.place::geometry) AS lat,
-       ARRAY(SELECT photo_id FROM report_photo f
-             WHERE f.city_id = r.city_id AND f.report_id = r.id ORDER BY f.position) AS photo_ids,
+       ARRAY(SELECT f.photo_id FROM report_photo f
+             WHERE f.city_id = r.city_id AND f.report_id = r.id
+               AND EXISTS (SELECT FROM photo_claim c
+                           WHERE c.photo_id = f.photo_id AND c.city_id = r.city_id AND c.target_id = r.id)
+             ORDER BY f.position) AS photo_ids,
        (SELECT jsonb_agg(jsonb_build_object(
                    'event_id', c.event_id, 'at', e.at, 'words', c.words, 'accuracy_m', c.accuracy_m,
                    'location_source', c.location_source,

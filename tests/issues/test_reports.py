@@ -114,6 +114,20 @@ async def test_a_photo_that_nobody_named_belongs_to_its_uploader_alone(database,
     assert await release(database, city, photo(new_id(), "device:x")) == Release(public=False, city_id=None)
 
 
+async def test_a_photo_that_two_reports_name_is_listed_with_the_first(database, city):
+    shared, own = new_id(), new_id()
+    first = submission(ESSAI.middle, photo_ids=(shared,))
+    await file(database, city, first)
+
+    second = await file(database, city, submission(ESSAI.middle, sender=first.sender, photo_ids=(shared, own)))
+
+    async with database.transaction(city.id) as session:
+        listed = [
+            (await read_receipt(session, city.id, each)).report.photo_ids for each in (first.id, second.report.id)
+        ]
+    assert listed == [(shared,), (own,)]
+
+
 async def test_naming_somebody_elses_photo_shows_nothing(database, city):
     receipt, _ = await filed_with_photo(database, city)
     theirs = photo(receipt.report.photo_ids[0], "device:somebody-else")
