@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from api.metrics import CONTENT_TYPE
 from api.serving import serving_of
@@ -15,6 +15,12 @@ from db.tenancy import enter_city
 from push.backlog import Backlog, push_backlog
 
 router = APIRouter(tags=["operations"])
+
+
+@router.get("/", include_in_schema=False)
+async def show_the_way() -> Response:
+    """Lead people who open the bare address to where the calls are described and can be tried out."""
+    return RedirectResponse("docs")
 
 
 @router.get("/healthz", response_class=JSONResponse)

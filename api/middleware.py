@@ -21,7 +21,7 @@ from api.problems.handlers import unexpected_answer
 from api.problems.refusals import BodyOverrun, BodyStalled, BodyTooLarge, TooBusy
 from api.problems.table import PROBLEMS
 from api.responses import problem_answer
-from api.scope import BODY, HEAD_ONLY, OVERRUN, REQUEST_ID
+from api.scope import BODY, HEAD_ONLY, LANGUAGE, OVERRUN, REQUEST_ID
 from api.serving import Serving
 
 _log = structlog.get_logger(__name__)
@@ -134,9 +134,10 @@ class RequestFrame:
         body = IncomingBody(scope, receive, headers, stall_s=serving.settings.request_stall_s)
         scope[REQUEST_ID], scope[BODY] = request_id, body
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        answer = _Answer(send, request_id, body, is_head=scope["method"] == "HEAD")
+        is_head = scope["method"] == "HEAD"
         # A scope of its own: the server has to go on seeing HEAD, or it would wait for the body that was announced.
-        inner = {**scope, "method": "GET", HEAD_ONLY: True} if answer.is_head else scope
+        inner = {**scope, "method": "GET", HEAD_ONLY: True} if is_head else scope
+        answer = _Answer(send, request_id, body, inner, is_head=is_head)
         try:
             if scope["path"] in _QUIET_ROUTES:
                 # Those who watch are answered also when nobody else is.
@@ -168,9 +169,10 @@ class RequestFrame:
 class _Answer:
     """Passes an answer on and remembers its status; a refusal does not end before the request is all there."""
 
-    def __init__(self, send: Send, request_id: str, body: IncomingBody, *, is_head: bool) -> None:
+    def __init__(self, send: Send, request_id: str, body: IncomingBody, scope: Scope, *, is_head: bool) -> None:
         self.is_head = is_head
         self._body = body
+        self._scope = scope
         self.status: int | None = None
         self._send = send
         self._request_id = request_id
@@ -178,7 +180,8 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id.encode())]
+            own = [(b"x-request-id", self._request_id.encode()), *_about_language(self._scope.get(LANGUAGE))]
+            message["headers"] = [*message["headers"], *own]
         elif self.is_head:
             message = {**message, "body": b""}
         if self.status is not None and self.status >= 400 and _is_last(message):
@@ -187,6 +190,13 @@ class _Answer:
             await self._body.drain()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+
+def _about_language(language: str | None) -> list[tuple[bytes, bytes]]:
+    """Say in which language an answer is, and what decided it: the device's choice, then what the request asks for."""
+    if language is None:
+        return []
+    return [(b"content-language", language.encode()), (b"vary", b"Authorization, Accept-Language")]
 
 
 def _is_last(message: Message) -> bool:

@@ -9,13 +9,20 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
+from starlette.responses import Response
 
 from api.auth import NOBODY, Caller, bearer_secret, find_caller
+from api.listener import language_of
 from api.models.fields import SECRET_PATTERN
+from api.models.reports import ReportWithIssue
 from api.problems.refusals import SecretUnknown, SignInNeeded
+from api.responses import answer
 from api.scope import CALLER
+from api.serving import Serving
 from db.credentials import hash_secret
 from db.tenancy import enter_city
+from issues.city import CityBook
+from issues.events import list_public_notes
 from issues.reports import Home, Receipt, ReportNotFound, find_report_home, read_receipt
 
 _SECRET: Final = re.compile(SECRET_PATTERN)
@@ -58,6 +65,15 @@ async def open_report(request: Request, session: AsyncSession, report_id: UUID, 
     if caller is not None and not (by_author or caller.is_staff_of(home.city_id)):
         raise ReportNotFound(report_id)
     return ReportAccess(receipt, caller or NOBODY, by_author)
+
+
+async def show_report(
+    request: Request, session: AsyncSession, receipt: Receipt, served: Serving, *, city: CityBook
+) -> Response:
+    """Answer with a report as those who may read it see it, in the caller's language."""
+    notes = await list_public_notes(session, city.id, receipt.issue.id)
+    named = served.cities.named(city, language_of(request, city))
+    return answer(ReportWithIssue.of(receipt, notes, named))
 
 
 def _may_track(home: Home | None, secret: str) -> bool:

@@ -53,7 +53,7 @@ def _json_bytes(body: BaseModel) -> bytes:
 
 def problem_answer(problem: Problem, error: Exception, listener: Listener, request: HTTPConnection) -> Response:
     """Answer with a problem document."""
-    headers: dict[str, str] = {"Content-Language": listener.language, "Cache-Control": "no-store"}
+    headers: dict[str, str] = {"Cache-Control": "no-store"}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if problem.status == 408:

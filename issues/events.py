@@ -28,6 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base, Xid8, new_id
 from db.connections import driver_connection
 from issues.browse import find_issue
+from issues.lifecycle import Status
 from issues.pages import Page, read_cursor, read_number, write_cursor
 
 
@@ -167,6 +168,29 @@ async def find_event(session: AsyncSession, city_id: int, event_id: UUID) -> Eve
     """Find an event by its id, as staff see it; None where there is none."""
     row = (await session.execute(_events(city_id).where(Event.id == event_id))).one_or_none()
     return None if row is None else _view(row, staff=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicNote:
+    """What the city wrote to residents with an event.
+
+    Attributes:
+        status: What the issue came to with it; as it stood where it was a note alone.
+    """
+
+    event_id: UUID
+    at: datetime
+    status: Status
+    text: str
+
+
+async def list_public_notes(session: AsyncSession, city_id: int, issue_id: UUID) -> tuple[PublicNote, ...]:
+    """List what the city wrote to the authors of an issue's reports, oldest first.
+
+    A private issue's history is for staff, yet its authors may read what was written to them.
+    """
+    query = _events(city_id).where(Event.issue_id == issue_id, EventNote.public).order_by(Event.seq)
+    return tuple(PublicNote(row.id, row.at, Status(row.data["to"]), row.note) for row in await session.execute(query))
 
 
 async def list_history(

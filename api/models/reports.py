@@ -1,5 +1,6 @@
 """Reports on the wire: what is filed, and the receipt for it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -25,6 +26,8 @@ from api.models.fields import (
     Words,
 )
 from api.models.issues import IssueOut, ReasonOut
+from issues.events import PublicNote
+from issues.lifecycle import Status
 from issues.reports import Contact, MatchView, Receipt, ReportView
 
 MOST_PHOTOS = 20
@@ -194,6 +197,20 @@ class ReportOut(ReportRef):
     withdrawn_datetime: datetime | None = Field(description="When it was taken back.")
 
 
+class NoteOut(Outgoing):
+    """What the city wrote to those who reported an issue."""
+
+    event_id: UUID
+    at: datetime
+    status: Status = Field(description="Of the issue, once this was written.")
+    text: str
+
+    @classmethod
+    def of(cls, note: PublicNote) -> "NoteOut":
+        """Put a note on the wire."""
+        return cls(event_id=note.event_id, at=note.at, status=note.status, text=note.text)
+
+
 class ReportWithIssue(Outgoing):
     """A report and the public state of the issue it is in now."""
 
@@ -201,9 +218,13 @@ class ReportWithIssue(Outgoing):
     issue: IssueOut
     match: MatchOut | None
     near_boundary: bool
+    notes: list[NoteOut] = Field(
+        description="What the city wrote to those who reported the issue, oldest first; also where its history is"
+        " not public."
+    )
 
     @classmethod
-    def of(cls, receipt: Receipt, city: NamedCity) -> "ReportWithIssue":
+    def of(cls, receipt: Receipt, notes: Iterable[PublicNote], city: NamedCity) -> "ReportWithIssue":
         """Show a report to somebody who may read it."""
         report = receipt.report
         return cls(
@@ -231,6 +252,7 @@ class ReportWithIssue(Outgoing):
             issue=IssueOut.of(receipt.issue, city),
             match=None if receipt.match is None else MatchOut.of(receipt.match, city),
             near_boundary=receipt.near_boundary,
+            notes=[NoteOut.of(note) for note in notes],
         )
 
 

@@ -9,13 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.deps import Now, Served, Transaction
-from api.listener import language_of
 from api.models.corrections import ReportChange
 from api.models.reports import ReportWithIssue
 from api.openapi import problems
 from api.problems.refusals import FieldError, InvalidFields, PlaceInAnotherCity, ReportNotYetHere
-from api.report_access import open_report
-from api.responses import answer
+from api.report_access import open_report, show_report
 from api.scope import CITY
 from api.serving import Serving
 from geo.points import LonLat
@@ -59,7 +57,7 @@ async def patch_report(
         command_id=body.id,
         now=now,
     )
-    return answer(ReportWithIssue.of(receipt, served.cities.named(city, language_of(request, city))))
+    return await show_report(request, session, receipt, served, city=city)
 
 
 def _check_fields(body: ReportChange) -> None:

@@ -8,12 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.deps import CityAgent, CityWords, Now, Served, Transaction
-from api.listener import language_of
 from api.models.regrouping import LeaveIn, MergeIn, RegroupingOut, SplitIn, UndoIn
 from api.models.reports import ReportWithIssue
 from api.openapi import problems
 from api.problems.refusals import ReportNotYetHere, naming
-from api.report_access import open_report
+from api.report_access import open_report, show_report
 from api.responses import answer
 from api.scope import CITY
 from issues.merging import merge_issues
@@ -119,4 +118,4 @@ async def leave(
         command_id=body.id,
         now=now,
     )
-    return answer(ReportWithIssue.of(receipt, served.cities.named(city, language_of(request, city))))
+    return await show_report(request, session, receipt, served, city=city)

@@ -31,7 +31,7 @@ from api.models.reports import ReportIn, ReportReceipt, ReportWithIssue
 from api.openapi import created_at_location, model_body, problems, request_body
 from api.problems.refusals import OutsideServiceArea, PartRefused, PhotoNotReady, PositionNeeded, TokenOfAnotherCity
 from api.queries import refuse_unknown_parameters
-from api.report_access import open_report
+from api.report_access import open_report, show_report
 from api.report_body import FORM_SCHEMA, Filed, is_form, read_report, received_photo
 from api.responses import answer, created
 from api.scope import CALLER, CITY
@@ -117,7 +117,7 @@ async def read_report_back(
     """Read a report and the public state of its issue; for its device, its tracking secret, and the city's staff."""
     receipt = (await open_report(request, session, report_id, now=now)).receipt
     city = served.cities.by_id(receipt.report.city_id)
-    return answer(ReportWithIssue.of(receipt, served.cities.named(city, language_of(request, city))))
+    return await show_report(request, session, receipt, served, city=city)
 
 
 async def _settle(

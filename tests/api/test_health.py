@@ -23,6 +23,13 @@ from tests.api.served import PICTURE, PLATEAU, a_report
 from tests.push.people import a_registration
 
 
+async def test_the_bare_address_leads_to_where_the_calls_are_described(api):
+    answer = await api.get("/")
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "docs")
+    assert (await api.get("/docs")).status_code == 200
+
+
 async def test_a_ready_process_says_so(api):
     assert (await api.get("/healthz")).json() == {"alive": True}
     answer = await api.get("/readyz")

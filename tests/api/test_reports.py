@@ -181,6 +181,35 @@ async def test_the_phones_tracking_secret_reads_its_report_and_no_other(api):
     problem_of(await api.as_(secret).get(f"/v1/reports/{other}"), 401, "secret-unknown")
 
 
+@pytest.mark.parametrize("with_secret", [False, True], ids=["device", "tracking secret"])
+async def test_its_author_reads_what_the_city_wrote_also_about_something_private(api, register, hire, with_secret):
+    device, agent = await register(), await hire()
+    filed = (
+        await (api if with_secret else device.api).post("/v1/reports", json=a_report(service_code="bac-de-recyclage"))
+    ).json()
+    status = f"/v1/issues/{filed['issue']['id']}/status"
+    await agent.post(status, json={"status": "acknowledged", "note": "Valve 12"})
+    told = await agent.post(status, json={"status": "declined", "note": "Terrain privé.", "public": True})
+    author = api.as_(filed["report"]["tracking"]) if with_secret else device.api
+
+    answer = await author.get(f"/v1/reports/{filed['report']['id']}")
+
+    [note] = answer.json()["notes"]
+    assert (note["event_id"], note["status"], note["text"]) == (told.json()["event_id"], "declined", "Terrain privé.")
+
+
+@pytest.mark.parametrize(("asked", "language"), [("en-CA", "en"), ("fr", "fr"), ("de", "fr")])
+async def test_an_answer_says_its_language_and_what_decided_it(api, asked, language):
+    filed = await api.post("/v1/reports", json=a_report(), headers={"Accept-Language": asked})
+    refused = await api.post("/v1/reports", json={}, headers={"Accept-Language": asked})
+    plain = await api.get("/healthz", headers={"Accept-Language": asked})
+
+    for answer in (filed, refused):
+        assert answer.headers.get_list("content-language") == [language]
+        assert answer.headers["vary"] == "Authorization, Accept-Language"
+    assert "content-language" not in plain.headers
+
+
 async def test_staff_of_the_city_read_a_report_and_those_of_another_do_not(api, hire):
     path = f"/v1/reports/{(await api.post('/v1/reports', json=a_report())).json()['report']['id']}"
 
