@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -57,13 +58,21 @@ class Pair(Base):
     decided_by: Mapped[str | None]
 
 
-# In the same order for everybody, so that two who store the same pairs never wait for each other.
-_STORE = """
+@cache
+def _store(pairs: int) -> str:
+    """Write the statement for so many pairs; why there are no arrays: see `db.rates.counting_after`.
+
+    In the same order for everybody, so that two who store the same pairs never wait for each other.
+    """
+    rows = ", ".join(
+        f"(%(id_{n})s::uuid, %(issue_id_{n})s::uuid, %(score_{n})s::float8, %(reasons_{n})s::jsonb)"
+        for n in range(pairs)
+    )
+    return f"""
 INSERT INTO issue_pair (city_id, id, one_id, other_id, score, reasons, state, made_at)
 SELECT %(city_id)s, pair.id, least(opener.id, %(report_id)s), greatest(opener.id, %(report_id)s), pair.score,
-       pair.reasons::jsonb, 'pending', %(now)s
-FROM unnest(%(ids)s::uuid[], %(issue_ids)s::uuid[], %(scores)s::float8[], %(reasons)s::text[])
-         AS pair(id, issue_id, score, reasons)
+       pair.reasons, 'pending', %(now)s
+FROM (VALUES {rows}) AS pair(id, issue_id, score, reasons)
 CROSS JOIN LATERAL (
     SELECT id FROM report
     WHERE city_id = %(city_id)s AND issue_id = pair.issue_id ORDER BY received_at, id LIMIT 1
@@ -71,7 +80,9 @@ CROSS JOIN LATERAL (
 ORDER BY 3, 4
 ON CONFLICT (city_id, one_id, other_id) DO UPDATE SET score = excluded.score, reasons = excluded.reasons
 WHERE issue_pair.state = 'pending'
-"""
+"""  # noqa: S608 - made of constants
+
+
 _FORGET = "DELETE FROM issue_pair WHERE city_id = %s AND (one_id = %s OR other_id = %s) AND state = 'pending'"
 
 
@@ -82,17 +93,15 @@ async def store_pairs(
 
     Pairs that are there get the new score and its reasons, unless somebody has decided them.
     """
-    reasons = [json.dumps(MatchView.of(match).to_json()["reasons"]) for match in matches]
-    values = {
-        "city_id": city_id,
-        "report_id": report_id,
-        "ids": [new_id() for _ in matches],
-        "issue_ids": [match.candidate.issue_id for match in matches],
-        "scores": [match.score for match in matches],
-        "reasons": reasons,
-        "now": now,
-    }
-    await connection.execute(_STORE, values)
+    values = {"city_id": city_id, "report_id": report_id, "now": now}
+    for n, match in enumerate(matches):
+        values |= {
+            f"id_{n}": new_id(),
+            f"issue_id_{n}": match.candidate.issue_id,
+            f"score_{n}": match.score,
+            f"reasons_{n}": json.dumps(MatchView.of(match).to_json()["reasons"]),
+        }
+    await connection.execute(_store(len(matches)), values, prepare=True)
 
 
 async def forget_pairs(connection: AsyncConnection, city_id: int, report_id: UUID) -> None:
