@@ -20,10 +20,12 @@ INSERT INTO report_home (id, city_id, sender, fingerprint, tracking_hash)
 VALUES ((lpad(to_hex(:first::bigint), 16, '0') || lpad(to_hex(:report::bigint), 16, '0'))::uuid, :city::integer,
         'device:01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f', decode(repeat('ab', 32), 'hex'), decode(repeat('cd', 32), 'hex'))
 ON CONFLICT (id) DO NOTHING;
-SELECT count(*) > 0 AS joins,
-       COALESCE((array_agg(neighbour.id ORDER BY neighbour.distance_m, neighbour.id))[1]::text, '') AS joined
+SELECT count(*) FILTER (WHERE distance_m <= :near::float8) > 0 AS joins,
+       COALESCE((array_agg(id ORDER BY distance_m, id) FILTER (WHERE distance_m <= :near::float8))[1]::text, '')
+           AS joined,
+       max(address) AS address, max(words) AS words
 FROM (
-SELECT near.id, near.service_code, near.distance_m, near.accuracy_m, near.last_report_at
+SELECT near.id, near.service_code, near.distance_m, near.accuracy_m, near.last_report_at, opener.address, opener.words
 FROM unnest((:services::text[])[:kind::integer]::text[]) AS service(code)
 CROSS JOIN LATERAL (
     SELECT id, service_code, accuracy_m, last_report_at,
@@ -36,7 +38,13 @@ CROSS JOIN LATERAL (
     ORDER BY place <-> ST_Point(:lon::float8, :lat::float8, 4326)::geography, id
     LIMIT 20
 ) AS near
-) AS neighbour WHERE neighbour.distance_m <= :near::float8
+LEFT JOIN LATERAL (
+    SELECT CASE WHEN r.location_source = 'address' THEN p.address_string END AS address, p.description AS words
+    FROM report r JOIN report_personal p ON p.city_id = r.city_id AND p.report_id = r.id
+    WHERE r.city_id = :city::integer AND r.issue_id = near.id
+    ORDER BY r.received_at, r.id LIMIT 1
+) AS opener ON true
+) AS neighbour
 \gset
 \if :joins
 WITH joined AS (
