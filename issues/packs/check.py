@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from issues.packs.fingerprint import fingerprint
-from issues.packs.pack import Pack
+from issues.packs.pack import Pack, Places
 from issues.packs.places import read_places
 from issues.packs.problems import Findings, Problem
 from issues.packs.routes import check_routes, expand_routes
-from issues.packs.schema import CITY, DEPARTMENTS, ROUTES, SERVICES, CitySheet, DepartmentsSheet, ServicesSheet
-from issues.packs.sheets import read_routes, read_sheet
+from issues.packs.schema import (
+    CITY,
+    DEPARTMENTS,
+    ROUTES,
+    SERVICES,
+    CitySheet,
+    DepartmentsSheet,
+    RouteSheet,
+    ServicesSheet,
+)
+from issues.packs.sheets import read_lines, read_sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +31,12 @@ class PackReport:
     Attributes:
         problems: All of them, in the order of the files; empty for a spotless pack.
         pack: The pack, ready to load; None where a problem is an error.
+        places: Its places as far as they can be read; None where `city.yml` cannot.
     """
 
     problems: Sequence[Problem]
     pack: Pack | None
+    places: Places | None = None
 
 
 def check_pack(folder: Path) -> PackReport:
@@ -34,7 +45,7 @@ def check_pack(folder: Path) -> PackReport:
     city = read_sheet(folder, CITY, CitySheet, findings)
     services = read_sheet(folder, SERVICES, ServicesSheet, findings)
     departments = read_sheet(folder, DEPARTMENTS, DepartmentsSheet, findings)
-    routes = read_routes(folder, ROUTES, findings)
+    routes = read_lines(folder, ROUTES, RouteSheet, findings)
     if city:
         _check_city(city, findings)
     if services:
@@ -46,7 +57,7 @@ def check_pack(folder: Path) -> PackReport:
     if routes or ROUTES not in findings.files_with_errors:
         check_routes(rules, services, departments, places.layers if places else None, findings)
     if findings.fatal or not (city and services and departments and places):
-        return PackReport(findings.problems, None)
+        return PackReport(findings.problems, None, places)
     pack = Pack(
         sha256=fingerprint(folder, city),
         city=city,
@@ -55,7 +66,7 @@ def check_pack(folder: Path) -> PackReport:
         routes=[rule for _, rule in rules],
         places=places,
     )
-    return PackReport(findings.problems, pack)
+    return PackReport(findings.problems, pack, places)
 
 
 def _check_city(city: CitySheet, findings: Findings) -> None:

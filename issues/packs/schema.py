@@ -22,6 +22,7 @@ from issues.questions import QuestionKind
 FORMAT_VERSION = 4
 
 CITY, SERVICES, DEPARTMENTS, ROUTES = "city.yml", "services.yml", "departments.yml", "routes.csv"
+POINTS = "points.csv"
 
 LANGUAGES = ("fr", "en")
 
@@ -85,12 +86,17 @@ class SourcedFile(Sheet):
     source: Word
     licence: Word
     table: Word | None = None  # of a file with several, such as a GeoPackage
+    crs: Word | None = None  # its coordinate system, where it names none or a wrong one
+    encoding: Word | None = None  # that of its texts, likewise
 
 
 class DistrictColumns(Sheet):
-    """Which column of a file of districts holds what; `names` for all languages, or one for each."""
+    """Which column of a file of districts holds what; `names` for all languages, or one for each.
 
-    code: Word
+    Without a column for codes, they are made from the first of the names.
+    """
+
+    code: Word | None = None
     names: Word | dict[str, Word]
     valid_from: Word | None = None
     valid_to: Word | None = None
@@ -101,15 +107,35 @@ class StreetColumns(Sheet):
 
     name: Word
     kind: Word | None = None
+    left_from: Word | None = None  # civic numbers along it: where it begins and ends, on both sides of its drawing
+    left_to: Word | None = None
+    right_from: Word | None = None
+    right_to: Word | None = None
+
+    @property
+    def ranges(self) -> tuple[tuple[Word, Word], tuple[Word, Word]] | None:
+        """The columns of the first and last number on the left, and on the right; None unless all four are named."""
+        names = (self.left_from, self.left_to, self.right_from, self.right_to)
+        left_from, left_to, right_from, right_to = names
+        if left_from is None or left_to is None or right_from is None or right_to is None:
+            return None
+        return (left_from, left_to), (right_from, right_to)
+
+    @model_validator(mode="after")
+    def _has_all_ranges(self) -> Self:
+        named = [self.left_from, self.left_to, self.right_from, self.right_to]
+        if any(named) and not all(named):
+            raise ValueError("left_from, left_to, right_from and right_to go together")
+        return self
 
 
 class AddressColumns(Sheet):
-    """Which column of a CSV file of addresses holds what; positions in WGS 84 degrees."""
+    """Which column of a file of addresses holds what; `lon` and `lat` are for a CSV, which has no points itself."""
 
     number: Word
     street: Word
-    lon: Word
-    lat: Word
+    lon: Word | None = None
+    lat: Word | None = None
 
 
 class LayerFile(SourcedFile):
@@ -133,7 +159,7 @@ class StreetFile(SourcedFile):
 
 
 class AddressFile(SourcedFile):
-    """Civic numbers, as a CSV file."""
+    """Civic numbers, as a CSV file or as points."""
 
     columns: AddressColumns
 
@@ -299,4 +325,18 @@ class RouteSheet(Sheet):
     services: Annotated[str, StringConstraints(min_length=1)]
     districts: Annotated[str, StringConstraints(min_length=1)]
     department: Code
+    crew: Code | None = None
+
+
+class PointSheet(Sheet):
+    """A line of `points.csv`: a place, and who has to answer there; nothing expected means outside the city.
+
+    A district is written `layer:code`.
+    """
+
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    long: Annotated[float, Field(ge=-180, le=180)]
+    service: Code
+    district: Annotated[str, StringConstraints(pattern=r"^[^:]+:[^:]+$")] | None = None
+    department: Code | None = None
     crew: Code | None = None

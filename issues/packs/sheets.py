@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,6 @@ from pydantic_core import ErrorDetails
 
 from issues.packs.problems import Findings
 from issues.packs.salvage import salvage
-from issues.packs.schema import RouteSheet
 
 SheetT = TypeVar("SheetT", bound=BaseModel)
 
@@ -67,53 +67,72 @@ def read_sheet(folder: Path, name: str, form: type[SheetT], findings: Findings) 
         return salvage(form, content) if isinstance(content, dict) else None
 
 
-def read_routes(folder: Path, name: str, findings: Findings) -> list[tuple[int, RouteSheet]]:
-    """Read the lines of a CSV of routes, each with its line number; those with mistakes as far as they can be read."""
-    routes = []
-    for line, row in read_rows(folder, name, tuple(RouteSheet.model_fields), findings):
+def read_lines(folder: Path, name: str, form: type[SheetT], findings: Findings) -> list[tuple[int, SheetT]]:
+    """Read the lines of a CSV sheet, each with its line number; what is wrong with them is among the findings.
+
+    Lines with mistakes in them come as far as they can be read (see `salvage`).
+    """
+    lines = []
+    for line, row in read_rows(folder, name, tuple(form.model_fields), findings):
         cells = {column: cell or None for column, cell in row.items()}
         try:
-            routes.append((line, RouteSheet.model_validate(cells)))
+            lines.append((line, form.model_validate(cells)))
         except ValidationError as error:
-            routes.append((line, salvage(RouteSheet, cells)))
+            lines.append((line, salvage(form, cells)))
             for detail in error.errors(include_url=False):
                 column = ".".join(map(str, detail["loc"]))
                 findings.error(name, f"line {line}, {column}", _in_plain_words(detail))
-    return routes
+    return lines
 
 
 def read_rows(
-    folder: Path, name: str, columns: Sequence[str], findings: Findings
+    folder: Path, name: str, columns: Sequence[str], findings: Findings, *, encoding: str | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Read the given columns of a CSV file (comma or semicolon), line by line with the line's number.
 
     A byte-order mark, as spreadsheets leave it, is dropped; blank lines and lines that start with # are skipped.
     """
-    text = read_text(folder, name, findings)
+    text = read_text(folder, name, findings, encoding=encoding)
     if text is None:
         return
+    lines = csv.DictReader(io.StringIO(text), delimiter=delimiter_of(text))
+    try:
+        missing = [column for column in columns if column not in (lines.fieldnames or ())]
+        if missing:
+            findings.error(name, "line 1", f"these columns are missing: {', '.join(missing)}")
+            return
+        for row in lines:
+            cells = {column: (row[column] or "").strip() for column in columns}
+            if any(cells.values()) and not (next(iter(row.values()), "") or "").startswith("#"):
+                yield lines.line_num, cells
+    except csv.Error as error:
+        findings.error(name, f"line {lines.line_num}", f"the rest cannot be read: {error}")
+
+
+def delimiter_of(text: str) -> str:
+    """What stands between the columns of a CSV file: the commonest in its first line of semicolon, tab and comma."""
     header = text.split("\n", 1)[0]
-    lines = csv.DictReader(io.StringIO(text), delimiter=";" if header.count(";") > header.count(",") else ",")
-    missing = [column for column in columns if column not in (lines.fieldnames or ())]
-    if missing:
-        findings.error(name, "line 1", f"these columns are missing: {', '.join(missing)}")
-        return
-    for row in lines:
-        cells = {column: (row[column] or "").strip() for column in columns}
-        if any(cells.values()) and not next(iter(row.values()), "").startswith("#"):
-            yield lines.line_num, cells
+    return max(",;\t", key=header.count)
 
 
-def read_text(folder: Path, name: str, findings: Findings) -> str | None:
-    """Read a text file of the pack, unpacking it if its name ends in .gz; None where that fails."""
+def read_text(folder: Path, name: str, findings: Findings, *, encoding: str | None = None) -> str | None:
+    """Read a text file of the pack, unpacking it if its name ends in .gz; None where that fails.
+
+    It has to be UTF-8 unless its encoding is named, or a byte-order mark says UTF-16.
+    """
     try:
         content = (folder / name).read_bytes()
-        return (gzip.decompress(content) if name.endswith(".gz") else content).decode("utf-8-sig")
+        content = gzip.decompress(content) if name.endswith(".gz") else content
+        in_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        return content.decode(encoding or ("utf-16" if in_utf16 else "utf-8-sig"))
+    except LookupError:
+        findings.error(name, "", f"unknown encoding {encoding}")
     except FileNotFoundError:
         findings.error(name, "", "there is no such file")
     except UnicodeDecodeError as error:
-        findings.error(name, "", f"the file is not UTF-8 (byte {error.start})")
-    except (OSError, EOFError) as error:
+        remedy = "save it as UTF-8, or say with encoding: what it is where city.yml names it"
+        findings.error(name, "", f"the file is not {encoding or 'UTF-8'} (byte {error.start}); {remedy}")
+    except (OSError, EOFError, zlib.error) as error:
         findings.error(name, "", f"the file cannot be read: {error}")
     return None
 

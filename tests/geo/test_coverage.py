@@ -23,47 +23,47 @@ def two_with_a_lens(width):
 def test_a_narrow_gap_goes_to_a_district_beside_it():
     polygons = two_with_a_lens(0.005)
 
-    closed, areas_m2 = close_gaps(polygons, width_m=10.0)
+    sewn = close_gaps(polygons, width_m=10.0)
 
-    gap_m2 = area_m2(merge(closed)) - area_m2(merge(polygons))
-    assert areas_m2 == [pytest.approx(gap_m2)]
+    gap_m2 = area_m2(merge(sewn.polygons)) - area_m2(merge(polygons))
+    assert [area_m2(gap) for gap in sewn.closed] == [pytest.approx(gap_m2)]
     assert gap_m2 > 100.0
-    assert all(shapely.is_valid(polygon) for polygon in closed)
+    assert all(shapely.is_valid(polygon) for polygon in sewn.polygons)
 
 
 def test_a_gap_between_districts_that_meet_only_in_points_is_closed_too():
     west = at_montreal(shapely.Polygon([(0, 0), (1, 0), (0.995, 0.5), (1, 1), (0, 1)]))
     east = at_montreal(shapely.Polygon([(1, 0), (2, 0), (2, 1), (1, 1)]))
 
-    closed, areas_m2 = close_gaps([west, east], width_m=10.0)
+    sewn = close_gaps([west, east], width_m=10.0)
 
-    assert len(areas_m2) == 1
-    assert area_m2(merge(closed)) == pytest.approx(area_m2(at_montreal(shapely.box(0, 0, 2, 1))))
+    assert len(sewn.closed) == 1
+    assert area_m2(merge(sewn.polygons)) == pytest.approx(area_m2(at_montreal(shapely.box(0, 0, 2, 1))))
 
 
 def test_a_wide_gap_is_left():
     polygons = two_with_a_lens(0.05)
 
-    closed, areas_m2 = close_gaps(polygons, width_m=10.0)
+    sewn = close_gaps(polygons, width_m=10.0)
 
-    assert areas_m2 == []
-    assert area_m2(merge(closed)) == pytest.approx(area_m2(merge(polygons)))
+    assert (len(sewn.closed), len(sewn.left)) == (0, 1)
+    assert area_m2(merge(sewn.polygons)) == pytest.approx(area_m2(merge(polygons)))
 
 
 def test_a_gap_towards_a_neighbouring_city_is_closed_on_our_side_only():
     ours, theirs = two_with_a_lens(0.005)
 
-    closed, areas_m2 = close_gaps([ours], around=[theirs], width_m=10.0)
+    sewn = close_gaps([ours], around=[theirs], width_m=10.0)
 
-    assert len(closed) == 1
-    assert area_m2(closed[0]) == pytest.approx(area_m2(ours) + areas_m2[0])
+    assert len(sewn.polygons) == 1
+    assert area_m2(sewn.polygons[0]) == pytest.approx(area_m2(ours) + area_m2(sewn.closed[0]))
 
 
 def test_nothing_changes_where_districts_meet():
-    closed, areas_m2 = close_gaps(two_with_a_lens(0.0), width_m=10.0)
+    sewn = close_gaps(two_with_a_lens(0.0), width_m=10.0)
 
-    assert areas_m2 == []
-    assert [area_m2(polygon) for polygon in closed] == [pytest.approx(area_m2(p)) for p in two_with_a_lens(0.0)]
+    assert (sewn.closed, sewn.left) == ([], [])
+    assert [area_m2(polygon) for polygon in sewn.polygons] == [pytest.approx(area_m2(p)) for p in two_with_a_lens(0.0)]
 
 
 def test_overlaps_are_named_once_with_their_area():

@@ -1,0 +1,111 @@
+"""Guessing which column of a city's file holds what, from how cities call them and from what stands there.
+
+Pure. A guess is shown to whoever makes the pack and written into `city.yml`, where it can be changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from issues.packs.sources import code_of
+
+# What a column is called, the surest first; compared without case, accents and what stands between words.
+_NAMES: Final[Mapping[str, Sequence[str]]] = {
+    "name": (
+        "nom", "name", "nomarr", "nomarrondissement", "nomdistrict", "nomquartier", "nomqr", "nomsecteur", "nomparc",
+        "libelle", "label", "toponyme", "nomoff", "nomofficiel", "title", "titre", "designation", "description",
+    ),
+    "name_fr": ("nomfr", "namefr", "nomfrancais", "libellefr"),
+    "name_en": ("nomen", "nameen", "nomanglais", "libelleen"),
+    "code": (
+        "code", "codeid", "abrev", "abbrev", "no", "num", "number", "numero", "nodist", "nodistrict", "noarr", "noqr",
+        "noarrondissement", "noquartier", "id", "ident", "identifiant", "fid", "objectid",
+    ),
+    "street_name": (
+        "nomvoie", "nomrue", "nomcomplet", "odonyme", "rue", "street", "streetname", "addrstreet", "fullname", "voie",
+        "nom", "name", "toponyme", "libelle",
+    ),
+    "kind": ("highway", "type", "typevoie", "classe", "class", "classification", "categorie", "category"),
+    "number": (
+        "numero", "number", "nocivique", "civique", "numerocivique", "numciv", "nociv", "housenumber",
+        "addrhousenumber", "adresse1", "addrnum", "no", "num", "numrue",
+    ),
+    "street": (
+        "rue", "street", "nomrue", "nomvoie", "voie", "addrstreet", "odonyme", "streetname", "nomcomplet", "nom",
+        "name", "toponyme",
+    ),
+    "lon": ("lon", "long", "longitude", "lng", "x", "coordx", "xcoord", "locx", "pointx", "est", "easting"),
+    "lat": ("lat", "latitude", "y", "coordy", "ycoord", "locy", "pointy", "nord", "northing"),
+    "left_from": ("leftfrom", "debgch", "gauchede", "lfadd", "fromleft", "degauche", "nodebgauche", "lfromadd"),
+    "left_to": ("leftto", "fingch", "gauchea", "ltadd", "toleft", "agauche", "nofingauche", "ltoadd"),
+    "right_from": ("rightfrom", "debdrt", "droitede", "rfadd", "fromright", "dedroite", "nodebdroite", "rfromadd"),
+    "right_to": ("rightto", "findrt", "droitea", "rtadd", "toright", "adroite", "nofindroite", "rtoadd"),
+}  # fmt: skip
+
+_CODE: Final = re.compile(r"[^\s,;:/]{1,100}")
+
+# What stands in each column, as text; only a good number of rows of a large file.
+Cells = Mapping[str, Sequence[str]]
+
+
+def column_called(what: str, cells: Cells) -> str | None:
+    """The column whose name says that it holds something (`number`, `street`, `lon`, ...); None without any."""
+    by_key = {code_of(column).replace("-", ""): column for column in reversed(list(cells))}
+    return next((by_key[name] for name in _NAMES[what] if name in by_key), None)
+
+
+def district_columns(cells: Cells) -> dict[str, str | dict[str, str]] | None:
+    """Guess the columns of districts: `names`, and `code` where one tells them apart; None where nothing names them."""
+    french, english = column_called("name_fr", cells), column_called("name_en", cells)
+    code = next((column for column in _likely("code", cells) if _tells_apart(cells[column])), None)
+    if french and english:
+        return {"names": {"fr": french, "en": english}} | ({"code": code} if code else {})
+    name = next((column for column in _likely("name", cells) if _is_worded(cells[column])), None) or next(
+        (column for column in cells if _is_worded(cells[column]) and len(set(cells[column])) == len(cells[column])),
+        code,
+    )
+    if name is None:
+        return None
+    return {"code": code, "names": name} if code else {"names": name}
+
+
+def street_columns(cells: Cells) -> dict[str, str] | None:
+    """Guess the columns of streets: `name`, and `kind` and civic ranges where there are any; None without names."""
+    name = column_called("street_name", cells)
+    if name is None:
+        return None
+    sides = {side: column_called(side, cells) for side in ("left_from", "left_to", "right_from", "right_to")}
+    guessed = {"name": name, "kind": column_called("kind", cells)} | (sides if all(sides.values()) else {})
+    return {key: column for key, column in guessed.items() if column is not None}
+
+
+def address_columns(cells: Cells, *, positions: bool) -> dict[str, str] | None:
+    """Guess the columns of addresses; None where they are none.
+
+    Args:
+        cells: What stands in the columns.
+        positions: Whether columns have to hold them, as in a CSV file.
+    """
+    keys = ("number", "street", "lon", "lat") if positions else ("number", "street")
+    found = {key: column for key in keys if (column := column_called(key, cells)) is not None}
+    return found if len(found) == len(keys) else None
+
+
+def _likely(what: str, cells: Cells) -> list[str]:
+    """The columns that a name of a list fits, the surest first, then those that begin like the surest."""
+    by_key = {code_of(column).replace("-", ""): column for column in reversed(list(cells))}
+    exact = [by_key[name] for name in _NAMES[what] if name in by_key]
+    begin = [
+        column for key, column in by_key.items() if key.startswith(tuple(_NAMES[what][:2])) and column not in exact
+    ]
+    return exact + begin
+
+
+def _tells_apart(cells: Sequence[str]) -> bool:
+    return len(set(cells)) == len(cells) > 0 and all(map(_CODE.fullmatch, cells))
+
+
+def _is_worded(cells: Sequence[str]) -> bool:
+    return bool(cells) and all(cells) and any(any(c.isalpha() for c in cell) for cell in cells)
