@@ -1,70 +1,153 @@
-"""`jalon city`: checking and loading city packs."""
+"""`jalon city`: making, checking, loading, trying and writing out city packs."""
 
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.cli.city_init import init
 from api.cli.output import AsJson, hint, say, show_json, show_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from issues.packs.check import PackReport
+    from issues.packs.compare import PackDifference
     from issues.packs.load import LoadOutcome
     from issues.packs.pack import Pack
+    from issues.packs.problems import Problem
 
-app = typer.Typer(help="City packs: check, load, list.", no_args_is_help=True)
+app = typer.Typer(help="City packs: init, check, load, test, export, list.", no_args_is_help=True)
+app.command()(init)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The pack's folder.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
 @app.command()
-def check(folder: Folder, as_json: AsJson = False) -> None:
+def check(
+    folder: Folder,
+    as_json: AsJson = False,
+    page: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Also draw it, as one HTML file that needs no network.")
+    ] = None,
+) -> None:
     """Show all that is wrong with a pack, at once; ends with 1 if it cannot be loaded."""
     report = _checked(folder)
-    if as_json:
-        from dataclasses import asdict
+    if page is not None:
+        from issues.packs.page import findings_page
 
-        show_json({"loadable": report.pack is not None, "problems": [asdict(problem) for problem in report.problems]})
+        page.write_text(findings_page(folder.resolve().name, report.problems, report.places), encoding="utf-8")
+    if as_json:
+        show_json({"loadable": report.pack is not None, "problems": problems_as_json(report)})
     else:
-        _show_problems(report)
+        show_problems(report)
         say(f"{folder}: {'can be loaded' if report.pack else 'cannot be loaded'}")
     raise typer.Exit(0 if report.pack else 1)
 
 
 @app.command()
-def load(folder: Folder) -> None:
-    """Load a pack, or bring its city up to date, in one transaction; the same pack again changes nothing."""
+def load(folder: Folder, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Load a pack, or bring its city up to date, in one transaction; says first what changes.
+
+    The same pack again changes nothing.
+    """
     from rich.console import Console
 
     from api.cli.reach import as_owner, bring_up_to_date, reached_database
     from api.demo.progress import step
     from api.settings import Settings
     from db.sessions import Database
+    from issues.packs.compare import compare_pack
     from issues.packs.load import load_pack
 
     console = Console(stderr=True)
     with step(console, f"Checking {folder}"):
         report = _checked(folder)
-    if report.pack is None:
-        _show_problems(report)
-        hint(f"{folder}: cannot be loaded")
-        raise typer.Exit(1)
-    pack: Pack = report.pack
+    pack = _loadable(folder, report)
     with reached_database(Settings()) as reached:
         if reached.cluster is not None:
             bring_up_to_date(reached.owner_url)
-        with step(console, f"Loading {pack.city.jurisdiction_id}") as advance:
 
-            async def write(database: Database) -> "LoadOutcome":
-                async with database.transaction() as session:
-                    return await load_pack(
-                        session, pack, now=datetime.now(UTC), progress=lambda _step, done, of: advance(done, of)
-                    )
+        async def compare(database: Database) -> "PackDifference":
+            async with database.transaction() as session:
+                return await compare_pack(session, pack)
 
-            outcome = asyncio.run(as_owner(reached, write))
-    say(f"{pack.city.jurisdiction_id}: {'loaded' if outcome.changed else 'nothing new'}")
+        difference = asyncio.run(as_owner(reached, compare))
+        if not as_json:
+            _show_difference(difference)
+        changed = False
+        if not dry_run:
+            with step(console, f"Loading {pack.city.jurisdiction_id}") as advance:
+
+                async def write(database: Database) -> "LoadOutcome":
+                    async with database.transaction() as session:
+                        return await load_pack(
+                            session, pack, now=datetime.now(UTC), progress=lambda _step, done, of: advance(done, of)
+                        )
+
+                changed = asyncio.run(as_owner(reached, write)).changed
+    if as_json:
+        show_json(_difference_as_json(pack, difference) | {"loaded": changed})
+        return
+    done = "loaded" if changed else "nothing new" if difference.is_same else "not loaded: --dry-run"
+    say(f"{pack.city.jurisdiction_id}: {done}")
+
+
+@app.command("test")
+def try_points_of(folder: Folder, as_json: AsJson = False) -> None:
+    """Try a pack's own sample points (points.csv): is the owner found who is expected? Ends with 1 if not."""
+    from issues.packs.points import read_points, try_points
+    from issues.packs.problems import Findings
+
+    pack = _loadable(folder, _checked(folder))
+    findings = Findings()
+    points = read_points(folder, findings)
+    if findings.fatal:
+        show_table(["", "file", "where", "what"], [_row(problem) for problem in findings.problems], empty="")
+        raise typer.Exit(1)
+    verdicts = try_points(pack, points, on=datetime.now(UTC).date())
+    wrong = [verdict for verdict in verdicts if not verdict.holds]
+    if as_json:
+        told = [
+            {"line": v.line, "holds": v.holds, "expected": list(v.expected), "found": list(v.found)} for v in verdicts
+        ]
+        show_json({"points": len(verdicts), "wrong": len(wrong), "verdicts": told})
+    else:
+        rows = [
+            (v.line, v.point.service, f"{v.point.lat}, {v.point.long}", " ".join(v.expected), " ".join(v.found))
+            for v in wrong
+        ]
+        show_table(["line", "service", "place", "expected", "found"], rows, empty="All points have their owners.")
+        say(f"{folder}: {len(verdicts) - len(wrong)} of {len(verdicts)} points as expected")
+    raise typer.Exit(1 if wrong else 0)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    target: Annotated[Path, typer.Argument(metavar="TO", help="A folder that is not there yet, or is empty.")],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a pack out as it would be loaded: repaired, in WGS 84, as GeoJSON and CSV."""
+    from api.cli.refusals import CommandRefused
+    from issues.packs.export import export_pack
+
+    pack = _loadable(folder, _checked(folder))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CommandRefused(f"{target} is there and not empty.")
+    files = export_pack(folder, pack)
+    if not dry_run:
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (target / name).write_bytes(content)
+    if as_json:
+        show_json({"written": not dry_run, "files": {name: len(content) for name, content in files.items()}})
+        return
+    show_table(["file", "bytes"], [(name, len(content)) for name, content in files.items()], empty="")
 
 
 @app.command("list")
@@ -100,6 +183,50 @@ def _checked(folder: Path) -> "PackReport":
     return check_pack(folder)
 
 
-def _show_problems(report: "PackReport") -> None:
-    rows = [(problem.severity, problem.file, problem.where, problem.what) for problem in report.problems]
-    show_table(["", "file", "where", "what"], rows, empty="Nothing is wrong.")
+def _loadable(folder: Path, report: "PackReport") -> "Pack":
+    """Go on with a pack only if it can be loaded; otherwise says why not and ends with 1."""
+    if report.pack is None:
+        show_problems(report)
+        hint(f"{folder}: cannot be loaded")
+        raise typer.Exit(1)
+    return report.pack
+
+
+def show_problems(report: "PackReport") -> None:
+    """Print all that was found."""
+    show_table(["", "file", "where", "what"], [_row(p) for p in report.problems], empty="Nothing is wrong.")
+
+
+def problems_as_json(report: "PackReport") -> list[dict[str, Any]]:
+    """All that was found, for programs: also where it is (longitude, latitude)."""
+    return [
+        {"severity": p.severity, "file": p.file, "where": p.where, "what": p.what, "at": p.at} for p in report.problems
+    ]
+
+
+def _row(problem: "Problem") -> tuple[str, ...]:
+    return problem.severity, problem.file, problem.where, problem.what
+
+
+def _show_difference(difference: "PackDifference") -> None:
+    rows = [
+        (change.what, change.before, change.after, *map(_few, (change.added, change.removed, change.changed)))
+        for change in difference.changes
+        if change.is_one
+    ]
+    show_table(["", "now", "then", "new", "gone", "changed"], rows, empty="Nothing changes.")
+
+
+def _few(words: "Sequence[str]") -> str:
+    return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
+
+
+def _difference_as_json(pack: "Pack", difference: "PackDifference") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "jurisdiction_id": pack.city.jurisdiction_id,
+        "new": difference.is_new,
+        "same": difference.is_same,
+        "changes": [asdict(change) for change in difference.changes],
+    }

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ from tests.issues.towns import ESSAI
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120
 _JALON = "import sys; from api.cli import main; sys.argv[0] = 'jalon'; main()"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
 
 
 def environment_of(database_url: str, data_dir: Path) -> dict[str, str]:

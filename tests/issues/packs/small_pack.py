@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import shapely
+
+from issues.packs.check import check_pack
+from issues.packs.pack import Pack
 
 CITY = """\
 jurisdiction_id: ville.example
@@ -91,3 +95,10 @@ def district(code, west, east, **properties):
 
 
 WEST_SIDE, EAST_SIDE = district("ouest", -73.70, -73.65), district("est", -73.65, -73.60)
+
+
+def sound(folder: Path) -> Pack:
+    """The pack in a folder, which has no errors."""
+    pack = check_pack(folder).pack
+    assert pack is not None
+    return pack

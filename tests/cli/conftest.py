@@ -1,0 +1,43 @@
+"""`jalon` in this process, as its entry point runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from api.cli import main
+from api.settings import unknown_variables
+from tests.cli.running import Outcome
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Runs `jalon` in this process, as the entry point does."""
+    for variable in ("JALON_DATABASE_URL", "JALON_OWNER_DATABASE_URL", "DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["jalon", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capfd.readouterr()
+        return Outcome(int(end.value.code or 0), said.out, said.err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def jalon(command, monkeypatch, app_url, owner_url, tmp_path):
+    """Runs `jalon` on the test's database."""
+    for stray in unknown_variables(os.environ):
+        monkeypatch.delenv(stray)
+    monkeypatch.setenv("JALON_DATABASE_URL", app_url)
+    monkeypatch.setenv("JALON_OWNER_DATABASE_URL", owner_url)
+    monkeypatch.setenv("JALON_DATA_DIR", str(tmp_path))
+    return command

@@ -1,0 +1,185 @@
+"""`jalon city`: from a folder of raw files to a city that routes, by flags or by questions, and never half of one."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+import yaml
+from pyproj import Transformer
+
+from tests.issues.packs.small_pack import ADDRESSES, EAST_SIDE, WEST_SIDE
+
+NAMED = ("--name", "Essai", "--source", "Ville d’Essai", "--licence", "CC BY 4.0")
+
+
+def write(path, driver, crs, shapes, kind, **columns):
+    """Write shapes in another coordinate system; without one, the file does not say it."""
+    flat = Transformer.from_crs("EPSG:4326", crs or "EPSG:32188", always_xy=True)
+    shapes = [shapely.transform(s, lambda xy: np.column_stack(flat.transform(xy[:, 0], xy[:, 1]))) for s in shapes]
+    pyogrio.raw.write(
+        path,
+        geometry=np.array([shapely.to_wkb(shape) for shape in shapes], dtype=object),
+        field_data=[np.array(cells, dtype=object) for cells in columns.values()],
+        fields=list(columns),
+        geometry_type=kind,
+        driver=driver,
+        crs=crs,
+    )
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Raw files of a small town, in three formats and coordinate systems."""
+    folder = tmp_path / "brut"
+    folder.mkdir()
+    halves = [WEST_SIDE[0], EAST_SIDE[0]]
+    write(folder / "arrondissements.shp", "ESRI Shapefile", "EPSG:32188", halves, "Polygon", NOM=["L’Orée", "Est"])
+    street = shapely.LineString([(-73.66, 45.50), (-73.66, 45.55)])
+    write(folder / "rues.gpkg", "GPKG", "EPSG:32618", [street], "LineString", nom_rue=["Rue A"])
+    (folder / "adresses.csv").write_text(ADDRESSES)
+    return folder
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """What somebody types at the questions."""
+
+    def type_lines(*lines: str) -> None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+    return type_lines
+
+
+def test_from_raw_files_to_a_loaded_city_whose_points_hold(jalon, raw):
+    made = jalon("city", "init", str(raw), *NAMED)
+    loaded = jalon("city", "load", str(raw))
+    tried = jalon("city", "test", str(raw))
+
+    assert (made.code, loaded.code, tried.code) == (0, 0, 0), made
+    assert "arrondissements.shp\tdistricts\t2 polygons\tEPSG:32188\tnames: NOM" in made.out
+    assert "services\t0\t" in loaded.out
+    assert loaded.out.endswith("essai.ca: loaded\n")
+    assert tried.out.endswith("2 of 2 points as expected\n")
+
+
+def test_a_dry_run_writes_nothing(jalon, raw):
+    before = sorted(raw.iterdir())
+
+    made = jalon("city", "init", str(raw), *NAMED, "--dry-run")
+
+    assert made.code == 0
+    assert "jurisdiction_id: essai.ca" in made.out
+    assert sorted(raw.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ((), "--name TEXT"),
+        (("--name", "Essai"), "--source TEXT"),
+        ((*NAMED, "--crs", "voies.shp=EPSG:32188"), "there is no file voies.shp"),
+        ((*NAMED, "--crs", "adresses.csv=MTM"), "MTM is no coordinate system"),
+        ((*NAMED, "--role", "rues.gpkg=roads"), "outline, districts, streets"),
+        ((*NAMED, "--crs", "adresses.csv"), "FILE=VALUE"),
+        ((*NAMED, "--role", "arrondissements.shp=unused"), "no districts with names"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_refused_by_the_name_of_its_flag(jalon, raw, flags, told):
+    refused = jalon("city", "init", str(raw), *flags)
+
+    assert refused.code == 1
+    assert told in refused.err
+    assert not (raw / "city.yml").exists()
+
+
+@pytest.mark.filterwarnings("ignore:'crs' was not provided:UserWarning")
+def test_a_coordinate_system_is_asked_for_never_guessed(jalon, raw):
+    write(raw / "arrondissements.shp", "ESRI Shapefile", None, [WEST_SIDE[0], EAST_SIDE[0]], "Polygon", NOM=["A", "B"])
+    (raw / "arrondissements.prj").unlink()
+
+    refused = jalon("city", "init", str(raw), *NAMED)
+    made = jalon("city", "init", str(raw), *NAMED, "--crs", "arrondissements.shp=EPSG:32188")
+
+    assert (refused.code, "--crs arrondissements.shp=EPSG:32188" in refused.err) == (1, True)
+    assert made.code == 0
+    assert yaml.safe_load((raw / "city.yml").read_text())["layers"][0]["crs"] == "EPSG:32188"
+
+
+def test_answers_may_stand_in_a_file(jalon, raw, tmp_path):
+    answers = tmp_path / "answers.yml"
+    answers.write_text(
+        "{name: Essai, name_en: Trial, jurisdiction: essai.qc.ca, timezone: America/Halifax, source: Ville,"
+        " licence: CC0, roles: {adresses.csv: unused}}"
+    )
+
+    made = json.loads(jalon("city", "init", str(raw), "--answers", str(answers), "--json").out)
+
+    city = yaml.safe_load((raw / "city.yml").read_text())
+    assert (made["written"], made["loadable"]) == (True, True)
+    assert (city["jurisdiction_id"], city["names"]["en"], city["timezone"]) == (
+        "essai.qc.ca",
+        "Trial",
+        "America/Halifax",
+    )
+    assert "addresses" not in city
+
+
+def test_at_a_terminal_everything_is_asked_and_enter_takes_the_guess(jalon, raw, typed):
+    typed("", "", "unused", "Essai", "", "", "", "Ville d’Essai", "CC BY 4.0")
+
+    made = jalon("city", "init", str(raw), "--ask")
+
+    city = yaml.safe_load((raw / "city.yml").read_text())
+    assert made.code == 0
+    assert (city["names"], city["timezone"]) == ({"fr": "Essai", "en": "Essai"}, "America/Toronto")
+    assert "streets" not in city
+
+
+def test_a_pack_that_is_there_is_kept(jalon, raw):
+    jalon("city", "init", str(raw), *NAMED)
+    (raw / "services.yml").write_text("mine")
+
+    refused = jalon("city", "init", str(raw), *NAMED)
+
+    assert (refused.code, "--force" in refused.err) == (1, True)
+    assert (raw / "services.yml").read_text() == "mine"
+
+
+def test_a_dry_load_says_what_would_change_and_changes_nothing(jalon, raw):
+    jalon("city", "init", str(raw), *NAMED)
+
+    dry = json.loads(jalon("city", "load", str(raw), "--dry-run", "--json").out)
+
+    assert (dry["new"], dry["loaded"]) == (True, False)
+    assert {change["what"]: change["after"] for change in dry["changes"]}["addresses"] == 2
+    assert jalon("city", "list").out == ""
+
+
+def test_check_draws_its_map_and_test_tells_who_is_wrong(jalon, raw, tmp_path):
+    jalon("city", "init", str(raw), *NAMED)
+    points = raw / "points.csv"
+    points.write_text(points.read_text().replace("voirie-1", "neige-1", 1))
+
+    checked = jalon("city", "check", str(raw), "--map", str(tmp_path / "map.html"))
+    wrong = json.loads(jalon("city", "test", str(raw), "--json").out)
+
+    assert checked.code == 0
+    assert "<svg" in (tmp_path / "map.html").read_text()
+    assert (wrong["points"], wrong["wrong"]) == (2, 1)
+    assert wrong["verdicts"][0]["expected"][-1] == "travaux-publics/neige-1"
+
+
+def test_an_export_goes_into_an_empty_folder_only(jalon, raw, tmp_path):
+    jalon("city", "init", str(raw), *NAMED)
+
+    written = jalon("city", "export", str(raw), str(tmp_path / "out"))
+    refused = jalon("city", "export", str(raw), str(tmp_path / "out"))
+
+    assert (written.code, refused.code) == (0, 1)
+    assert jalon("city", "check", str(tmp_path / "out")).code == 0
