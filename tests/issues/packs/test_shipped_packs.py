@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from geo.points import LonLat
+from geo.points import LonLat, distance_m
 from issues.packs.check import check_pack
-from issues.packs.problems import Severity
+from issues.packs.points import read_points, try_points
+from issues.packs.problems import Findings, Severity
 
 CITIES = Path(__file__).parents[3] / "cities"
 SHIPPED = sorted(folder.parent.name for folder in CITIES.glob("*/city.yml"))
 
 
+@cache
+def checked(city):
+    return check_pack(CITIES / city)
+
+
+def pack_of(city):
+    pack = checked(city).pack
+    assert pack is not None
+    return pack
+
+
 @pytest.fixture(scope="module", params=SHIPPED)
 def report(request):
-    return check_pack(CITIES / request.param)
+    return checked(request.param)
 
 
-def test_montreal_and_laval_are_shipped():
-    assert SHIPPED == ["laval", "montreal"]
+def test_three_cities_are_shipped():
+    assert SHIPPED == ["laval", "montreal", "quebec"]
 
 
 def test_a_shipped_pack_has_neither_errors_nor_warnings(report):
@@ -49,8 +63,40 @@ def test_shipped_packs_stay_small():
     )
 
 
+@pytest.mark.parametrize("folder", SHIPPED)
+def test_a_shipped_packs_own_points_have_the_owners_it_expects(folder):
+    findings = Findings()
+    points = read_points(CITIES / folder, findings)
+
+    verdicts = try_points(pack_of(folder), points, on=date(2026, 11, 30))
+
+    assert findings.problems == []
+    assert len(verdicts) >= 5
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+    assert any(verdict.expected == ["outside"] for verdict in verdicts)
+
+
+def test_quebec_has_its_boroughs_and_not_the_cities_inside_it():
+    places = pack_of("quebec").places
+
+    boroughs, neighbourhoods = places.layers
+    assert (len(boroughs.districts), len(neighbourhoods.districts)) == (6, 35)
+    assert {neighbour.code for neighbour in places.neighbours} == {"l-ancienne-lorette", "wendake"}
+    assert all(
+        not neighbour.outline.representative_point().intersects(places.outline) for neighbour in places.neighbours
+    )
+
+
+def test_quebecs_addresses_are_told_by_the_ranges_of_its_streets():
+    places = pack_of("quebec").places
+
+    at = next(a.at for a in places.addresses if (a.number, a.street) == ("7360", "Rue Anne-Barbel"))
+    assert len(places.addresses) > 100_000
+    assert distance_m(at, LonLat(-71.305192, 46.837608)) < 20.0
+
+
 def test_montreal_has_its_boroughs_and_none_of_the_linked_cities():
-    places = check_pack(CITIES / "montreal").pack.places
+    places = pack_of("montreal").places
 
     boroughs, neighbourhoods = places.layers
     assert (len(boroughs.districts), len(neighbourhoods.districts), len(places.neighbours)) == (19, 77, 14)
@@ -62,7 +108,7 @@ def test_montreal_has_its_boroughs_and_none_of_the_linked_cities():
 
 
 def test_montreals_addresses_lie_in_montreal():
-    places = check_pack(CITIES / "montreal").pack.places
+    places = pack_of("montreal").places
 
     assert len(places.addresses) > 4_000
     west, south, east, north = places.outline.bounds
