@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-places bench-plans eval-matching drill-crash drill-intake fuzz-photos bench-matching drill-races
+.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-places bench-plans eval-matching drill-crash drill-intake fuzz-photos bench-matching drill-races drill-edges
 
 BIN := .venv/bin
 
@@ -59,6 +59,9 @@ fuzz-photos: .venv/.dev ## 20 000 damaged photos through the API (DATA=folder: m
 
 drill-races: .venv/.dev ## 50 times 60 reports of one problem at once: one issue each
 	$(BIN)/python -m bench.races
+
+drill-edges: .venv/.dev ## 110 000 positions, many on edges: the map and PostGIS agree, everybody has one owner
+	$(BIN)/python -m bench.edges
 
 lock: .venv/.dev ## Write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-header \

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from geo.layers import DistrictAnswer, LayerMap
+from geo.layers import DistrictAnswer, LayerMap, holds, unwrap
 from geo.points import LonLat, MetresPerDegree, longitude_difference
 
 _METRES_PER_LATITUDE_DEGREE_AT_LEAST = 110_574.0
@@ -89,9 +89,9 @@ class CityMap:
         self.profile = profile
         self.layers = sorted(layers, key=lambda layer: layer.code != responsible_layer)
         self.responsible_layer = responsible_layer
-        self._outline = outline
-        shapely.prepare(outline)
-        self._west, self._south, self._east, self._north = (float(degrees) for degrees in outline.bounds)
+        [self._outline], self._unwrapped = unwrap([outline])
+        shapely.prepare(self._outline)
+        self._west, self._south, self._east, self._north = (float(degrees) for degrees in self._outline.bounds)
         self._neighbours = sorted(neighbours, key=lambda neighbour: neighbour.code)
         shapely.prepare([neighbour.outline for neighbour in self._neighbours])
 
@@ -108,22 +108,33 @@ class CityMap:
     @property
     def middle(self) -> LonLat:
         """The middle of the box around the city."""
-        return LonLat((self._west + self._east) / 2.0, (self._south + self._north) / 2.0)
+        lon = (self._west + self._east) / 2.0
+        return LonLat(lon - 360.0 if lon > 180.0 else lon, (self._south + self._north) / 2.0)
 
     def contains(self, at: LonLat) -> bool:
         """Whether a position lies in the city, borders included."""
-        in_box = self._west <= at.lon <= self._east and self._south <= at.lat <= self._north
-        return in_box and bool(shapely.intersects_xy(self._outline, at.lon, at.lat))
+        lon = at.lon + 360.0 if self._unwrapped and at.lon < 0.0 else at.lon
+        in_box = self._west <= lon <= self._east and self._south <= at.lat <= self._north
+        return (in_box or abs(at.lat) == 90.0) and holds(self._outline, lon, at.lat)
 
     def districts_at(self, at: LonLat, *, accuracy_m: float, on: date) -> list[DistrictAnswer]:
         """Find the district of each layer that a position (WGS 84) belongs to on a day; empty outside all.
 
         Borders count as inside, so a shared border lies in both districts; the smaller one wins, then the lower
-        code, which keeps the answer repeatable. `near_boundary` is true where the position's own accuracy
-        (metres, not negative) reaches another district of the layer. The responsible layer comes first.
+        code, which keeps the answer repeatable. In a gap between districts, the nearest within 25 m (`GAP_M`) has
+        the position, if that lies in the city at all; `gap_m` says so. `near_boundary` is true there, and where the
+        position's own accuracy (metres, not negative) reaches another district of the layer. The responsible layer
+        comes first.
         """
-        answers = (layer.district_at(at, accuracy_m=accuracy_m, on=on) for layer in self.layers)
-        return [answer for answer in answers if answer is not None]
+        answers, in_gap = [], False
+        for layer in self.layers:
+            answer = layer.district_at(at, accuracy_m=accuracy_m, on=on)
+            if answer is not None:
+                answers.append(answer)
+                in_gap = in_gap or answer.gap_m is not None
+        if in_gap and not self.contains(at):
+            return [answer for answer in answers if answer.gap_m is None]
+        return answers
 
     @property
     def neighbours(self) -> Sequence[NeighbourShape]:
