@@ -13,6 +13,7 @@ from db.jobs import JobStats, job_stats
 from db.sessions import DatabaseUnavailable
 from db.tenancy import enter_city
 from push.backlog import Backlog, push_backlog
+from push.outcomes import Outcomes, read_outcomes
 
 router = APIRouter(tags=["operations"])
 
@@ -47,6 +48,7 @@ async def tell_numbers(request: Request) -> Response:
     serving = serving_of(request)
     jobs: JobStats | None = None
     pushes: dict[str, Backlog] = {}
+    outcomes: dict[str, Outcomes] = {}
     with suppress(DatabaseUnavailable):
         async with serving.database.transaction() as session:
             jobs = await job_stats(session)
@@ -54,4 +56,5 @@ async def tell_numbers(request: Request) -> Response:
             for city_id, book in serving.cities.current.books.items():
                 await enter_city(session, city_id)
                 pushes[book.jurisdiction_id] = await push_backlog(session, city_id, now=now)
-    return Response(serving.metrics.render(jobs, pushes), media_type=CONTENT_TYPE)
+                outcomes[book.jurisdiction_id] = await read_outcomes(session, city_id)
+    return Response(serving.metrics.render(jobs, pushes, outcomes), media_type=CONTENT_TYPE)

@@ -6,12 +6,13 @@ from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from db.jobs import JobStats
 from push.backlog import Backlog
+from push.outcomes import Outcomes
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 # Set by `jalon serve` before it starts several processes; each then writes its numbers to files there.
@@ -46,12 +47,18 @@ class Metrics:
         """Count a report by what became of it: `opened`, `joined` or `repeated`."""
         self._reports.labels(result).inc()
 
-    def render(self, jobs: JobStats | None, pushes: Mapping[str, Backlog] = MappingProxyType({})) -> bytes:
+    def render(
+        self,
+        jobs: JobStats | None,
+        pushes: Mapping[str, Backlog] = MappingProxyType({}),
+        outcomes: Mapping[str, Outcomes] = MappingProxyType({}),
+    ) -> bytes:
         """Write down all numbers in Prometheus' text format, those of sibling processes included.
 
         Args:
             jobs: The state of the queue, which all processes share; None where it cannot be read.
             pushes: What waits to be sent, by city; all processes share it too.
+            outcomes: What became of what was sent, by city.
         """
         registry = self._registry
         if _SHARED_FOLDER in os.environ:
@@ -62,7 +69,7 @@ class Metrics:
             return numbers
         queue = CollectorRegistry()
         queue.register(_Queue(jobs))
-        queue.register(_Pushes(pushes))
+        queue.register(_Pushes(pushes, outcomes))
         return numbers + generate_latest(queue)
 
 
@@ -84,10 +91,11 @@ class _Queue(Collector):
 
 
 class _Pushes(Collector):
-    """What waits to be sent at one moment."""
+    """What waits to be sent at one moment, and what became of the rest."""
 
-    def __init__(self, pushes: Mapping[str, Backlog]) -> None:
+    def __init__(self, pushes: Mapping[str, Backlog], outcomes: Mapping[str, Outcomes]) -> None:
         self._pushes = pushes
+        self._outcomes = outcomes
 
     def collect(self) -> Iterator[Metric]:
         """Give the numbers."""
@@ -98,5 +106,12 @@ class _Pushes(Collector):
         for city, backlog in self._pushes.items():
             queued.add_metric([city], backlog.queued)
             overdue.add_metric([city], backlog.overdue_s)
+        ended = CounterMetricFamily(
+            "jalon_push_outcomes", "What became of pushes, try by try.", labels=["city", "channel", "outcome"]
+        )
+        for city, outcomes in self._outcomes.items():
+            for (channel, outcome), count in outcomes.items():
+                ended.add_metric([city, channel, outcome], count)
         yield queued
         yield overdue
+        yield ended

@@ -22,6 +22,7 @@ import media.photos
 import media.uploads
 import push.devices
 import push.outbox
+import push.outcomes
 from db.base import Base
 
 

@@ -145,8 +145,10 @@ def push_jobs(
 
     async def tell_notice(job: Job) -> None:
         city_id = int(job.payload["city_id"])
-        async with database.transaction(city_id) as session:
-            await tell(session, city_id, UUID(job.payload["event_id"]), now=_now())
+        more = True
+        while more:  # a transaction for each part: a job that ends in between is done again, and goes on from there
+            async with database.transaction(city_id) as session:
+                more = (await tell(session, city_id, UUID(job.payload["event_id"]), now=_now())).more
 
     async def deliver(job: Job) -> None:
         await sender.deliver_due(int(job.payload["city_id"]), stop=stop)

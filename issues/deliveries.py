@@ -18,7 +18,7 @@ class DeliveryCount:
 
     Attributes:
         kind: What was told, such as ``resolved``.
-        state: ``queued``, ``sent``, ``forgotten``, ``dead`` or ``expired``.
+        state: ``queued``, ``sent``, ``forgotten``, ``dead``, ``expired`` or ``superseded``.
         sent_at: When the last of them was sent; None where none was.
         last_error: One of the reasons why those that were not sent were not.
     """

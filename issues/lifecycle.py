@@ -73,6 +73,11 @@ class NoticeKind(StrEnum):
     REOPENED = "reopened"
     NOTE = "note"
 
+    @property
+    def is_state(self) -> bool:
+        """Whether it tells where an issue stands: worth nothing any more once it stands elsewhere."""
+        return self is not NoticeKind.NOTE
+
 
 _TOLD = {
     Status.ACKNOWLEDGED: NoticeKind.ACKNOWLEDGED,

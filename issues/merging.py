@@ -281,6 +281,7 @@ async def _tell_newcomers(
                 params=params,
                 listeners=people,
                 happened_at=now,
+                about=survivor.id,
                 now=now,
             )
             known |= {listener.person_id for listener in people}

@@ -13,7 +13,7 @@ from db.base import new_id
 from db.connections import driver_connection
 from geo.points import LonLat
 from issues.actors import SYSTEM, Actor
-from issues.audience import tell_waiting
+from issues.audience import tell_authors
 from issues.city import CityBook
 from issues.events import NewEvent, append_event
 from issues.issue import Issue, IssueView, lock_issues, read_issue
@@ -233,7 +233,7 @@ async def move_to_another(
         now: Time of the correction. Deadline and district are those of the time of receipt.
     """
     around = [held.issue.id, *(issue.id for _, issue in held.joinable[:1])]
-    await tell_waiting(session, city.id, around, now=now)
+    await tell_authors(session, city.id, around, now=now)
     if held.joinable:
         match, issue = held.joinable[0]
         await _assign(session, held.report, issue.id, MatchView.of(match))

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
 from geo.points import LonLat
-from issues.audience import tell_waiting
+from issues.audience import tell_authors
 from issues.commands import CommandIdUsed
 from issues.events import NewEvent, append_event, append_note, find_event
 from issues.issue import Issue, IssueMerged, IssueNotFound, IssueView, lock_issues, read_issue
@@ -192,7 +192,7 @@ async def _assign(
     connection = await driver_connection(session)
     cursor = await connection.execute(_LEFT, (city_id, [report_id for report_id, *_ in moved]))
     touched = {row[0] for row in await cursor.fetchall()} | {to_id for _, to_id, _ in moved}
-    await tell_waiting(session, city_id, touched, now=now)
+    await tell_authors(session, city_id, touched, now=now)
     rows = [{"report": str(report_id), "issue": str(to_id), "match": match} for report_id, to_id, match in moved]
     await connection.execute(_ASSIGN, (Jsonb(rows), city_id))
 

@@ -1,41 +1,41 @@
 """The outbox: what is told to whom, and what became of it on each device.
 
 A delivery waits as ``queued`` until its time has come, is leased for a while to whoever sends it, and ends as ``sent``,
-``forgotten`` (the device is gone), ``dead`` (its provider does not take it) or ``expired``. A lease that nobody answers
-for ends by itself: then the delivery is due again.
+``forgotten`` (the device is gone), ``dead`` (its provider does not take it), ``expired`` or ``superseded`` (there is
+newer news of the same thing). A lease that nobody answers for ends by itself: then the delivery is due again.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base, new_id
+from db.base import Base
 from db.connections import driver_connection
 from push.channels import AddressKind, Outcome, Platform, PushKeys, SendResult
 from push.devices import forget_address
+from push.outcomes import NO_CHANNEL, count_outcomes
 from push.retries import Ending, Tries, ending_of
-
-EXPIRES_AFTER = timedelta(hours=24)
-
-_PERSONS_A_STATEMENT = 1000
 
 
 class Notification(Base):
     """What one event told one person."""
 
     __tablename__ = "notification"
-    __table_args__ = (UniqueConstraint("city_id", "event_id", "person_id"),)
+    __table_args__ = (
+        UniqueConstraint("city_id", "event_id", "person_id"),
+        # From what is to be sent to what the person was told since of the same thing.
+        Index("ix_notification_person", "city_id", "person_id", "about", "happened_at", "id"),
+    )
 
     city_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -43,6 +43,8 @@ class Notification(Base):
     person_id: Mapped[UUID]
     kind: Mapped[str]
     params: Mapped[dict[str, Any]]  # ids, number and status for text and data; nothing personal
+    about: Mapped[UUID | None]  # what it tells the state of, until there is later news of that; None: for good
+    happened_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
@@ -56,7 +58,7 @@ class Delivery(Base):
             ["city_id", "notification_id"], ["notification.city_id", "notification.id"], ondelete="CASCADE"
         ),
         UniqueConstraint("city_id", "notification_id", "device_id"),
-        CheckConstraint("state IN ('queued', 'sent', 'forgotten', 'dead', 'expired')", name="state"),
+        CheckConstraint("state IN ('queued', 'sent', 'forgotten', 'dead', 'expired', 'superseded')", name="state"),
         Index("ix_delivery_device", "city_id", "device_id", "due_at", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_delivery_due", "city_id", "due_at", "id", postgresql_where=text("state = 'queued'")),
     )
@@ -74,14 +76,6 @@ class Delivery(Base):
     provider_id: Mapped[str | None]
     last_error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A person who is told, and what the notification says to nobody else, such as the id of their own report."""
-
-    person_id: UUID
-    params: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +117,7 @@ class Lease:
         at: When it was taken.
         until: When its deliveries fall due again, if their results are not recorded.
         deliveries: Those to send now.
-        settled: How many whose turn it was need no sending any more: expired, or their device is gone.
+        settled: How many whose turn it was need no sending any more: expired, superseded, or their device is gone.
     """
 
     token: UUID
@@ -131,88 +125,6 @@ class Lease:
     until: datetime
     deliveries: Sequence[LeasedDelivery]
     settled: int
-
-
-async def queue_notifications(
-    session: AsyncSession,
-    city_id: int,
-    *,
-    event_id: UUID,
-    kind: str,
-    params: Mapping[str, str],
-    recipients: Iterable[Recipient],
-    happened_at: datetime,
-    now: datetime,
-    expires_after: timedelta = EXPIRES_AFTER,
-) -> int:
-    """Queue what an event tells each person, on every device of theirs that takes pushes; each once, however often run.
-
-    Args:
-        session: Open transaction of the city; committed by the caller.
-        city_id: The city.
-        event_id: The event; a person hears of it once.
-        kind: What happened, such as ``resolved``; chooses the words.
-        params: What words and data need, the same for all; nothing personal. Of these ``issue_id``, ``report_id``,
-            ``jurisdiction_id`` and ``status`` reach the app as data.
-        recipients: Who; their own params come on top.
-        happened_at: When; each device gets what waits for it in that order.
-        now: Time of queuing.
-        expires_after: After this a notification is worth nothing and is not sent any more.
-
-    Returns:
-        How many deliveries were queued; 0 where all had been before.
-    """
-    told = {
-        "city": city_id,
-        "event": event_id,
-        "kind": kind,
-        "due": min(happened_at, now),
-        "now": now,
-        "expires": now + expires_after,
-    }
-    remaining = iter(recipients)
-    queued = 0
-    # In the order of the persons: two runs for one event then wait for each other instead of dead-locking.
-    while chunk := sorted(islice(remaining, _PERSONS_A_STATEMENT), key=lambda recipient: recipient.person_id):
-        await _add_notifications(session, chunk, params, told)
-        queued += await _add_deliveries(session, chunk, told)
-    return queued
-
-
-async def _add_notifications(
-    session: AsyncSession, recipients: Sequence[Recipient], params: Mapping[str, str], told: Mapping[str, Any]
-) -> None:
-    connection = await driver_connection(session)
-    await connection.execute(
-        """
-        INSERT INTO notification (city_id, id, event_id, person_id, kind, params, created_at, expires_at)
-        SELECT %(city)s, id, %(event)s, person_id, %(kind)s, params, %(now)s, %(expires)s
-        FROM unnest(%(ids)s::uuid[], %(persons)s::uuid[], %(params)s::jsonb[]) AS told (id, person_id, params)
-        ON CONFLICT (city_id, event_id, person_id) DO NOTHING
-        """,
-        {
-            **told,
-            "ids": [new_id() for _ in recipients],
-            "persons": [recipient.person_id for recipient in recipients],
-            "params": [Jsonb({**params, **recipient.params}) for recipient in recipients],
-        },
-    )
-
-
-async def _add_deliveries(session: AsyncSession, recipients: Sequence[Recipient], told: Mapping[str, Any]) -> int:
-    connection = await driver_connection(session)
-    added = await connection.execute(
-        """
-        INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
-        SELECT notification.city_id, gen_random_uuid(), notification.id, device.id, 'queued', 0, %(due)s
-        FROM notification JOIN device USING (person_id)
-        WHERE notification.city_id = %(city)s AND event_id = %(event)s AND person_id = ANY(%(persons)s)
-          AND push_address IS NOT NULL
-        ON CONFLICT (city_id, notification_id, device_id) DO NOTHING
-        """,
-        {**told, "persons": [recipient.person_id for recipient in recipients]},
-    )
-    return added.rowcount
 
 
 # Takes the oldest of each device, where nothing of that device is on its way. Both look at what was committed before,
@@ -238,7 +150,14 @@ WITH due AS (
 ), turn AS (
     SELECT due.id, due.due_at, event_id, kind, params, expires_at, platform, locale, push_kind AS address_kind,
            push_address AS address, push_p256dh AS p256dh, push_auth AS auth, refreshed_at,
-           CASE WHEN expires_at <= %(now)s THEN 'expired' WHEN push_address IS NULL THEN 'forgotten'
+           CASE WHEN expires_at <= %(now)s THEN 'expired'
+                WHEN about IS NOT NULL AND EXISTS (
+                    SELECT FROM notification AS newer
+                    WHERE newer.city_id = %(city)s AND newer.person_id = notification.person_id
+                      AND newer.about = notification.about
+                      AND (newer.happened_at, newer.id) > (notification.happened_at, notification.id)
+                ) THEN 'superseded'
+                WHEN push_address IS NULL THEN 'forgotten'
                 ELSE 'queued' END AS state
     FROM due
     JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
@@ -261,7 +180,8 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
 
     One for each device, the oldest, and none for a device that another lease is sending to: a phone hears of things in
     the order they happened, but for those that have to be tried again. Commit before sending: the lease, not a lock,
-    keeps others away. Expired ones, and those whose device is gone, are marked so on the way.
+    keeps others away. Expired ones, those that newer news have overtaken, and those whose device is gone, are marked so
+    on the way.
 
     Args:
         session: Open transaction of the city; committed by the caller.
@@ -275,6 +195,8 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(_TAKE_TURNS, {"city": city_id, "now": now, "limit": limit, "token": token, "until": until})
     rows = await cursor.fetchall()
+    settled = Counter((row["address_kind"] or NO_CHANNEL, row["state"]) for row in rows if row["state"] != "queued")
+    await count_outcomes(session, city_id, settled)
     deliveries = [_leased(row) for row in rows if row.pop("state") == "queued"]
     return Lease(token, now, until, deliveries, settled=len(rows) - len(deliveries))
 
@@ -316,7 +238,11 @@ async def record_results(
         )
         for delivery, result in zip(lease.deliveries, results, strict=True)
     ]
-    return await _write_endings(session, city_id, lease, endings, results, now=now)
+    recorded = await _write_endings(session, city_id, lease, endings, results, now=now)
+    # Last of all, since others may wait to count on.
+    pairs = zip(lease.deliveries, results, strict=True)
+    await count_outcomes(session, city_id, Counter((one.address_kind, result.outcome) for one, result in pairs))
+    return recorded
 
 
 async def _write_endings(

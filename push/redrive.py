@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
 from push.channels import AddressKind
-from push.outbox import EXPIRES_AFTER
+from push.queueing import EXPIRES_AFTER
 
 # A dead letter keeps the time at which its last lease would have ended: within a minute, when it died.
 _DEAD = """

@@ -81,7 +81,7 @@ async def tell_story(stage: Stage, say: Say) -> None:
         await _post(client, f"/v1/issues/{issue_id}/status", _bearer(stage.agent_token), {"status": "acknowledged"})
         say("The desk acknowledged the issue")
         await _hear(client, stage, (anna, ben), issue_id, ("acknowledged",))
-        await _repair(client, stage, issue_id, say)
+        await _repair(client, stage, (anna, ben), issue_id, say)
         await _hear(client, stage, (anna, ben), issue_id, ("acknowledged", "scheduled", "resolved"))
         if stage.fcm_standin_url is not None:
             say("Each phone got each of the three pushes exactly once")
@@ -117,7 +117,7 @@ async def _report_the_hole(client: httpx.AsyncClient, stage: Stage, anna: _Phone
     return str(issue["id"])
 
 
-async def _repair(client: httpx.AsyncClient, stage: Stage, issue_id: str, say: Say) -> None:
+async def _repair(client: httpx.AsyncClient, stage: Stage, phones: tuple[_Phone, ...], issue_id: str, say: Say) -> None:
     crew = _bearer(stage.crew_token)
     today = datetime.now(stage.timezone).date().isoformat()
     order = await _post(
@@ -135,6 +135,8 @@ async def _repair(client: httpx.AsyncClient, stage: Stage, issue_id: str, say: S
         f"Crew {stage.crew} listed its day as GeoJSON: {len(day['features'])} order(s), this one at"
         f" {lat:.5f}, {long:.5f}: {mine['properties']['address']}, {mine['properties']['district']['name']}"
     )
+    # Else the next step would overtake it: of an issue's state only the latest is pushed.
+    await _hear(client, stage, phones, issue_id, ("acknowledged", "scheduled"))
 
     path = f"/v1/work-orders/{order['id']}"
     order = await _json(client.patch(path, json={"status": "in_progress", "version": order["version"]}, headers=crew))

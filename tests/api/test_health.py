@@ -18,7 +18,8 @@ from db.base import new_id
 from db.cluster import SUPERUSER
 from db.tenancy import PrivilegedRole
 from push.devices import register_device
-from push.outbox import Recipient, queue_notifications
+from push.outcomes import count_outcomes
+from push.queueing import Recipient, queue_notifications
 from tests.api.served import PICTURE, PLATEAU, a_report
 from tests.push.people import a_registration
 
@@ -125,12 +126,14 @@ async def test_pushes_that_wait_are_counted_by_city(api, database, cities):
             session, city.id, event_id=new_id(), kind="resolved", params={}, happened_at=an_hour_ago, now=an_hour_ago,
             recipients=[Recipient(phone.person_id, {})],
         )  # fmt: skip
+        await count_outcomes(session, city.id, {("fid", "sent"): 3})
 
     after = (await api.get("/metrics")).text
 
     assert 'jalon_pushes_queued{city="montreal.ca"} 0.0' in before
     assert 'jalon_pushes_queued{city="montreal.ca"} 1.0' in after
     assert 'jalon_pushes_queued{city="laval.ca"} 0.0' in after
+    assert 'jalon_push_outcomes_total{channel="fid",city="montreal.ca",outcome="sent"} 3.0' in after
     assert 3600 <= float(re.search(r'jalon_pushes_overdue_seconds{city="montreal.ca"} (\S+)', after)[1]) < 4000
 
 

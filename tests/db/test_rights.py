@@ -43,6 +43,7 @@ RIGHTS = {
     "notice": CHANGE,
     "notification": CHANGE,
     "delivery": CHANGE,
+    "push_outcome": CHANGE,
     # no city's
     "credential": ADD_AND_FORGET,
     "report_home": ADD,

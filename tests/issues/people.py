@@ -133,9 +133,18 @@ async def jobs(database: Database) -> list[tuple[str, dict]]:
 
 async def tell_everybody(database: Database, city_id: int) -> int:
     """Do the waiting jobs that tell; answers with how many deliveries they queued."""
-    told = 0
+    queued = 0
     for kind, payload in await jobs(database):
         if kind == "push.tell":
-            async with database.transaction(city_id) as session:
-                told += await tell(session, payload["city_id"], UUID(payload["event_id"]), now=NOON)
-    return told
+            queued += await tell_event(database, payload["city_id"], UUID(payload["event_id"]))
+    return queued
+
+
+async def tell_event(database: Database, city_id: int, event_id: UUID, *, now=NOON, **how) -> int:
+    """Tell what an event has to tell, part by part; answers with how many deliveries were queued."""
+    queued, more = 0, True
+    while more:
+        async with database.transaction(city_id) as session:
+            told = await tell(session, city_id, event_id, now=now, **how)
+        queued, more = queued + told.queued, told.more
+    return queued

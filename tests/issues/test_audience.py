@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from db.base import new_id
-from issues.audience import find_audience, tell
+from issues.audience import find_audience, find_part, tell
 from issues.follows import follow, forget_follows, unfollow
 from issues.issue import IssueNotFound
 from issues.merging import merge_issues
 from issues.splitting import split_issue
-from tests.issues.people import AGENT, bring, jobs, open_issue, register_phone, tell_everybody
+from tests.issues.people import AGENT, bring, jobs, open_issue, register_phone, tell_event, tell_everybody
 from tests.issues.towns import ESSAI, NEXT_DAY, NOON, east_of, file, open_town, submission
 
 
@@ -260,8 +260,7 @@ async def test_what_happened_first_is_told_first_whichever_job_comes_first(datab
     events = [payload["event_id"] for kind, payload in await jobs(database) if kind == "push.tell"]
 
     for event_id in reversed(events):
-        async with database.transaction(city.id) as session:
-            await tell(session, city.id, UUID(event_id), now=NOON + timedelta(hours=1))
+        await tell_event(database, city.id, UUID(event_id), now=NOON + timedelta(hours=1))
 
     assert [kind for _, kind in await pushes(database, city)] == ["acknowledged", "scheduled", "resolved"]
 
@@ -292,3 +291,67 @@ async def test_what_an_issue_had_to_tell_is_told_before_another_is_merged_into_i
     await tell_everybody(database, city.id)
 
     assert sorted(await pushes(database, city)) == sorted([(anna, "declined"), (zoe, "declined")])
+
+
+async def told_of(database, city, event_id, *, most):
+    """Tell an event in parts of so many; answers who was told, part by part."""
+    parts: list[set[UUID]] = []
+    more = True
+    while more:
+        async with database.transaction(city.id) as session:
+            more = (await tell(session, city.id, event_id, now=NOON, most=most)).more
+            rows = await session.scalars(text("SELECT person_id FROM notification"))
+            parts.append(set(rows) - set().union(*parts))
+    return parts
+
+
+async def test_many_are_told_part_by_part_each_once(database, city):
+    issue = (await report(database, city, new_id())).issue
+    followers = [new_id() for _ in range(7)]
+    for person_id in followers:
+        await wish(database, follow, issue, person_id)
+    await wish(database, unfollow, issue, new_id())
+    change = await bring(database, issue, "acknowledged")
+
+    parts = await told_of(database, city, change.event_id, most=3)
+
+    assert [len(part) for part in parts if part] == [3, 3, 2]
+    assert set(followers) < set().union(*parts)
+
+
+async def test_a_part_that_was_not_committed_is_told_again_and_nobody_twice(database, city):
+    issue = (await report(database, city, new_id())).issue
+    for _ in range(5):
+        await wish(database, follow, issue, new_id())
+    change = await bring(database, issue, "acknowledged")
+    async with database.transaction(city.id) as session:
+        await tell(session, city.id, change.event_id, now=NOON, most=2)
+    async with database.transaction(city.id) as session:
+        await tell(session, city.id, change.event_id, now=NOON, most=2)
+        await session.rollback()  # the worker died
+
+    parts = await told_of(database, city, change.event_id, most=2)
+
+    assert [len(part) for part in parts] == [4, 2, 0]  # with the two that had been told
+
+
+async def test_parts_of_a_family_of_issues_pass_nobody_over(owner, database, city):
+    issues = [await open_issue(database, city, service_code=code) for code in ("nid-de-poule", "trottoir", "graffiti")]
+    persons = [new_id() for _ in range(12)]
+    for number, person_id in enumerate(persons):
+        await wish(database, follow, issues[number % 3], person_id)
+        await wish(database, follow, issues[(number + 1) % 3], person_id)
+    await merge(owner, issues[0], issues[2])
+    await merge(owner, issues[1], issues[2])
+
+    found, after = [], None
+    async with database.transaction(city.id) as session:
+        while True:
+            part = await find_part(session, city.id, issues[2].id, as_of=NEXT_DAY, after=after, most=4)
+            found += [one.person_id for one in part.listeners]
+            if (after := part.through) is None:
+                break
+
+    assert found == sorted(found)
+    assert set(persons) < set(found)
+    assert len(found) == len(set(found)) == 12 + 3

@@ -14,7 +14,8 @@ from push import deliver
 from push.channels import AddressKind, Outcome, SendResult
 from push.deliver import Sender
 from push.fcm import FcmChannel
-from push.outbox import Delivery, Recipient, queue_notifications
+from push.outbox import Delivery
+from push.queueing import Recipient, queue_notifications
 from tests.push.people import CITY, NOON, Clock, a_device, after
 
 WORDS = {"fr-CA": ("Votre signalement", "Réglé."), "en-CA": ("Your report", "Fixed.")}

@@ -13,7 +13,8 @@ from push.channels import ANSWER_S, AddressKind, Platform
 from push.deliver import Sender
 from push.devices import Device
 from push.fcm import FcmChannel
-from push.outbox import Delivery, Recipient, queue_notifications
+from push.outbox import Delivery
+from push.queueing import Recipient, queue_notifications
 from tests.push.people import CITY, NOON, Clock, a_device
 
 

@@ -1,25 +1,22 @@
 """Each person once per event on each device; every delivery leased, recorded, accounted for."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from db.base import new_id
 from push.channels import Outcome, SendResult
 from push.devices import forget_device, register_device
-from push.outbox import (
-    Delivery,
-    Notification,
-    Recipient,
-    lease_deliveries,
-    queue_notifications,
-    record_results,
-)
+from push.outbox import Delivery, Notification, lease_deliveries, record_results
+from push.outcomes import read_outcomes
+from push.queueing import Recipient, queue_notifications
 from tests.push.people import CITY, NOON, OTHER_CITY, a_device, a_registration, after
 
 SENT = SendResult(Outcome.SENT, provider_id="projects/p/messages/1")
 RETRY = SendResult(Outcome.RETRY, error="no answer")
+CITY_HALL = UUID(int=1)  # an issue
 
 
 @pytest.fixture
@@ -29,11 +26,11 @@ async def city(database):
         yield session
 
 
-async def tell(session, *persons, city_id=CITY, event_id=None, now=NOON, **how):
+async def tell(session, *persons, city_id=CITY, event_id=None, now=NOON, happened_at=None, **how):
     recipients = [Recipient(person, {"report_id": str(person)}) for person in persons]
     return await queue_notifications(
         session, city_id, event_id=event_id or new_id(), kind="resolved", params={"status": "resolved"},
-        recipients=recipients, happened_at=now, now=now, **how,
+        recipients=recipients, happened_at=happened_at or now, now=now, **how,
     )  # fmt: skip
 
 
@@ -179,6 +176,85 @@ async def test_an_expired_notification_is_marked_and_not_sent(city):
 
     assert (taken.deliveries, taken.settled) == ([], 1)
     assert (await the_delivery(city)).state == "expired"
+
+
+async def test_what_is_queued_late_is_worth_nothing_a_day_after_it_happened(city):
+    device = await a_device(city, "phone-1")
+    await tell(city, device.person_id, now=after(86400), happened_at=NOON)
+
+    assert (await lease(city, now=after(86400))).deliveries == []
+    assert (await the_delivery(city)).state == "expired"
+
+
+async def states(session):
+    rows = await session.execute(
+        text("SELECT event_id, state FROM delivery JOIN notification ON notification.id = notification_id")
+    )
+    return dict(rows.all())
+
+
+async def test_what_newer_news_have_overtaken_is_not_sent(city):
+    device = await a_device(city, "phone-1")
+    issue_id, first, note, other, last = (new_id() for _ in range(5))
+    await tell(city, device.person_id, event_id=first, about=issue_id)
+    await tell(city, device.person_id, event_id=note, now=after(1))
+    await tell(city, device.person_id, event_id=other, about=new_id(), now=after(2))
+    await tell(city, device.person_id, event_id=last, about=issue_id, now=after(3))
+
+    heard = []
+    for _ in range(4):
+        taken = await lease(city, now=after(5))
+        heard += [delivery.event_id for delivery in taken.deliveries]
+        await record_results(city, CITY, taken, [SENT for _ in taken.deliveries], now=after(5))
+
+    assert heard == [note, other, last]
+    assert (await states(city))[first] == "superseded"
+
+
+async def test_what_failed_and_was_overtaken_meanwhile_is_not_tried_again(city):
+    device = await a_device(city, "phone-1")
+    issue_id, first, last = new_id(), new_id(), new_id()
+    await tell(city, device.person_id, event_id=first, about=issue_id)
+    await record_results(city, CITY, await lease(city), [RETRY], now=NOON)
+    await tell(city, device.person_id, event_id=last, about=issue_id, now=after(1))
+    await record_results(city, CITY, await lease(city, now=after(2)), [SENT], now=after(2))
+
+    assert (await lease(city, now=after(60))).deliveries == []
+    assert await states(city) == {first: "superseded", last: "sent"}
+
+
+async def test_what_others_were_told_overtakes_nobodys_news(city):
+    anna, ben = [await a_device(city, f"phone-{n}") for n in range(2)]
+    issue_id = new_id()
+    await tell(city, anna.person_id, about=issue_id)
+    await tell(city, ben.person_id, about=issue_id, now=after(1))
+
+    assert len((await lease(city, now=after(2))).deliveries) == 2
+
+
+async def test_outcomes_are_counted_by_channel_whoever_sends(database):
+    async with database.transaction(CITY) as session:
+        devices = [await a_device(session, f"phone-{n}") for n in range(3)]
+        for seconds in range(2):
+            await tell(session, *(device.person_id for device in devices), about=CITY_HALL, now=after(seconds))
+        await forget_device(session, devices[2].id)
+    for _ in range(3):
+        async with database.transaction(CITY) as session:
+            taken = await lease(session, now=after(5))
+            results = [SENT, RETRY][: len(taken.deliveries)]
+            await record_results(session, CITY, taken, results, now=after(5))
+
+    async with database.transaction(CITY) as session:
+        counted = await read_outcomes(session, CITY)
+    async with database.transaction(OTHER_CITY) as session:
+        assert await read_outcomes(session, OTHER_CITY) == {}
+    assert counted == {
+        ("fid", "sent"): 1,
+        ("fid", "retry"): 1,
+        ("fid", "superseded"): 2,
+        ("none", "superseded"): 1,
+        ("none", "forgotten"): 1,
+    }
 
 
 async def test_a_device_that_left_before_its_turn_is_dropped(city):

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from db.base import new_id
 from push.channels import AddressKind, Outcome, SendResult
-from push.outbox import Delivery, Recipient, lease_deliveries, queue_notifications, record_results
+from push.outbox import Delivery, lease_deliveries, record_results
+from push.queueing import Recipient, queue_notifications
 from push.redrive import redrive
 from tests.push.people import CITY, NOON, OTHER_CITY, a_device, after
 

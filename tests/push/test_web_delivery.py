@@ -14,7 +14,8 @@ from push import deliver
 from push.channels import AddressKind, Outcome
 from push.deliver import Sender
 from push.devices import Device, register_device
-from push.outbox import Delivery, Recipient, queue_notifications
+from push.outbox import Delivery
+from push.queueing import Recipient, queue_notifications
 from push.vapid import VapidKey
 from push.webpush import WebPushChannel
 from tests.push.people import CITY, NOON, Clock, a_registration
