@@ -7,8 +7,8 @@ from alembic import op
 
 from db.tenancy import Access, guard_table
 
-revision: str = "0014"
-down_revision: str | None = "0013"
+revision: str = "0015"
+down_revision: str | None = "0014"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
