@@ -17,6 +17,7 @@ TODAY = date(2026, 11, 22)
 @pytest.mark.parametrize("accuracy_m", [0.0, 12.0, 450.0])
 async def test_postgis_gives_the_answers_of_the_map(session, montreal, accuracy_m):
     city = (await load_atlas(session)).by_id(montreal)
+    assert city is not None
     draw = random.Random(20261122)
     points = [*draw_anywhere(city, 800, draw), *draw_on_edges(city, 1200, draw)]
 

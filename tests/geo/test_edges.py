@@ -1,12 +1,11 @@
 """Every edge has one stated answer, from the map in process and from PostGIS alike."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import pytest
 import shapely
 from psycopg.types.json import Jsonb
+from shapely.geometry.base import BaseGeometry
 
 from bench.edges import is_same
 from db.connections import driver_connection
@@ -17,7 +16,7 @@ from geo.points import LonLat
 TODAY = date(2026, 11, 22)
 HOLE = shapely.box(-73.699, 45.505, -73.695, 45.508)
 # By city: its outline, and its districts by code.
-GROUND = {
+GROUND: dict[str, tuple[BaseGeometry, dict[str, BaseGeometry]]] = {
     "essai.ca": (
         shapely.box(-73.70, 45.50, -73.66, 45.515),
         {
@@ -92,7 +91,7 @@ async def ground(owner, session):
                 " RETURNING id",
                 (jurisdiction_id, outline.wkt),
             )
-            [city_id] = await cursor.fetchone()
+            [(city_id,)] = await cursor.fetchall()
             await connection.execute("INSERT INTO layer VALUES (%s, 'secteurs', '{}', 1, true)", (city_id,))
             for code, polygon in districts.items():
                 await connection.execute(
