@@ -19,9 +19,10 @@ async def test_a_decoder_steps_back_among_processes_and_among_sessions():
     try:
         await decoders.why_unconfined()  # starts one
         (pid,) = set(tree(os.getpid())) - before
-        niceness = os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0)
+        niceness = os.getpriority(os.PRIO_PROCESS, pid)
         of_session = session_niceness(pid)
     finally:
         decoders.close()
 
-    assert (niceness, of_session) == (10, 10)
+    nicest = min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)  # there is nothing beyond
+    assert (niceness, of_session) == (nicest, 10)

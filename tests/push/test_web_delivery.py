@@ -38,9 +38,7 @@ def services():
 
 @pytest_asyncio.fixture
 async def sender(database, clock):
-    channel = WebPushChannel(
-        KEY, contact="mailto:push@city.example", clock=lambda: clock.now, allow_private=True, timeout_s=5
-    )
+    channel = WebPushChannel(KEY, contact="mailto:push@city.example", clock=lambda: clock.now, allow_private=True)
     yield Sender(
         database, dict.fromkeys((AddressKind.WEBPUSH, AddressKind.UNIFIEDPUSH), channel),
         render=lambda *_: ("Votre signalement", "Réglé."), clock=clock, seconds=clock.seconds,
@@ -102,10 +100,10 @@ async def test_while_one_host_hangs_the_others_messages_go_out_batch_after_batch
 ):
     """The slow host answers its first once the other has got all of its own, or not in time at all."""
     monkeypatch.setattr(deliver, "_BATCH", 20)
-    monkeypatch.setattr(deliver, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(deliver, "_PATIENCE_S", 2.5)  # the quick host, too, is slow where the machine is busy
     slow, quick = services
     all_quick = threading.Event()
-    slow.on_arrival.append(lambda _path: all_quick.wait(10))
+    slow.on_arrival.append(lambda _path: all_quick.wait(20))
     arrived = itertools.count(1)  # `next` is atomic, where the length of a list that threads append to skips numbers
     quick.on_arrival.append(lambda _path: all_quick.set() if next(arrived) == 60 else None)
     await tell(slow, *(f"slow-{n}" for n in range(12)))
@@ -124,13 +122,15 @@ async def test_while_one_host_hangs_the_others_messages_go_out_batch_after_batch
 
 
 async def test_a_host_that_does_not_answer_costs_a_run_one_message(database, services, sender, tell, monkeypatch):
-    monkeypatch.setattr(sender._channels[AddressKind.WEBPUSH], "_timeout_s", 0.3)
+    monkeypatch.setattr(sender._channels[AddressKind.WEBPUSH], "_timeout_s", 1.5)
     dead, quick = services
-    dead.on_arrival.append(lambda _path: threading.Event().wait(1))
+    let_go = threading.Event()
+    dead.on_arrival.append(lambda _path: let_go.wait(10))
     await tell(dead, *(f"dead-{n}" for n in range(10)))
     await tell(quick, *(f"quick-{n}" for n in range(10)))
 
     done = await sender.deliver_due(CITY)
+    let_go.set()
 
     assert done == {Outcome.SENT: 10, Outcome.NO_ANSWER: 1, Outcome.UNSENT: 9}
     assert await states(database) == {"sent": 10, "queued": 10}
