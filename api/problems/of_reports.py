@@ -160,7 +160,11 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         fields=("report_ids",),
     ),
     EventNotFound: Problem(
-        404, "event-not-found", msgid("No such event"), msgid("There is no such event in the history of this issue.")
+        404,
+        "event-not-found",
+        msgid("No such event"),
+        msgid("There is no such event in the history of this issue."),
+        fields=("event_id",),
     ),
     NotUndoable: Problem(
         409,

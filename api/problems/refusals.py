@@ -14,8 +14,11 @@ from geo.atlas import CityMap, NeighbourShape
 from geo.points import LonLat
 from issues.actors import Role
 from issues.city import CityBook
-from issues.issue import IssueNotFound
+from issues.corrections import ReportWithdrawn
+from issues.issue import IssueMerged, IssueNotFound
+from issues.merging import MixedPrivacy
 from issues.reports import ReportNotFound
+from issues.splitting import ReportNotInIssue
 
 
 class SignInNeeded(Exception):
@@ -168,18 +171,18 @@ class PartRefused(Exception):
 
 @contextmanager
 def naming(field: str, ids: Sequence[UUID]) -> Iterator[None]:
-    """Have the answer name the field that lists an issue or a report which is not there, instead of the address.
+    """Have the answer name the one of the listed issues or reports that something is wrong with, not the address.
 
     Raises:
-        PartRefused: in place of `IssueNotFound` and `ReportNotFound`, where the id is one of these.
+        PartRefused: in place of an error about an issue or a report that is one of these.
     """
     try:
         yield
-    except (IssueNotFound, ReportNotFound) as error:
-        missing = error.issue_id if isinstance(error, IssueNotFound) else error.report_id
-        if missing not in ids:
+    except (IssueNotFound, IssueMerged, MixedPrivacy, ReportNotFound, ReportNotInIssue, ReportWithdrawn) as error:
+        wrong = error.issue_id if isinstance(error, IssueNotFound | IssueMerged | MixedPrivacy) else error.report_id
+        if wrong not in ids:
             raise
-        raise PartRefused(f"{field}[{list(ids).index(missing)}]", error) from error
+        raise PartRefused(f"{field}[{list(ids).index(wrong)}]", error) from error
 
 
 class MalformedBody(Exception):

@@ -85,6 +85,7 @@ async def test_merging_what_was_merged_names_the_issue_to_act_on(filed, hire):
 
     document = problem_of(answer, 409, "issue-merged")
     assert (document["issue_id"], document["merged_into"]) == (other["issue"]["id"], one["issue"]["id"])
+    assert fields_of(document) == {"issue_ids[0]"}
 
 
 async def test_an_agent_splits_reports_off(filed, hire):
@@ -107,11 +108,12 @@ async def test_a_split_of_all_or_of_others_reports_is_refused_by_name(filed, hir
     path = f"/v1/issues/{one['issue']['id']}/split"
 
     all_of_it = await agent.post(path, json={"report_ids": [one["report"]["id"]]})
-    others = await agent.post(path, json={"report_ids": [other["report"]["id"]]})
+    others = await agent.post(path, json={"report_ids": [one["report"]["id"], other["report"]["id"]]})
 
     problem_of(all_of_it, 409, "nothing-would-remain")
     document = problem_of(others, 409, "report-not-in-issue")
     assert (document["report_id"], document["issue_id"]) == (other["report"]["id"], other["issue"]["id"])
+    assert fields_of(document) == {"report_ids[1]"}
 
 
 async def test_an_undo_that_is_blocked_names_what_has_gone_on_and_force_puts_back_the_rest(filed, hire):
@@ -134,7 +136,8 @@ async def test_what_cannot_be_undone_is_said(filed, hire):
     changed = (await agent.post(f"{path}/status", json={"status": "acknowledged"})).json()
 
     problem_of(await agent.post(f"{path}/undo", json={"event_id": changed["event_id"]}), 409, "not-undoable")
-    problem_of(await agent.post(f"{path}/undo", json={"event_id": str(new_id())}), 404, "event-not-found")
+    unknown = await agent.post(f"{path}/undo", json={"event_id": str(new_id())})
+    assert fields_of(problem_of(unknown, 404, "event-not-found")) == {"event_id"}
 
 
 async def test_its_device_says_that_a_report_is_not_the_same(filed, register):
