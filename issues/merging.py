@@ -16,7 +16,7 @@ from issues.catalogue import Service
 from issues.commands import claim_command
 from issues.events import MERGED, MERGED_INTO, NewEvent
 from issues.issue import IssueView
-from issues.lifecycle import ACTIVE_ORDERS, NotAllowed, OrderStatus, issue_status_after, notice_of
+from issues.lifecycle import ACTIVE_ORDERS, CLOSED, NotAllowed, OrderStatus, issue_status_after, notice_of
 from issues.moving import recount
 from issues.regrouping import (
     Move,
@@ -39,6 +39,7 @@ from issues.work_orders import WorkOrder, WorkOrderIssue
 DISTRICTS: Final = "districts"
 DEPARTMENTS: Final = "departments"
 SERVICES: Final = "services"
+ENDED: Final = "ended"
 PRIVATE: Final = "private"
 
 
@@ -48,8 +49,8 @@ class MergeNeedsConfirmation(Exception):
 
     Attributes:
         reasons: `districts` or `departments` where they are in several; `services` where they are of services that
-            are not taken for each other (neither the same nor siblings); `private` where several people's private
-            reports would be in one.
+            are not taken for each other (neither the same nor siblings); `ended` where a closed one would take over
+            an open one; `private` where several people's private reports would be in one.
     """
 
     reasons: tuple[str, ...]
@@ -151,6 +152,8 @@ async def _check_likeness(
         reasons.append(DEPARTMENTS)
     if await _are_unlike(session, survivor, others):
         reasons.append(SERVICES)
+    if survivor.status in CLOSED and not CLOSED.issuperset(issue.status for issue in others):
+        reasons.append(ENDED)
     if survivor.private and await _count_people(session, together) > 1:
         reasons.append(PRIVATE)
     if reasons and not confirmed:

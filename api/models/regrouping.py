@@ -39,8 +39,8 @@ class MergeIn(Incoming):
     note: StaffNote = None
     confirm: Flag = Field(
         default=False,
-        description="Merge also across districts, departments or kinds of problem, or private reports of several"
-        " people.",
+        description="Merge also across districts, departments or kinds of problem, into a closed issue, or private"
+        " reports of several people.",
     )
 
 

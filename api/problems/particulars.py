@@ -18,7 +18,7 @@ from issues.dispatch import StaleWorkOrder
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed, OrderStatus, TransitionNotAllowed
 from issues.limits import Limited
-from issues.merging import DEPARTMENTS, DISTRICTS, PRIVATE, SERVICES, MergeNeedsConfirmation
+from issues.merging import DEPARTMENTS, DISTRICTS, ENDED, PRIVATE, SERVICES, MergeNeedsConfirmation
 from issues.questions import AnswersRefused, QuestionKind, WrongAnswer
 from issues.submit import IdAlreadyUsed
 from issues.undoing import UndoBlocked
@@ -57,6 +57,7 @@ _DOUBTS: Final = {
     DISTRICTS: msgid("The issues are in different districts."),
     DEPARTMENTS: msgid("The issues are with different departments."),
     SERVICES: msgid("The issues are different kinds of problem."),
+    ENDED: msgid("An open issue would be closed with the one that takes it over."),
     PRIVATE: msgid("The issues are private, and of several people."),
 }
 _ORDER_TRANSITION: Final = msgid("A work order that is {current} cannot become {wanted}.")

@@ -35,8 +35,8 @@ async def merge(
 ) -> Response:
     """Have an issue take over others with their reports, followers and work orders; `/undo` brings them back.
 
-    Across districts, departments or kinds of problem that nobody takes for each other, or where private reports of
-    several people would meet, it asks for `confirm`.
+    Across districts, departments or kinds of problem that nobody takes for each other, into an issue that is closed,
+    or where private reports of several people would meet, it asks for `confirm`.
     """
     with naming("issue_ids", body.issue_ids):
         merged = await merge_issues(

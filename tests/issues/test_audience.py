@@ -287,7 +287,8 @@ async def test_what_an_issue_had_to_tell_is_told_before_another_is_merged_into_i
     await bring(database, declined, "declined", now=NOON + timedelta(minutes=1))
 
     async with database.transaction(city.id) as session:
-        await merge_issues(session, city.id, declined.id, [other.id], actor=AGENT, now=NOON + timedelta(minutes=2))
+        then = NOON + timedelta(minutes=2)
+        await merge_issues(session, city.id, declined.id, [other.id], actor=AGENT, confirmed=True, now=then)
     await tell_everybody(database, city.id)
 
     assert sorted(await pushes(database, city)) == sorted([(anna, "declined"), (zoe, "declined")])

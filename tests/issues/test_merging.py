@@ -225,6 +225,19 @@ async def test_kinds_of_problem_that_nobody_takes_for_each_other_are_merged_only
     assert (await merge(one, other, confirmed=refused is not None)).issue.service_code == "nid-de-poule"
 
 
+async def test_an_open_issue_goes_into_a_closed_one_only_when_confirmed(database, city, merge):
+    one, other, third = [await open_issue(database, city, east_of(HERE, metres)) for metres in (0.0, 500.0, 900.0)]
+    for issue in (one, third):
+        await bring(database, issue, "resolved")
+
+    with pytest.raises(MergeNeedsConfirmation) as refused:
+        await merge(one, other)
+
+    assert refused.value.reasons == ("ended",)
+    assert (await merge(one, third)).event_id is not None
+    assert (await merge(other, one)).issue.report_count == 3
+
+
 async def test_a_refused_merge_may_be_confirmed_under_the_same_id(database, city, merge):
     one, other, command_id = await open_issue(database, city), await open_issue(database, city, WEST), new_id()
     with pytest.raises(MergeNeedsConfirmation):
