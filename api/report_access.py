@@ -71,7 +71,7 @@ async def show_report(
     request: Request, session: AsyncSession, receipt: Receipt, served: Serving, *, city: CityBook
 ) -> Response:
     """Answer with a report as those who may read it see it, in the caller's language."""
-    notes = await list_public_notes(session, city.id, receipt.issue.id)
+    notes = await list_public_notes(session, city.id, receipt.issue.id, report_id=receipt.report.id)
     named = served.cities.named(city, language_of(request, city))
     return answer(ReportWithIssue.of(receipt, notes, named))
 

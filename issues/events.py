@@ -184,12 +184,20 @@ class PublicNote:
     text: str
 
 
-async def list_public_notes(session: AsyncSession, city_id: int, issue_id: UUID) -> tuple[PublicNote, ...]:
-    """List what the city wrote to the authors of an issue's reports, oldest first.
+async def list_public_notes(
+    session: AsyncSession, city_id: int, issue_id: UUID, *, report_id: UUID
+) -> tuple[PublicNote, ...]:
+    """List what the city wrote to the author of a report about the issue that it is in, oldest first.
 
-    A private issue's history is for staff, yet its authors may read what was written to them.
+    A private issue's history is for staff, yet its authors may read what was written to them. Where the report came by
+    a merge, what was written before was for others.
     """
-    query = _events(city_id).where(Event.issue_id == issue_id, EventNote.public).order_by(Event.seq)
+    moved_in = [{"report": str(report_id), "to": str(issue_id)}]
+    arrival = select(func.coalesce(func.max(Event.seq), 0)).where(
+        Event.city_id == city_id, Event.issue_id == issue_id, Event.data["moves"].contains(moved_in)
+    )
+    query = _events(city_id).where(Event.issue_id == issue_id, EventNote.public, Event.seq > arrival.scalar_subquery())
+    query = query.order_by(Event.seq)
     return tuple(PublicNote(row.id, row.at, Status(row.data["to"]), row.note) for row in await session.execute(query))
 
 

@@ -121,7 +121,7 @@ class Reason:
     Attributes:
         factor: `distance`, `age` (since the issue's last report) and `service`; where there is something to say,
             `house_numbers` (how far apart on one street), `other_street`, `same_block`, `crowding` (other open ones
-            near), `words` (likeness, 0 to 1) and `came_back`.
+            near), `words` (likeness, 0 to 1), `photos` (in how many of 64 bits the most alike differ) and `came_back`.
         value: The measured value; for `service` 1 where it is the same, 0.5 for a sibling, less for others.
         unit: UCUM: `m`, `d`, or `1` where it has none.
         weight: Its share of all the evidence, negative where it speaks against; absolute shares add up to 1.

@@ -198,6 +198,28 @@ async def test_its_author_reads_what_the_city_wrote_also_about_something_private
     assert (note["event_id"], note["status"], note["text"]) == (told.json()["event_id"], "declined", "Terrain privé.")
 
 
+async def test_what_was_written_to_others_before_a_merge_is_not_shown(register, hire):
+    agent, ours, theirs = await hire(), await register(), await register()
+    filed = [
+        (await device.api.post("/v1/reports", json=a_report(service_code="bac-de-recyclage"))).json()
+        for device in (ours, theirs)
+    ]
+    survivor, other = (f"/v1/issues/{each['issue']['id']}" for each in filed)
+    for path, note in ((survivor, "Bonjour Anna."), (other, "Bonjour Zoé.")):
+        await agent.post(f"{path}/status", json={"status": "acknowledged", "note": note, "public": True})
+    body = {"issue_ids": [filed[1]["issue"]["id"]], "confirm": True}
+    merged = await agent.post(f"{survivor}/merge", json=body)
+    await agent.post(f"{survivor}/status", json={"status": "acknowledged", "note": "Bonjour à tous.", "public": True})
+
+    read = [
+        [note["text"] for note in (await device.api.get(f"/v1/reports/{each['report']['id']}")).json()["notes"]]
+        for device, each in zip((ours, theirs), filed, strict=True)
+    ]
+
+    assert merged.status_code == 200
+    assert read == [["Bonjour Anna.", "Bonjour à tous."], ["Bonjour à tous."]]
+
+
 @pytest.mark.parametrize(("asked", "language"), [("en-CA", "en"), ("fr", "fr"), ("de", "fr")])
 async def test_an_answer_says_its_language_and_what_decided_it(api, asked, language):
     filed = await api.post("/v1/reports", json=a_report(), headers={"Accept-Language": asked})
