@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean bench-intake bench-bombs bench-photos bench-where bench-places bench-plans eval-matching drill-crash drill-intake fuzz-photos bench-matching drill-races drill-edges
+.PHONY: help demo test check format bench-intake bench-bombs bench-photos bench-where bench-places bench-city bench-plans bench-matching eval-matching drill-crash drill-intake fuzz-photos drill-races drill-edges lock clean
 
 BIN := .venv/bin
 
@@ -38,6 +38,9 @@ bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
 
 bench-places: .venv/.dev ## Addresses to places and back: hits and ms
 	$(BIN)/python -m bench.places
+
+bench-city: .venv/.dev ## A city's raw files to its first routed report
+	$(BIN)/python -m bench.new_city
 
 bench-plans: .venv/.dev ## Plans of the searches on a million rows
 	$(BIN)/python -m bench.searches

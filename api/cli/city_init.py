@@ -75,6 +75,8 @@ def _survey(folder: Path, given: _Given, *, asks: bool) -> "list[RawFile]":
     roles = _roles(given["roles"])
     files = survey(folder, crs=given["crs"], roles=roles)
     _refuse_unknown(files, given)
+    _refuse_odd_crs(given["crs"])
+    told = dict(given["crs"])
     for raw in files:
         if raw.crs_unknown and raw.label not in given["crs"] and roles.get(raw.label) is not Role.UNUSED:
             given["crs"][raw.label] = _ask_or_refuse(
@@ -83,8 +85,9 @@ def _survey(folder: Path, given: _Given, *, asks: bool) -> "list[RawFile]":
                 f" (or leave the file out: --role {raw.label}=unused)",
                 asks=asks,
             )
-    _refuse_odd_crs(given["crs"])
-    files = survey(folder, crs=given["crs"], roles=roles)
+    if given["crs"] != told:
+        _refuse_odd_crs(given["crs"])
+        files = survey(folder, crs=given["crs"], roles=roles)
     if asks:
         _show_files(files)
         for raw in files:

@@ -139,10 +139,11 @@ def _positions(
         what = "its coordinates are no degrees; say with crs: what they are, as in EPSG:32188"
         findings.error(source.file, "", what)
         return [None] * len(rows)
-    points, swapped = put_axes_right([shapely.Point(at) for at in xy], around=around)
+    points = np.asarray(shapely.points(xy), dtype=object).reshape(-1)
+    turned, swapped = put_axes_right(list(points), around=around)
     say_swapped(source.file, swapped, len(rows), findings)
-    for i, point in zip(known, points, strict=True):
-        given[i] = None if point is None else (point.bounds[0], point.bounds[1])
+    for i, lon, lat in zip(known, shapely.get_x(turned).tolist(), shapely.get_y(turned).tolist(), strict=True):
+        given[i] = lon, lat
     return given
 
 
