@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.city_init import init
-from api.cli.output import AsJson, hint, say, show_json, show_table
+from api.cli.output import AsJson, hint, say, show_json, show_table, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def check(
     if page is not None:
         from issues.packs.page import findings_page
 
-        page.write_text(findings_page(folder.resolve().name, report.problems, report.places), encoding="utf-8")
+        write_file(page, findings_page(folder.resolve().name, report.problems, report.places))
     if as_json:
         show_json({"loadable": report.pack is not None, "problems": problems_as_json(report)})
     else:
@@ -143,7 +143,7 @@ def export(
     if not dry_run:
         target.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            (target / name).write_bytes(content)
+            write_file(target / name, content)
     if as_json:
         show_json({"written": not dry_run, "files": {name: len(content) for name, content in files.items()}})
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.output import AsJson, say, show_json, show_table
+from api.cli.output import AsJson, say, show_json, show_table, write_file
 
 if TYPE_CHECKING:
     from issues.packs.check import PackReport
@@ -56,6 +56,8 @@ def init(
     files = _survey(folder, given, asks=asks)
     if not as_json:
         _show_files(files)
+    if asks and "responsible" not in given:
+        given |= _ask_who_decides(files)
     sheets = _draft(files, _answers(given, asks=asks))
     report = None if dry_run else _write(folder, sheets)
     _tell(folder, files, sheets, report, as_json=as_json)
@@ -96,6 +98,20 @@ def _survey(folder: Path, given: _Given, *, asks: bool) -> "list[RawFile]":
                 roles |= _roles({raw.label: text})
         files = survey(folder, crs=given["crs"], roles=roles)
     return files
+
+
+def _ask_who_decides(files: "list[RawFile]") -> _Given:
+    """Ask which of several layers says who answers for a place; nothing where there is one."""
+    from issues.packs.survey import Role, responsible_of
+
+    layers = [raw.label for raw in files if raw.role is Role.DISTRICTS]
+    likeliest = responsible_of(files)
+    if len(layers) < 2 or likeliest is None:
+        return {}
+    choice = typer.prompt("Whose districts decide who answers for a place?", default=likeliest.label, err=True)
+    if choice not in layers:
+        raise _refusal(f"{choice} has no districts; these have: {', '.join(layers)}.")
+    return {"responsible": choice}
 
 
 def _roles(given: Mapping[str, str]) -> "dict[str, Any]":
@@ -168,11 +184,11 @@ def _write(folder: Path, sheets: Mapping[str, str]) -> "PackReport":
     from issues.packs.schema import POINTS
 
     for name, text in sheets.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_file(folder / name, text)
     report = check_pack(folder)
     if report.pack is not None:
         points = sample_points(report.pack, _SAMPLE_SERVICE, on=datetime.now(UTC).date())
-        (folder / POINTS).write_text(points, encoding="utf-8")
+        write_file(folder / POINTS, points)
     return report
 
 

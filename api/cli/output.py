@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,16 @@ def say(line: str) -> None:
 def hint(line: str) -> None:
     """Print a line that is no part of the answer, so that the answer can be piped."""
     print(line, file=sys.stderr)
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file that was asked for; ends in one line where that cannot be."""
+    from api.cli.refusals import CommandRefused
+
+    try:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise CommandRefused(f"{path} cannot be written ({error.strerror}).") from error
 
 
 def show_json(value: Any) -> None:

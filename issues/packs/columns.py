@@ -30,7 +30,7 @@ _NAMES: Final[Mapping[str, Sequence[str]]] = {
     "kind": ("highway", "type", "typevoie", "classe", "class", "classification", "categorie", "category"),
     "number": (
         "numero", "number", "nocivique", "civique", "numerocivique", "numciv", "nociv", "housenumber",
-        "addrhousenumber", "adresse1", "addrnum", "no", "num", "numrue",
+        "addrhousenumber", "streetnumber", "adresse1", "addrnum", "no", "num", "numrue",
     ),
     "street": (
         "rue", "street", "nomrue", "nomvoie", "voie", "addrstreet", "odonyme", "streetname", "nomcomplet", "nom",
@@ -43,6 +43,8 @@ _NAMES: Final[Mapping[str, Sequence[str]]] = {
     "right_from": ("rightfrom", "debdrt", "droitede", "rfadd", "fromright", "dedroite", "nodebdroite", "rfromadd"),
     "right_to": ("rightto", "findrt", "droitea", "rtadd", "toright", "adroite", "nofindroite", "rtoadd"),
 }  # fmt: skip
+
+_BEGINNINGS: Final = {"name": ("nom", "name", "nm"), "code": ("code",)}
 
 _CODE: Final = re.compile(r"[^\s,;:/]{1,100}")
 
@@ -62,10 +64,13 @@ def district_columns(cells: Cells) -> dict[str, str | dict[str, str]] | None:
     code = next((column for column in _likely("code", cells) if _tells_apart(cells[column])), None)
     if french and english:
         return {"names": {"fr": french, "en": english}} | ({"code": code} if code else {})
-    name = next((column for column in _likely("name", cells) if _is_worded(cells[column])), None) or next(
-        (column for column in cells if _is_worded(cells[column]) and len(set(cells[column])) == len(cells[column])),
-        code,
-    )
+    likely = _likely("name", cells)
+    candidates = [
+        *(column for column in likely if _is_worded(cells[column])),
+        *(column for column in likely if any(cells[column])),  # wards are called by their numbers
+        *(column for column in cells if _is_worded(cells[column]) and len(set(cells[column])) == len(cells[column])),
+    ]
+    name = next(iter(candidates), code)
     if name is None:
         return None
     return {"code": code, "names": name} if code else {"names": name}
@@ -94,12 +99,10 @@ def address_columns(cells: Cells, *, positions: bool) -> dict[str, str] | None:
 
 
 def _likely(what: str, cells: Cells) -> list[str]:
-    """The columns that a name of a list fits, the surest first, then those that begin like the surest."""
+    """The columns that a name of a list fits, the surest first, then those that begin as such names do."""
     by_key = {code_of(column).replace("-", ""): column for column in reversed(list(cells))}
     exact = [by_key[name] for name in _NAMES[what] if name in by_key]
-    begin = [
-        column for key, column in by_key.items() if key.startswith(tuple(_NAMES[what][:2])) and column not in exact
-    ]
+    begin = [column for key, column in by_key.items() if key.startswith(_BEGINNINGS[what]) and column not in exact]
     return exact + begin
 
 
@@ -108,4 +111,5 @@ def _tells_apart(cells: Sequence[str]) -> bool:
 
 
 def _is_worded(cells: Sequence[str]) -> bool:
-    return bool(cells) and all(cells) and any(any(c.isalpha() for c in cell) for cell in cells)
+    """Whether most cells hold words; the few that are empty are said by `check`, one by one."""
+    return 2 * sum(any(c.isalpha() for c in cell) for cell in cells) > len(cells)

@@ -141,6 +141,24 @@ def test_at_a_terminal_everything_is_asked_and_enter_takes_the_guess(jalon, raw,
     assert "streets" not in city
 
 
+def test_of_several_layers_it_is_asked_which_one_decides(jalon, raw, typed):
+    write(raw / "zones.geojson", "GeoJSON", "EPSG:4326", [WEST_SIDE[0]], "Polygon", nom=["Zone"])
+    typed("", "", "", "districts", "zones.geojson", "Essai", "", "", "", "Ville d’Essai", "CC BY 4.0")
+
+    assert jalon("city", "init", str(raw), "--ask").code == 0
+
+    assert yaml.safe_load((raw / "city.yml").read_text())["responsible_layer"] == "zones"
+
+
+def test_a_map_that_cannot_be_written_is_said_in_a_line(jalon, raw, tmp_path):
+    jalon("city", "init", str(raw), *NAMED)
+
+    refused = jalon("city", "check", str(raw), "--map", str(tmp_path / "nowhere" / "map.html"))
+
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "cannot be written (No such file or directory)" in refused.err
+
+
 def test_a_pack_that_is_there_is_kept(jalon, raw):
     jalon("city", "init", str(raw), *NAMED)
     (raw / "services.yml").write_text("mine")

@@ -34,6 +34,9 @@ STREET = shapely.LineString([(-73.66, 45.50), (-73.66, 45.55)])
             {"id": ["1", "2"], "NOM_FR": ["Un", "Deux"], "NOM_EN": ["One", "Two"]},
             {"code": "id", "names": {"fr": "NOM_FR", "en": "NOM_EN"}},
         ),
+        ({"name": ["12", "13"]}, {"names": "name"}),
+        ({"number": ["1", "0", "0"], "name": ["A", "B", ""]}, {"names": "name"}),  # the empty one is for `check` to say
+        ({"TOPONYMIE": ["A-B", "C-D"], "AIRE": ["1", "1"]}, {"names": "TOPONYMIE"}),
         ({"aire": ["1.5", "1.5"]}, None),
         ({}, None),
     ],
