@@ -10,7 +10,7 @@ from db.connections import driver_connection
 from db.pipeline import one_message
 from db.sessions import Database, DatabaseBusy, DatabaseFull, DatabaseUnavailable, Patience
 
-IMPATIENT = Patience(statement_s=0.1, lock_s=0.05, idle_in_transaction_s=0.1)
+IMPATIENT = Patience(statement_s=0.1, lock_s=0.05, idle_in_transaction_s=1)
 
 
 @pytest.fixture
