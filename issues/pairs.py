@@ -83,6 +83,15 @@ WHERE issue_pair.state = 'pending'
 """  # noqa: S608 - made of constants
 
 
+_TELL_APART = """
+INSERT INTO issue_pair (city_id, id, one_id, other_id, score, reasons, state, made_at, decided_at, decided_by)
+SELECT %(city_id)s, %(id)s, least(opener.id, %(report_id)s), greatest(opener.id, %(report_id)s), 0, '[]', 'rejected',
+       %(now)s, %(now)s, %(by)s
+FROM (SELECT id FROM report WHERE city_id = %(city_id)s AND issue_id = %(issue_id)s ORDER BY received_at, id LIMIT 1)
+         AS opener
+ON CONFLICT (city_id, one_id, other_id) DO UPDATE
+SET state = excluded.state, decided_at = excluded.decided_at, decided_by = excluded.decided_by
+"""
 _FORGET = "DELETE FROM issue_pair WHERE city_id = %s AND (one_id = %s OR other_id = %s) AND state = 'pending'"
 
 
@@ -107,3 +116,19 @@ async def store_pairs(
 async def forget_pairs(connection: AsyncConnection, city_id: int, report_id: UUID) -> None:
     """Take the pairs of a report out of the queue that are still to be decided: they are about where it was."""
     await connection.execute(_FORGET, (city_id, report_id, report_id))
+
+
+async def tell_apart(
+    connection: AsyncConnection, city_id: int, report_id: UUID, issue_id: UUID, *, cause: UUID, by: str, now: datetime
+) -> None:
+    """Keep a report that was taken out of an issue from being paired with it again: staff have said what it is not.
+
+    A pair that is new gets the id of the event that caused it, by which `forget_cause` finds it.
+    """
+    values = {"city_id": city_id, "id": cause, "report_id": report_id, "issue_id": issue_id, "by": by, "now": now}
+    await connection.execute(_TELL_APART, values)
+
+
+async def forget_cause(connection: AsyncConnection, city_id: int, event_id: UUID) -> None:
+    """Take back what `tell_apart` wrote for an event that is undone."""
+    await connection.execute("DELETE FROM issue_pair WHERE city_id = %s AND id = %s", (city_id, event_id))

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
+from db.connections import driver_connection
 from issues.actors import Actor, Role
 from issues.city import CityBook
 from issues.commands import claim_command
@@ -16,6 +17,7 @@ from issues.events import LEFT, SPLIT, NewEvent
 from issues.issue import IssueView
 from issues.lifecycle import NotAllowed, Status
 from issues.moving import let_go, open_issue, place_of, recount, relocation_of
+from issues.pairs import tell_apart
 from issues.regrouping import Regrouping, check_unmerged, hold_issues, list_moves, move_reports, read_regrouping, record
 from issues.reports import Receipt, ReportView, read_receipt
 from issues.status import move_issue
@@ -54,8 +56,9 @@ async def split_issue(
 ) -> Regrouping:
     """Open an issue of their own for some reports of another, at the place of the earliest of them.
 
-    The city has looked at them, so the new issue is acknowledged, and their authors are told, unless the old one was
-    only received as well. Work orders stay with the old one.
+    The two are never paired again, unless this is undone. The city has looked at them, so the new issue is
+    acknowledged, and their authors are told, unless the old one was only received as well. Work orders stay with the
+    old one.
 
     Args:
         session: Open transaction of the city that holds no locks; committed by the caller.
@@ -191,5 +194,8 @@ async def _part(
     await record(session, city.id, event)
     opened = await recount(session, opened, now=now)
     await let_go(session, issue, cause=event_id, now=now)
+    if kind == SPLIT:
+        connection = await driver_connection(session)
+        await tell_apart(connection, city.id, first.id, issue.id, cause=event_id, by=actor.sender, now=now)
     if kind == SPLIT and issue.status is not Status.RECEIVED:
         await move_issue(session, opened, Status.ACKNOWLEDGED, actor=actor, cause=event_id, now=now)

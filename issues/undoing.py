@@ -10,12 +10,14 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
+from db.connections import driver_connection
 from issues.actors import Actor, Role
 from issues.commands import claim_command
 from issues.events import LEFT, MERGED, SPLIT, UNDONE, Event, EventView, NewEvent, find_event
 from issues.issue import IssueView
 from issues.lifecycle import NotAllowed
 from issues.moving import let_go, recount
+from issues.pairs import forget_cause
 from issues.regrouping import (
     Move,
     OrderMove,
@@ -209,6 +211,7 @@ async def _undo_parting(
     """Bring reports back to the issue that they were taken out of; the one opened for them goes with the last."""
     old = held[event.issue_id]
     opened = next(issue for issue in held.values() if issue.id != old.id)
+    await forget_cause(await driver_connection(session), old.city_id, event.id)
     await move_back(session, old.city_id, moves, now=now)
     await recount(session, old, now=now)
     has_reports = exists().where(Report.city_id == old.city_id, Report.issue_id == opened.id)

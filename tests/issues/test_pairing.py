@@ -10,6 +10,8 @@ from issues.moving import NewPlace
 from issues.pairing import pair_by_photo
 from issues.pairs import PairState
 from issues.review import list_pairs, reject_pair
+from issues.splitting import split_issue
+from issues.undoing import undo_event
 from tests.issues.people import AGENT, RESIDENT, bring
 from tests.issues.photographs import HOLE, LAMP, SAME_HOLE, photograph, upload
 from tests.issues.towns import ESSAI, NOON, change_service, east_of, file, submission
@@ -156,6 +158,24 @@ async def test_what_is_closed_private_or_kept_apart_is_paired_by_no_photo(owner,
         await decoded(await photograph(owner, other.report, dhash=HOLE))
 
     assert await queue() == ()
+
+
+async def test_what_staff_have_split_is_paired_by_no_photo_unless_that_is_undone(owner, database, city, queue, decoded):
+    one, other = [await file(database, city, submission(HERE)) for _ in range(2)]
+    async with database.transaction(city.id) as session:
+        split = await split_issue(session, one.issue.id, [other.report.id], city=city, actor=AGENT, now=SOON)
+    await photograph(owner, one.report, dhash=HOLE)
+    photo_id = await photograph(owner, other.report, dhash=HOLE)
+
+    await decoded(photo_id)
+    assert await queue() == ()
+    (apart,) = await queue(PairState.REJECTED)
+    assert issues_of(apart) == {one.issue.id, split.others[0].id}
+
+    assert split.event_id is not None
+    async with database.transaction(city.id) as session:
+        await undo_event(session, city.id, one.issue.id, split.event_id, actor=AGENT, now=SOON)
+    assert await queue(PairState.REJECTED) == ()
 
 
 async def test_a_photo_that_no_report_has_named_is_left_alone(owner, queue, decoded):

@@ -200,7 +200,7 @@ class Regrouping(RuleBasedStateMachine):
     def merge(self, picks):
         unmerged = self.model.unmerged
         survivor, *others = dict.fromkeys(unmerged[pick % len(unmerged)] for pick in picks)
-        merged = self.act(merge_issues, self.city.id, survivor, others, actor=AGENT)
+        merged = self.act(merge_issues, self.city.id, survivor, others, actor=AGENT, confirmed=True)
         if not others:
             assert merged.event_id is None
             return
