@@ -5,7 +5,8 @@ Pure. Numbers are spread evenly over a piece, on its side, as everybody does who
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,41 +24,75 @@ _APART_M: Final = 15.0
 _A_LITTLE_M: Final = 0.5
 
 
-def numbers_along(line: shapely.LineString, first: int, last: int, *, left: bool) -> Iterator[tuple[int, LonLat]]:
-    """Place the numbers of a range along a piece of street: its ends, and between them one every 15 m or so.
+@dataclass(frozen=True, slots=True)
+class CivicRange:
+    """The numbers on one side of a piece of street.
 
-    Args:
-        line: The piece, as a LineString in WGS 84 degrees.
+    Attributes:
+        line: The piece, as a LineString in WGS 84 degrees, not empty.
         first: The number where its drawing begins.
         last: The number where its drawing ends; may be the lower one.
         left: On which side the numbers stand, seen in the direction of its drawing.
+    """
+
+    line: shapely.LineString
+    first: int
+    last: int
+    left: bool
+
+
+def place_ranges(ranges: Sequence[CivicRange]) -> Iterator[tuple[int, int, LonLat]]:
+    """Place the numbers of ranges: those at the ends of each piece, and between them one every 15 m or so.
+
+    Args:
+        ranges: Of one city: a degree is worth the same in all of it.
 
     Returns:
-        Numbers of the range (all even or all odd where its ends are), each with its position; none for an empty line.
+        The position of a range among those given, a number (even or odd as the ends of its range are), and where it
+        is; range by range, in the order of drawing.
     """
-    if line.is_empty:
+    if not ranges:
         return
-    west, south = line.coords[0]
-    scale = MetresPerDegree.around(south)
-    flat = shapely.transform(line, lambda degrees: (degrees - (west, south)) * (scale.lon, scale.lat))
-    inset = min(_FROM_CROSSING_M, flat.length / 4.0)
-    step = 2 if (last - first) % 2 == 0 else 1
-    steps = abs(last - first) // step
-    between = max(1, min(steps, int((flat.length - 2.0 * inset) // _APART_M)))
-    shares = np.arange(between + 1) / between if steps else np.array([0.5])
-    civics = first + np.rint(shares * steps).astype(int) * (step if last > first else -step)
-    places = _beside(flat, inset + shares * (flat.length - 2.0 * inset), left=left) / (scale.lon, scale.lat)
-    for civic, (east, north) in zip(civics, places, strict=True):
-        yield int(civic), LonLat(float(west + east), float(south + north))
+    lines = np.array([each.line for each in ranges], dtype=object)
+    scale = MetresPerDegree.around(float(shapely.get_y(shapely.get_point(lines[0], 0))))
+    degree = np.array([scale.lon, scale.lat])
+    flat = shapely.transform(lines, lambda degrees: degrees * degree)
+    lengths_m = shapely.length(flat)
+    spread = [_spread(each, float(length_m)) for each, length_m in zip(ranges, lengths_m, strict=True)]
+    of_range = np.repeat(np.arange(len(ranges)), [len(civics) for civics, _ in spread])
+    along_m = np.concatenate([metres for _, metres in spread])
+    side_m = np.array([_FROM_MIDDLE_M if each.left else -_FROM_MIDDLE_M for each in ranges])[of_range]
+    places = _beside(flat[of_range], along_m, side_m) / degree
+    civics = [civic for each, _ in spread for civic in each]
+    for number, civic, (lon, lat) in zip(of_range.tolist(), civics, places.tolist(), strict=True):
+        yield number, civic, LonLat(lon, lat)
 
 
-def _beside(line: shapely.LineString, along_m: NDArray[np.float64], *, left: bool) -> NDArray[np.float64]:
-    """Points beside a line in metres, so far along it."""
-    here = shapely.get_coordinates(shapely.line_interpolate_point(line, along_m))
-    ahead = shapely.get_coordinates(shapely.line_interpolate_point(line, along_m + _A_LITTLE_M))
-    behind = shapely.get_coordinates(shapely.line_interpolate_point(line, np.maximum(along_m - _A_LITTLE_M, 0.0)))
+def _spread(numbers: CivicRange, length_m: float) -> tuple[list[int], list[float]]:
+    """Choose numbers of a range, and how far along the piece each of them stands."""
+    step = 2 if (numbers.last - numbers.first) % 2 == 0 else 1
+    steps = abs(numbers.last - numbers.first) // step
+    if steps == 0:
+        return [numbers.first], [length_m / 2.0]
+    inset_m = min(_FROM_CROSSING_M, length_m / 4.0)
+    between = max(1, min(steps, int((length_m - 2.0 * inset_m) // _APART_M)))
+    signed = step if numbers.last > numbers.first else -step
+    shares = [number / between for number in range(between + 1)]
+    return (
+        [numbers.first + round(share * steps) * signed for share in shares],
+        [inset_m + share * (length_m - 2.0 * inset_m) for share in shares],
+    )
+
+
+def _beside(
+    lines: NDArray[np.object_], along_m: NDArray[np.float64], side_m: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A point for each line in metres, so far along it and so far to its left."""
+    here, ahead, behind = (
+        shapely.get_coordinates(shapely.line_interpolate_point(lines, np.maximum(along_m + offset_m, 0.0)))
+        for offset_m in (0.0, _A_LITTLE_M, -_A_LITTLE_M)
+    )
     towards = ahead - behind
     length = np.hypot(towards[:, 0], towards[:, 1])
     length[length == 0.0] = 1.0
-    sideways = np.column_stack((-towards[:, 1], towards[:, 0])) / length[:, None]
-    return np.asarray(here + sideways * (_FROM_MIDDLE_M if left else -_FROM_MIDDLE_M))
+    return np.asarray(here + np.column_stack((-towards[:, 1], towards[:, 0])) * (side_m / length)[:, None])

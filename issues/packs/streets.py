@@ -14,7 +14,7 @@ from pyproj.exceptions import CRSError
 from geo.axes import Box, on_earth, put_axes_right
 from geo.files import Feature
 from geo.points import InvalidPosition, LonLat
-from geo.ranges import numbers_along
+from geo.ranges import CivicRange, place_ranges
 from issues.packs.pack import AddressPoint, StreetLine
 from issues.packs.problems import Findings
 from issues.packs.schema import AddressColumns, AddressFile, StreetColumns, StreetFile, is_file_name
@@ -34,7 +34,7 @@ def read_streets(
     if not columns_present(features, source.file, (columns.name, columns.kind, *ranges), findings):
         return [], []
     streets: list[StreetLine] = []
-    addresses: list[AddressPoint] = []
+    named_ranges: list[tuple[str, CivicRange]] = []
     nameless = pointlike = 0
     for feature in features:
         name = text_of(feature.properties[columns.name])
@@ -46,22 +46,22 @@ def read_streets(
             pointlike += 1
         elif name:
             streets.extend(StreetLine(name, kind, line) for line in shapely.get_parts(shape))
-            addresses.extend(_on_ranges(feature, name, columns))
+            named_ranges.extend((name, numbers) for numbers in _ranges_of(feature, columns))
         else:
             nameless += 1
     if pointlike:
         findings.note(source.file, "", f"{pointlike} streets without length were left out")
     if nameless:
         findings.note(source.file, "", f"{nameless} streets without a name were left out")
-    return streets, addresses
+    placed = place_ranges([numbers for _, numbers in named_ranges])
+    return streets, [AddressPoint(str(civic), named_ranges[i][0], at) for i, civic, at in placed]
 
 
-def _on_ranges(feature: Feature, street: str, columns: StreetColumns) -> Iterator[AddressPoint]:
+def _ranges_of(feature: Feature, columns: StreetColumns) -> Iterator[CivicRange]:
     for (begin, end), left in zip(columns.ranges or (), (True, False), strict=False):
         first, last = _civic(feature.properties[begin]), _civic(feature.properties[end])
         if first and last and isinstance(feature.geometry, shapely.LineString):
-            for civic, at in numbers_along(feature.geometry, first, last, left=left):
-                yield AddressPoint(str(civic), street, at)
+            yield CivicRange(feature.geometry, first, last, left)
 
 
 def _civic(value: Any) -> int | None:

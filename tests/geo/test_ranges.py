@@ -8,11 +8,15 @@ import pytest
 import shapely
 
 from geo.points import LonLat, distance_m
-from geo.ranges import numbers_along
+from geo.ranges import CivicRange, place_ranges
 
 SOUTH = LonLat(-71.2, 46.8)
 # 200 m to the north.
 NORTHWARDS = shapely.LineString([(SOUTH.lon, SOUTH.lat), (SOUTH.lon, SOUTH.lat + 0.0018)])
+
+
+def numbers_along(line, first, last, *, left):
+    return [(civic, at) for _, civic, at in place_ranges([CivicRange(line, first, last, left)])]
 
 
 @pytest.mark.parametrize(("left", "is_west"), [(True, True), (False, False)])
@@ -45,8 +49,14 @@ def test_numbers_are_no_nearer_to_each_other_than_a_phone_can_tell():
         (NORTHWARDS, 7, 7, [7]),
         (NORTHWARDS, 7, 8, [7, 8]),
         (shapely.LineString([(-71.2, 46.8), (-71.2, 46.80005)]), 2, 10, [2, 10]),
-        (shapely.LineString(), 2, 10, []),
     ],
 )
 def test_short_ranges_and_short_streets(line, first, last, expected):
     assert [civic for civic, _ in numbers_along(line, first, last, left=True)] == expected
+
+
+def test_each_number_names_its_range():
+    ranges = [CivicRange(NORTHWARDS, 2, 4, left=True), CivicRange(NORTHWARDS, 9, 9, left=False)]
+
+    assert [(i, civic) for i, civic, _ in place_ranges(ranges)] == [(0, 2), (0, 4), (1, 9)]
+    assert list(place_ranges([])) == []
