@@ -1,14 +1,14 @@
 """`jalon city init`: a pack from a folder of a city's raw files, by questions at a terminal or by flags."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.output import AsJson, say, show_json, show_table, write_file
+from api.cli.output import AsJson, hint, say, show_json, show_table, write_file
 
 if TYPE_CHECKING:
     from issues.packs.check import PackReport
@@ -54,7 +54,7 @@ def init(
     if (folder / "city.yml").exists() and not force and not dry_run:
         raise _refusal(f"{folder} has a city.yml already; --force writes over it.")
     files = _survey(folder, given, asks=asks)
-    if not as_json:
+    if not asks and not as_json:
         _show_files(files)
     if asks and "responsible" not in given:
         given |= _ask_who_decides(files)
@@ -94,8 +94,8 @@ def _survey(folder: Path, given: _Given, *, asks: bool) -> "list[RawFile]":
         _show_files(files)
         for raw in files:
             if raw.kind and raw.label not in roles:
-                text = typer.prompt(f"{raw.label}: what is it?", default=raw.role.value, err=True)
-                roles |= _roles({raw.label: text})
+                word = _ask(f"{raw.label}: what is it?", raw.role.value, among=[each.value for each in Role])
+                roles[raw.label] = Role(word)
         files = survey(folder, crs=given["crs"], roles=roles)
     return files
 
@@ -108,10 +108,7 @@ def _ask_who_decides(files: "list[RawFile]") -> _Given:
     likeliest = responsible_of(files)
     if len(layers) < 2 or likeliest is None:
         return {}
-    choice = typer.prompt("Whose districts decide who answers for a place?", default=likeliest.label, err=True)
-    if choice not in layers:
-        raise _refusal(f"{choice} has no districts; these have: {', '.join(layers)}.")
-    return {"responsible": choice}
+    return {"responsible": _ask("Whose districts decide who answers for a place?", likeliest.label, among=layers)}
 
 
 def _roles(given: Mapping[str, str]) -> "dict[str, Any]":
@@ -165,7 +162,16 @@ def _answers(given: _Given, *, asks: bool) -> "Answers":
 def _ask_or_refuse(question: str, told: str, *, asks: bool, default: str | None = None) -> str:
     if not asks:
         raise _refusal(told)
-    return str(typer.prompt(question, default=default, err=True)).strip()
+    return _ask(question, default)
+
+
+def _ask(question: str, default: str | None, *, among: Sequence[str] = ()) -> str:
+    """Ask until there is an answer; until it is one of a few, where they are given."""
+    while True:
+        answer = str(typer.prompt(question, default=default, prompt_suffix=" ", err=True)).strip()
+        if not among or answer in among:
+            return answer
+        hint(f"It is one of: {', '.join(among)}.")
 
 
 def _draft(files: "list[RawFile]", answers: "Answers") -> dict[str, str]:

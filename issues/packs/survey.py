@@ -20,6 +20,8 @@ from issues.packs.sources import code_of, text_of
 _PLACES = (".geojson", ".json", ".gpkg", ".shp", ".zip", ".kml", ".kmz", ".gml", ".tab", ".fgb")
 _TABLES = (".csv", ".tsv", ".txt")
 _OURS = {CITY, SERVICES, DEPARTMENTS, ROUTES, "points.csv"}
+# What has an id written into it by the program that saved it, which says nothing.
+_NUMBERED = (".kml", ".kmz")
 # Columns are guessed by so many rows.
 _ROWS = 2_000
 
@@ -124,7 +126,8 @@ def _look_at_places(path: Path, table: str | None, crs: Mapping[str, str]) -> _S
     except UnreadablePlaces as error:
         return _Seen(replace(raw, remarks=[error.reason], crs_unknown=isinstance(error, CrsUnknown)), {})
     rows = read.features[:_ROWS]
-    cells = {column: [text_of(row.properties[column]) for row in rows] for column in read.columns}
+    columns = [column for column in read.columns if not (column == "id" and path.suffix.lower() in _NUMBERED)]
+    cells = {column: [text_of(row.properties[column]) for row in rows] for column in columns}
     raw = replace(raw, kind=_kind(read), count=len(read.features), remarks=read.remarks)
     return _Seen(replace(raw, crs=read.crs, crs_given=crs.get(raw.label)), cells)
 

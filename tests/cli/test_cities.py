@@ -143,7 +143,9 @@ def test_at_a_terminal_everything_is_asked_and_enter_takes_the_guess(jalon, raw,
 
 def test_of_several_layers_it_is_asked_which_one_decides(jalon, raw, typed):
     write(raw / "zones.geojson", "GeoJSON", "EPSG:4326", [WEST_SIDE[0]], "Polygon", nom=["Zone"])
-    typed("", "", "", "districts", "zones.geojson", "Essai", "", "", "", "Ville d’Essai", "CC BY 4.0")
+    typed(
+        "", "", "", "zones", "districts", "nothing", "zones.geojson", "Essai", "", "", "", "Ville d’Essai", "CC BY 4.0"
+    )
 
     assert jalon("city", "init", str(raw), "--ask").code == 0
 
