@@ -12,7 +12,9 @@ from api.problems.refusals import JurisdictionNeeded, JurisdictionUnknown, Outsi
 from db.sessions import Database
 from geo.points import InvalidPosition, LonLat
 from issues.city import Cities, CityBook, load_cities
+from issues.deadlines import Expected
 from issues.languages import Languages
+from issues.usual_times import NONE_KNOWN, UsualTime, UsualTimes, load_usual_times
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +32,7 @@ class NamedCity:
     language: str
     district_names: Mapping[str, _Names]
     languages: Languages
+    usual_times: UsualTimes = NONE_KNOWN
 
     @property
     def jurisdiction_id(self) -> str:
@@ -60,6 +63,12 @@ class NamedCity:
         entry = self.book.catalogue.crews.get(code)
         return code if entry is None else in_language(entry.names, self.language)
 
+    def usual_time(self, service_code: str, district: str | None) -> UsualTime | None:
+        """How long similar issues took, where the city tells; `district` (`layer:code`) of the responsible layer."""
+        if self.book.settings.expected is Expected.DEADLINE:
+            return None
+        return self.usual_times.of(self.book.id, service_code, district)
+
     def district_name(self, key: str) -> str:
         """The name of a district (`layer:code`); its code where no pack has it any more."""
         names = self.district_names.get(key)
@@ -72,6 +81,7 @@ class CitiesInForce:
     def __init__(self, cities: Cities, languages: Languages) -> None:
         """Serve these cities, in these languages, until `refresh` finds newer ones."""
         self._languages = languages
+        self._usual_times = NONE_KNOWN
         self._replace(cities)
 
     @property
@@ -87,6 +97,7 @@ class CitiesInForce:
         """
         async with database.transaction() as session:
             cities = await load_cities(session, known=self._cities)
+            self._usual_times = await load_usual_times(session, known=self._usual_times)
         if cities is not self._cities:
             self._replace(cities)
             _log.info("cities_loaded", jurisdiction_ids=sorted(self._by_jurisdiction))
@@ -102,7 +113,7 @@ class CitiesInForce:
 
     def named(self, book: CityBook, language: str) -> NamedCity:
         """Get a city's words in a language."""
-        return NamedCity(book, language, self._district_names.get(book.id, {}), self._languages)
+        return NamedCity(book, language, self._district_names.get(book.id, {}), self._languages, self._usual_times)
 
     def by_id(self, city_id: int) -> CityBook:
         """Get the city that rows belong to.

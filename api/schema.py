@@ -7,6 +7,7 @@ import db.rates
 import db.signing
 import geo.cities
 import geo.districts
+import geo.owned_things
 import geo.streets
 import issues.audience
 import issues.catalogue
@@ -15,8 +16,10 @@ import issues.events
 import issues.follows
 import issues.issue
 import issues.pairs
+import issues.pauses
 import issues.reports
 import issues.staff
+import issues.usual_times
 import issues.work_orders
 import media.photos
 import media.uploads

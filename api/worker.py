@@ -25,6 +25,7 @@ from issues import languages
 from issues.audience import tell
 from issues.notices import NoticeTexts
 from issues.pairing import pair_by_photo
+from issues.usual_times import WORK_OUT, work_out_usual_times
 from media.decoders import DecodeLimits, Decoders
 from media.derive import DecoderFailed
 from media.photos import MAKE_SAFE, PhotoState
@@ -45,6 +46,7 @@ DELIVER: Final = "push.deliver"
 DELIVER_ALL: Final = "push.deliver_all"
 
 _EVERY_SIX_HOURS: Final = "23 */6 * * *"
+_NIGHTLY: Final = "17 4 * * *"
 _HOURLY: Final = "41 * * * *"
 _EVERY_TEN_MINUTES: Final = "*/10 * * * *"
 # Retries and expired leases come due without anybody asking for a job.
@@ -167,13 +169,21 @@ def push_jobs(
 
 
 def add_upkeep(table: JobTable, database: Database) -> None:
-    """Name the job that forgets how much was sent in hours and days that are over."""
+    """Name the jobs that forget how much was sent in times that are over, and that learn how long issues took."""
 
     async def forget_old_rates(_job: Job) -> None:
         async with database.transaction() as session:
             await forget_rates(session, now=_now())
 
+    async def work_out_times(_job: Job) -> None:
+        async with database.transaction() as session:
+            city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+        for city_id in city_ids:
+            async with database.transaction(city_id) as session:
+                await work_out_usual_times(session, city_id, now=_now())
+
     table.every(_EVERY_TEN_MINUTES, FORGET_RATES, forget_old_rates)
+    table.every(_NIGHTLY, WORK_OUT, work_out_times)
 
 
 @asynccontextmanager

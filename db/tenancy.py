@@ -28,6 +28,7 @@ UNGUARDED = {
     "photo_claim": "leads from a photo to the city of its report; ids only",
     "signing_key": "this installation's own, made by a migration",
     "rate_count": "photos are counted before their city is known; holds hashes that end with their hour or day",
+    "usual_time": "told to everybody, and read by servers for all cities at once; counts and quantiles only",
     "alembic_version": "the migration the database stands at",
     "spatial_ref_sys": "coordinate systems, installed by PostGIS",
 }

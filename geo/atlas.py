@@ -111,6 +111,10 @@ class CityMap:
         lon = (self._west + self._east) / 2.0
         return LonLat(lon - 360.0 if lon > 180.0 else lon, (self._south + self._north) / 2.0)
 
+    def layer(self, code: str) -> LayerMap:
+        """One of its layers."""
+        return next(layer for layer in self.layers if layer.code == code)
+
     def contains(self, at: LonLat) -> bool:
         """Whether a position lies in the city, borders included."""
         lon = at.lon + 360.0 if self._unwrapped and at.lon < 0.0 else at.lon

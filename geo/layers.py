@@ -152,9 +152,11 @@ class LayerMap:
         middle = MetresPerDegree.around((self._south + self._north) / 2.0)
         self._lon_step, self._lat_step = _CELL_M / middle.lon, _CELL_M / middle.lat
         # Twice the gap, for a degree of longitude may be shorter than in the middle; around a pole all are near.
-        self._lon_margin, self._lat_margin = 2.0 * GAP_M / middle.lon, 2.0 * GAP_M / middle.lat
-        if max(-self._south, self._north) > _POLAR_DEG:
-            self._lon_margin = 360.0
+        self._is_polar = max(-self._south, self._north) > _POLAR_DEG
+        lon_margin = 360.0 if self._is_polar else 2.0 * GAP_M / middle.lon
+        lat_margin = 2.0 * GAP_M / middle.lat
+        self._least_lon, self._most_lon = self._west - lon_margin, self._east + lon_margin
+        self._least_lat, self._most_lat = self._south - lat_margin, self._north + lat_margin
         self._cells: dict[tuple[int, int], _Cell] = {}
         # Most cells have one candidate; those of one district are one and the same.
         self._whole = [_Cell((i,), i, 0.0, 0.0, middle, {}) for i in range(len(self.districts))]
@@ -166,11 +168,9 @@ class LayerMap:
         lon, lat = at.lon, at.lat
         if self._unwrapped and lon < 0.0:
             lon += 360.0
-        if not (self._south - self._lat_margin <= lat <= self._north + self._lat_margin):
+        if not (self._least_lon <= lon <= self._most_lon and self._least_lat <= lat <= self._most_lat):
             return None
-        if not (self._west - self._lon_margin <= lon <= self._east + self._lon_margin):
-            return None
-        kept = accuracy_m <= _REACH_M and abs(lat) <= _POLAR_DEG
+        kept = accuracy_m <= _REACH_M and not self._is_polar
         cell = self._cell_of(lon, lat) if kept else self._cell_around(lon, lat, max(accuracy_m, GAP_M))
         candidates = cell.candidates
         if self._dated:
@@ -200,11 +200,20 @@ class LayerMap:
         ]
         return [(code, away_m) for away_m, code in sorted(found)]
 
+    def edge_m(self, at: LonLat, answer: DistrictAnswer, *, on: date) -> float:
+        """Measure how far the edge of the district that has a position is, whatever lies behind. Takes a while."""
+        lon = at.lon + 360.0 if self._unwrapped and at.lon < 0.0 else at.lon
+        home = next(i for i, d in enumerate(self.districts) if d.code == answer.code and d.is_valid_on(on))
+        edge = _Frame.around(lon, at.lat).lay_out(shapely.boundary(self._polygons[home]))
+        return float(shapely.distance(edge, shapely.Point(0.0, 0.0)))
+
     def _home_of(self, lon: float, lat: float, candidates: Sequence[int], covering: int | None) -> int | None:
         if covering is not None:
             return covering if candidates else None
+        is_plain = abs(lat) != _POLE_DEG and abs(lon) != _HALF_TURN_DEG
+        has = shapely.intersects_xy if is_plain else holds
         for candidate in candidates:
-            if holds(self._polygons[candidate], lon, lat):
+            if has(self._polygons[candidate], lon, lat):
                 return candidate
         return None
 

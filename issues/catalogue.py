@@ -3,7 +3,7 @@
 The tables hold what a pack loaded; `Catalogue` is the same in process, frozen, for the questions of every report.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from issues.deadlines import Deadline, Priority
 from issues.match import OTHER, SAME, SIBLING, Joins, MatchPolicy
 from issues.questions import Question
-from issues.routing import Responsible, RouteRule, find_responsible
+from issues.routing import Circumstances, Needs, RouteRule, find_rule
+from issues.rule_rows import read_conditions
 
 
 class ServiceNotOffered(Exception):
@@ -33,6 +35,7 @@ class Service(Base):
     __table_args__ = (
         CheckConstraint("joins IN ('automatic', 'ask', 'never')", name="joins"),
         CheckConstraint("kind IN ('point', 'stretch', 'premises', 'any')", name="kind"),
+        CheckConstraint("priority IN ('urgent', 'high', 'normal', 'low')", name="priority"),
     )
 
     city_id: Mapped[int] = mapped_column(ForeignKey("city.id", ondelete="CASCADE"), primary_key=True)
@@ -48,13 +51,16 @@ class Service(Base):
     window_days: Mapped[int]
     join_threshold: Mapped[float]
     joins: Mapped[str]
-    deadline_days: Mapped[int]  # working days
+    deadline_days: Mapped[int]
     attributes: Mapped[list[Any]] = mapped_column(JSONB)  # the questions that it asks
     offered: Mapped[bool]  # false once a pack no longer lists it; its issues stay
     kind: Mapped[str]
     suggest_radius_m: Mapped[float]
     suggest_window_days: Mapped[int]
     suggest_threshold: Mapped[float]
+    deadline_hours: Mapped[float | None]  # instead of days
+    deadline_always: Mapped[bool] = mapped_column(server_default="false")  # its clock runs day and night
+    priority: Mapped[str] = mapped_column(server_default="normal")
 
 
 class Department(Base):
@@ -96,6 +102,9 @@ class Route(Base):
     district_code: Mapped[str | None]
     department_code: Mapped[str]
     crew_code: Mapped[str | None]
+    conditions: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")  # see `issues.rule_rows`
+    origin: Mapped[str] = mapped_column(server_default="")  # file and line of the pack
+    names: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,8 @@ class ServiceEntry:
     private: bool
     siblings: tuple[str, ...]
     policy: MatchPolicy
-    deadline_days: int
+    deadline: Deadline
+    priority: Priority
     questions: tuple[Question, ...]
     offered: bool
     neighbours: tuple[str, ...]
@@ -149,6 +159,7 @@ class Catalogue:
         departments: By code.
         crews: By code.
         routes: The rules of who is responsible, the first that holds decides.
+        needs: What any of them looks at.
     """
 
     def __init__(
@@ -168,6 +179,8 @@ class Catalogue:
             code: [rule for rule in self.routes if rule.concerns(code, service.group_code)]
             for code, service in self.services.items()
         }
+        self._needs_of = {code: Needs.of(rules) for code, rules in self._rules_of.items()}
+        self.needs = Needs.of(self.routes)
 
     def offered(self, code: str) -> ServiceEntry:
         """Get a service that people may report.
@@ -180,27 +193,31 @@ class Catalogue:
             raise ServiceNotOffered(code)
         return service
 
-    def responsible(self, service: ServiceEntry, districts: Collection[str]) -> Responsible:
-        """Find who answers for a service at a place.
+    def needs_of(self, service: ServiceEntry) -> Needs:
+        """What the rules about a service look at besides the districts."""
+        return self._needs_of[service.code]
 
-        Args:
-            service: The service.
-            districts: The districts the place lies in (`layer:code`).
+    def rule_for(self, service: ServiceEntry, here: Circumstances) -> RouteRule:
+        """Find the rule that says who answers for a service at a place and a time.
 
         Raises:
             ServiceNotOffered: no rule names anybody there.
         """
-        found = find_responsible(self._rules_of[service.code], districts=districts)
+        found = self.find_rule(service, here)
         if found is None:
             raise ServiceNotOffered(service.code)
         return found
 
-    def services_at(self, districts: Collection[str]) -> list[ServiceEntry]:
-        """List the services offered at a place, in the pack's order."""
+    def find_rule(self, service: ServiceEntry, here: Circumstances) -> RouteRule | None:
+        """Find the rule that says who answers for a service at a place and a time; None where nobody does."""
+        return find_rule(self._rules_of[service.code], here)
+
+    def services_at(self, here: Circumstances) -> list[ServiceEntry]:
+        """List the services offered at a place and a time (see `needs`), in the pack's order."""
         return [
             service
             for service in self.services.values()
-            if service.offered and find_responsible(self._rules_of[service.code], districts=districts) is not None
+            if service.offered and find_rule(self._rules_of[service.code], here) is not None
         ]
 
 
@@ -233,7 +250,8 @@ def _service_entries(rows: Sequence[Service]) -> list[ServiceEntry]:
             private=row.private,
             siblings=tuple(row.siblings),
             policy=_policy(row),
-            deadline_days=row.deadline_days,
+            deadline=_deadline(row),
+            priority=Priority(row.priority),
             questions=tuple(Question.read(stored) for stored in row.attributes),
             offered=row.offered,
             neighbours=_neighbours(row, rows),
@@ -241,6 +259,12 @@ def _service_entries(rows: Sequence[Service]) -> list[ServiceEntry]:
         )
         for row in rows
     ]
+
+
+def _deadline(row: Service) -> Deadline:
+    if row.deadline_hours is not None:
+        return Deadline(row.deadline_hours, in_hours=True, always=row.deadline_always)
+    return Deadline(row.deadline_days, always=row.deadline_always)
 
 
 def _policy(row: Service) -> MatchPolicy:
@@ -285,4 +309,7 @@ def _rule(row: Route) -> RouteRule:
         district_code=row.district_code,
         department_code=row.department_code,
         crew_code=row.crew_code,
+        **read_conditions(row.conditions),
+        origin=row.origin,
+        names=row.names,
     )

@@ -13,21 +13,39 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from geo.atlas import Atlas, CityMap
 from geo.cities import atlas_version, load_atlas
+from geo.owned_things import load_owner_map
+from geo.owners import OwnerMap
 from geo.points import LonLat
 from geo.street_map import StreetMap
 from geo.streets import load_street_map
 from issues.catalogue import Catalogue, load_catalogue
+from issues.deadlines import Expected, WorkCalendar
 from issues.limits import Limits
+from issues.pauses import load_pauses
 
 _PUBLIC = "public"
+_WORKING_DAYS = frozenset(range(5))
+_WORKING_HOURS = (8 * 60, 16 * 60 + 30)
 
 
 @dataclass(frozen=True, slots=True)
 class CitySettings:
-    """A city's switches: whether photos are public, when nobody works, and how much one sender may send."""
+    """A city's switches.
+
+    Attributes:
+        photos_public: Whether photos of public reports are public.
+        holidays: When nobody works.
+        working_days: Days of the week on which people work, 0 for Monday, and `working_hours` the minutes of the day
+            from and to which they do.
+        expected: What residents are told of when a problem will be dealt with.
+        limits: How much one sender may send.
+    """
 
     photos_public: bool
     holidays: frozenset[date]
+    working_days: frozenset[int] = _WORKING_DAYS
+    working_hours: tuple[int, int] = _WORKING_HOURS
+    expected: Expected = Expected.DEADLINE
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -36,6 +54,9 @@ class CitySettings:
         return cls(
             photos_public=settings.get("photos") == _PUBLIC,
             holidays=frozenset(date.fromisoformat(str(day)) for day in settings.get("holidays", ())),
+            working_days=frozenset(settings.get("working_days", _WORKING_DAYS)),
+            working_hours=tuple(settings.get("working_hours", _WORKING_HOURS)),
+            expected=Expected(settings.get("expected", Expected.DEADLINE)),
             limits=Limits.of(settings.get("limits", {})),
         )
 
@@ -48,6 +69,8 @@ class CityBook:
     catalogue: Catalogue
     settings: CitySettings
     streets: StreetMap
+    owners: OwnerMap
+    calendar: WorkCalendar
 
     @property
     def id(self) -> int:
@@ -133,9 +156,21 @@ async def load_cities(session: AsyncSession, *, known: Cities | None = None) -> 
 
 
 async def _load_book(session: AsyncSession, city_map: CityMap) -> CityBook:
+    settings = CitySettings.of(city_map.profile.settings)
+    begins, ends = settings.working_hours
+    calendar = WorkCalendar(
+        city_map.profile.timezone,
+        settings.holidays,
+        days=settings.working_days,
+        begins=begins,
+        ends=ends,
+        pauses=await load_pauses(session, city_map.id),
+    )
     return CityBook(
         map=city_map,
         catalogue=await load_catalogue(session, city_map.id),
-        settings=CitySettings.of(city_map.profile.settings),
+        settings=settings,
         streets=await load_street_map(session, city_map.id, middle=city_map.middle),
+        owners=await load_owner_map(session, city_map.id, middle=city_map.middle),
+        calendar=calendar,
     )

@@ -159,7 +159,8 @@ def issue_columns(source: FromClause) -> list[ColumnElement[Any]]:
 
 def view_of(row: Row[Any]) -> IssueView:
     """Make the view of a row selected with `issue_columns`."""
-    values = dict(row._mapping)  # noqa: SLF001 - the documented name, kept apart from columns by its underscore
+    given = row._mapping  # noqa: SLF001 - the documented name, kept apart from columns by its underscore
+    values = {name: given[name] for name in (*IssueView.__slots__, "lon", "lat") if name != "at"}
     at = LonLat(values.pop("lon"), values.pop("lat"))
     status, districts = Status(values.pop("status")), tuple(values.pop("districts"))
     return IssueView(**values, at=at, status=status, districts=districts)

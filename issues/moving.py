@@ -20,7 +20,7 @@ from issues.issue import Issue, IssueView, lock_issues, read_issue
 from issues.lifecycle import OPEN, Status
 from issues.match import Joins, Match, assumed_accuracy_m, joinable, rank_candidates
 from issues.neighbours import ask_neighbours, read_candidates, wording_of
-from issues.placing import Placed, deadline_of, lock_keys, place_report
+from issues.placing import Placed, deadline_of, judged_at, lock_keys, place_report
 from issues.reports import MatchView, Report, ReportPersonal, ReportView, read_receipt
 from issues.status import move_issue
 from issues.submit import JOINED, OPENED
@@ -120,7 +120,7 @@ def relocation_of(report: ReportView, place: NewPlace, city: CityBook) -> Reloca
         place.at,
         accuracy_m=place.likely_accuracy_m,
         city=city,
-        received_at=report.received_at,
+        received_at=judged_at(channel=report.channel, captured_at=report.captured_at, received_at=report.received_at),
     )
     return Relocation(place, placed)
 

@@ -1,8 +1,8 @@
 """What a position says of a report, from memory: its service there, its districts, who is responsible, what to lock."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from geo.cells import cells_touched, lock_key
 from geo.points import LonLat
@@ -10,7 +10,8 @@ from issues.catalogue import ServiceEntry
 from issues.city import CityBook
 from issues.deadlines import expected_at
 from issues.match import LARGEST_RADIUS_M
-from issues.routing import Responsible, district_key
+from issues.possibilities import circumstances_of, owners_possible
+from issues.routing import RouteRule, district_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,9 @@ class Placed:
     Attributes:
         layer: The responsible layer, and `district_code` its district; None where no district has the place.
         districts: 'layer:code' of every layer.
-        near_boundary: Whether the position's accuracy reaches another district of the responsible layer.
+        near_boundary: Whether the position's accuracy reaches another district of the responsible layer, or a road
+            or asset of another owner to whom the rules give the work.
+        rule: Says who is responsible.
     """
 
     service: ServiceEntry
@@ -28,7 +31,7 @@ class Placed:
     district_code: str | None
     districts: tuple[str, ...]
     near_boundary: bool
-    responsible: Responsible
+    rule: RouteRule
 
     def issue_values(self, address: str | None) -> dict[str, Any]:
         """What the row of an issue at this place says of it, by column; the address as given."""
@@ -37,10 +40,23 @@ class Placed:
             "layer": self.layer,
             "district_code": self.district_code,
             "districts": list(self.districts),
-            "department_code": self.responsible.department_code,
-            "crew_code": self.responsible.crew_code,
+            "department_code": self.rule.department_code,
+            "crew_code": self.rule.crew_code,
             "near_boundary": self.near_boundary,
         }
+
+
+IMPORT: Final = "import"
+"""The channel of reports that somebody brings along from another system, long after they were made."""
+# Before this, a clock that was never set speaks.
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+def judged_at(*, channel: str, captured_at: datetime | None, received_at: datetime) -> datetime:
+    """Tell by which day a report is judged: that of its receipt; of an imported one, that on which it was made."""
+    if channel == IMPORT and captured_at is not None and _EARLIEST < captured_at < received_at:
+        return captured_at
+    return received_at
 
 
 def place_report(service_code: str, at: LonLat, *, accuracy_m: float, city: CityBook, received_at: datetime) -> Placed:
@@ -51,30 +67,36 @@ def place_report(service_code: str, at: LonLat, *, accuracy_m: float, city: City
         at: Position in WGS 84, inside the city.
         accuracy_m: Radius that holds the true position with 68 %.
         city: The city.
-        received_at: The districts of that day count.
+        received_at: The districts and rules of that day and hour count; see `judged_at`.
 
     Raises:
         ServiceNotOffered: the city has no such service, or not at this place.
     """
     service = city.catalogue.offered(service_code)
-    answers = city.map.districts_at(at, accuracy_m=accuracy_m, on=city.local_date(received_at))
+    local = received_at.astimezone(city.timezone)
+    answers = city.map.districts_at(at, accuracy_m=accuracy_m, on=local.date())
     districts = tuple(district_key(answer.layer, answer.code) for answer in answers)
     own = next((answer for answer in answers if answer.layer == city.map.responsible_layer), None)
+    needs = city.catalogue.needs_of(service)
+    here = circumstances_of(districts, needs, at=at, city=city, local=local)
+    rule = city.catalogue.rule_for(service, here)
+    in_doubt = own is not None and own.near_boundary
+    if needs.reach_m and not in_doubt:
+        others = owners_possible(service, here, at=at, accuracy_m=accuracy_m, city=city)
+        in_doubt = any(other.leads_elsewhere(rule) for other in others)
     return Placed(
         service=service,
         layer=None if own is None else own.layer,
         district_code=None if own is None else own.code,
         districts=districts,
-        near_boundary=own is not None and own.near_boundary,
-        responsible=city.catalogue.responsible(service, districts),
+        near_boundary=in_doubt,
+        rule=rule,
     )
 
 
 def deadline_of(service: ServiceEntry, *, city: CityBook, received_at: datetime) -> datetime:
     """By when the city wants to have dealt with what was reported at a time."""
-    return expected_at(
-        received_at, working_days=service.deadline_days, timezone=city.timezone, holidays=city.settings.holidays
-    )
+    return expected_at(received_at, service.deadline, calendar=city.calendar, service_code=service.code)
 
 
 def lock_keys(city_id: int, *places: LonLat) -> list[int]:

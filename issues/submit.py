@@ -26,7 +26,7 @@ from issues.match import Candidate, Joins, Match, MatchPolicy, joinable, rank_ca
 from issues.neighbours import ask_neighbours, read_candidates, wording_of
 from issues.pairs import store_pairs
 from issues.photo_hashes import hashes_sent, with_photos
-from issues.placing import Placed, deadline_of, lock_keys, place_report
+from issues.placing import Placed, deadline_of, judged_at, lock_keys, place_report
 from issues.questions import AnswersRefused, read_answers
 from issues.reports import MatchView, Receipt, ReportView, find_report_home, read_receipt
 from issues.submission import ANONYMOUS, Submission
@@ -82,7 +82,11 @@ async def submit_report(
     """
     try:
         placed = place_report(
-            submission.service_code, submission.at, accuracy_m=submission.likely_accuracy_m, city=city, received_at=now
+            submission.service_code,
+            submission.at,
+            accuracy_m=submission.likely_accuracy_m,
+            city=city,
+            received_at=judged_at(channel=submission.channel, captured_at=submission.captured_at, received_at=now),
         )
         answers = read_answers(placed.service.questions, submission.attributes)
     except (ServiceNotOffered, AnswersRefused):
@@ -293,8 +297,8 @@ def _opened_issue(submission: Submission, placed: Placed, number: str, rows: Map
         layer=placed.layer,
         district_code=placed.district_code,
         districts=placed.districts,
-        department_code=placed.responsible.department_code,
-        crew_code=placed.responsible.crew_code,
+        department_code=placed.rule.department_code,
+        crew_code=placed.rule.crew_code,
         near_boundary=placed.near_boundary,
         private=placed.service.private,
         report_count=1,

@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from api.cli import cities, configuration, databases, demonstration, doctor, match, media, processes, push, queue, staff
+from api.cli import (
+    cities,
+    city_changes,
+    configuration,
+    databases,
+    demonstration,
+    doctor,
+    match,
+    media,
+    processes,
+    push,
+    queue,
+    staff,
+)
 
 app = typer.Typer(
     name="jalon",
@@ -16,6 +29,8 @@ app = typer.Typer(
 app.command("serve")(processes.serve)
 app.command("work")(processes.work)
 app.command("demo")(demonstration.demo)
+cities.app.command("reroute")(city_changes.reroute)
+cities.app.command("pause")(city_changes.pause)
 app.add_typer(cities.app, name="city")
 app.add_typer(databases.app, name="db")
 app.add_typer(staff.app, name="staff")

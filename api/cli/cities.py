@@ -94,6 +94,9 @@ def load(folder: Folder, dry_run: DryRun = False, as_json: AsJson = False) -> No
         return
     done = "loaded" if changed else "nothing new" if difference.is_same else "not loaded: --dry-run"
     say(f"{pack.city.jurisdiction_id}: {done}")
+    if changed:
+        changes = f"jalon city reroute {pack.city.jurisdiction_id} --dry-run"
+        hint(f"Open issues stay with whom they are; what would change: {changes}")
 
 
 @app.command("test")

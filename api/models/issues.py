@@ -9,13 +9,16 @@ from pydantic import ConfigDict, Field
 
 from api.cities import NamedCity
 from api.models.fields import CommandId, Flag, Incoming, Note, Outgoing
+from issues.deadlines import Expected
 from issues.deliveries import DeliveryCount
 from issues.events import EventView
 from issues.issue import IssueView
-from issues.lifecycle import Status
+from issues.languages import msgid
+from issues.lifecycle import OPEN, Status
 from issues.match import Reason
 from issues.near import NearIssue
 from issues.reasons import sentence_of
+from issues.usual_times import UsualTime
 
 EXAMPLE: dict[str, Any] = {"status": "acknowledged", "note": "Une équipe passera cette semaine.", "public": True}
 
@@ -35,6 +38,28 @@ class DepartmentOut(Outgoing):
     name: str
 
 
+_USUALLY_A_DAY = msgid("Similar ones took a day or less.")
+_USUALLY_DAYS = msgid("Similar ones took about {high} days.")
+_USUALLY_FROM_TO = msgid("Similar ones took {low} to {high} days.")
+
+
+class UsualTimeOut(Outgoing):
+    """How long three in five similar issues took, within the last year."""
+
+    low_days: int
+    high_days: int
+    issues: int = Field(description="How many there were.")
+    text: str = Field(description="The same in words.", examples=["Des cas semblables ont pris de 3 à 6 jours."])
+
+    @classmethod
+    def of(cls, usual: UsualTime, city: NamedCity) -> "UsualTimeOut":
+        """Tell it in the language of the answer."""
+        low, high = usual.days
+        sentence = _USUALLY_A_DAY if high == 1 else _USUALLY_DAYS if low == high else _USUALLY_FROM_TO
+        text = city.say(sentence, low=low, high=high)
+        return cls(low_days=low, high_days=high, issues=usual.issues, text=text)
+
+
 class IssueProperties(Outgoing):
     """An issue, but for its position."""
 
@@ -52,7 +77,12 @@ class IssueProperties(Outgoing):
     near_boundary: bool
     requested_datetime: datetime = Field(description="When its first report was received.")
     updated_datetime: datetime
-    expected_datetime: datetime | None
+    expected_datetime: datetime | None = Field(
+        description="By when the city wants to have dealt with it; null where it tells `usual_time` instead."
+    )
+    usual_time: UsualTimeOut | None = Field(
+        description="How long similar issues took, of one that is open; null where too little is known, or not told."
+    )
     merged_into: UUID | None = Field(description="The issue that its reports are in now.")
 
     @classmethod
@@ -76,6 +106,8 @@ class IssueOut(IssueProperties):
 def issue_facts(issue: IssueView, city: NamedCity) -> dict[str, Any]:
     """Say what is known of an issue but for its position, by the names of `IssueProperties`."""
     district = None if issue.district_code is None else f"{issue.layer}:{issue.district_code}"
+    tells_deadline = city.book.settings.expected is not Expected.HISTORY
+    usual = city.usual_time(issue.service_code, district) if issue.status in OPEN else None
     return {
         "id": issue.id,
         "number": issue.number,
@@ -91,7 +123,8 @@ def issue_facts(issue: IssueView, city: NamedCity) -> dict[str, Any]:
         "near_boundary": issue.near_boundary,
         "requested_datetime": issue.opened_at,
         "updated_datetime": issue.updated_at,
-        "expected_datetime": issue.expected_at,
+        "expected_datetime": issue.expected_at if tells_deadline else None,
+        "usual_time": None if usual is None else UsualTimeOut.of(usual, city),
         "merged_into": issue.merged_into,
     }
 

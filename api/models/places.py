@@ -12,6 +12,7 @@ from api.models.fields import Outgoing
 from api.models.lists import Point
 from geo.geocode import FoundAs
 from issues.catalogue import ServiceEntry
+from issues.deadlines import Priority
 from issues.questions import Question, QuestionKind
 
 
@@ -22,6 +23,28 @@ class CityOut(Outgoing):
     name: str
 
 
+class OtherDistrict(Outgoing):
+    """A district that a place may lie in as well."""
+
+    code: str
+    name: str
+    distance_m: float
+
+
+class DepartmentRef(Outgoing):
+    """Who answers for a problem."""
+
+    code: str
+    name: str
+
+
+class CrewRef(Outgoing):
+    """Who does the work."""
+
+    code: str
+    name: str
+
+
 class PlacedDistrict(Outgoing):
     """The district of one layer that a position lies in."""
 
@@ -29,7 +52,53 @@ class PlacedDistrict(Outgoing):
     code: str
     name: str
     responsible: bool = Field(description="Whether this layer decides who answers for the place.")
-    near_boundary: bool = Field(description="Whether the accuracy reaches another district of the layer.")
+    near_boundary: bool = Field(
+        description="Whether the accuracy reaches another district of the layer, or the place lies in a gap."
+    )
+    edge_m: float = Field(description="Metres from the place to the district's edge.")
+    gap_m: float | None = Field(
+        description="Of a place in no district that this is the nearest of, the metres to it; null where it is inside."
+    )
+    others: list[OtherDistrict] = Field(description="The other districts within the accuracy, the nearest first.")
+
+
+class RuleOut(Outgoing):
+    """The rule that says who is responsible."""
+
+    origin: str = Field(description="Where the city's pack says it: file and line, or number.")
+    name: str | None = Field(description="What the city calls it.")
+
+
+class NearThing(Outgoing):
+    """A road or an asset that the rules looked at."""
+
+    kind: str = Field(description="`road`, or the kind of asset.")
+    owner: str
+    name: str | None
+    distance_m: float
+
+
+class OtherResponsible(Outgoing):
+    """Who else may be responsible, since the position is only known so well."""
+
+    department: DepartmentRef
+    crew: CrewRef | None
+    rule: RuleOut
+    distance_m: float = Field(description="Metres from the place to where that would be so.")
+    reason: str
+
+
+class ResponsibleOut(Outgoing):
+    """Who answers for a service at a place and a time, and why."""
+
+    service_code: str
+    department: DepartmentRef
+    crew: CrewRef | None
+    rule: RuleOut
+    reasons: list[str] = Field(description="What the rule looked at, in words.")
+    things: list[NearThing]
+    near_boundary: bool = Field(description="As a report here would have it: somebody else may be responsible.")
+    others: list[OtherResponsible]
 
 
 class WhereOut(Outgoing):
@@ -39,6 +108,7 @@ class WhereOut(Outgoing):
     city: CityOut
     districts: list[PlacedDistrict]
     near_boundary: bool = Field(description="Whether the accuracy reaches another district of the responsible layer.")
+    responsible: ResponsibleOut | None = Field(description="Where a `service_code` was given: whose work that is here.")
     address: str | None = Field(description="The nearest address, else the nearest street with its crossing or block.")
 
 
@@ -137,6 +207,7 @@ class ServiceOut(Outgoing):
     jurisdiction_id: str
     group: GroupOut
     keywords: list[str]
+    priority: Priority = Field(description="How soon it should be seen to.")
     private: bool = Field(description="Whether its issues are shown to nobody but their senders and the city's staff.")
     attributes: list[QuestionOut] = Field(description="The questions that it asks.")
 
@@ -149,6 +220,7 @@ class ServiceOut(Outgoing):
             jurisdiction_id=city.jurisdiction_id,
             group=GroupOut(code=service.group_code, name=in_language(service.group_names, city.language)),
             keywords=list(service.keywords),
+            priority=service.priority,
             private=service.private,
             attributes=[QuestionOut.of(question, city) for question in service.questions],
         )

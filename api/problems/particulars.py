@@ -32,6 +32,10 @@ _OUTSIDE: Final = {
     (True, True): msgid("This place lies in {neighbour}, which takes no reports here; {nearest} is {metres} m away."),
 }
 
+_KNOWN_ELSEWHERE: Final = msgid(
+    "This place lies in no city that takes reports here. Known to answer for it: {responsible}, {contact}."
+)
+
 
 _ANSWERS: Final = {
     QuestionKind.TEXT: msgid("This has to be a text."),
@@ -128,8 +132,27 @@ def outside_particulars(error: refusals.OutsideServiceArea, listener: Listener) 
             "name": params["nearest"],
             "distance_m": params["metres"],
         }
-    text = _SWAPPED if error.swapped else _OUTSIDE[error.neighbour is not None, error.nearest is not None]
+    known = _known_to_answer(error)
+    members["responsible"] = None
+    if known is not None:
+        params |= {"responsible": in_language(known["names"], listener.language), "contact": known["contact"]}
+        members["responsible"] = {"name": params["responsible"], "contact": params["contact"]}
+    if error.swapped:
+        text = _SWAPPED
+    elif known is not None:
+        text = _KNOWN_ELSEWHERE
+    else:
+        text = _OUTSIDE[error.neighbour is not None, error.nearest is not None]
     return Particulars(params, text=text, members=members)
+
+
+def _known_to_answer(error: refusals.OutsideServiceArea) -> Mapping[str, Any] | None:
+    """Find who the nearest city's pack says answers there: for its neighbour, else for whatever lies around it."""
+    if error.nearest is None:
+        return None
+    entries = error.nearest[0].profile.settings.get("elsewhere", ())
+    code = None if error.neighbour is None else error.neighbour.code
+    return next((entry for entry in entries if entry["neighbour"] == code), None)
 
 
 _USED_UP: Final = {

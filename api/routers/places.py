@@ -13,12 +13,14 @@ from api.language import Say
 from api.listener import language_of
 from api.models.fields import Accuracy, AddressLine, Code, Latitude, Longitude
 from api.models.lists import ItemList
-from api.models.places import CityOut, PlaceCollection, PlacedDistrict, ServiceOut, WhereOut
+from api.models.places import CityOut, PlaceCollection, ServiceOut, WhereOut
+from api.ownership import explain_owner, place_district
 from api.problems.refusals import FieldError, InvalidFields
 from api.responses import GeoJson, answer
 from geo.points import LonLat
 from geo.street_map import StreetMap, within_words
 from issues.languages import msgid
+from issues.possibilities import circumstances_of
 from issues.routing import district_key
 
 router = APIRouter(prefix="/v1", tags=["places"])
@@ -38,28 +40,27 @@ async def locate(
     lat: Annotated[Latitude, Query()],
     long: Annotated[Longitude, Query()],
     accuracy_m: Annotated[Accuracy, Query()] = 0.0,
+    service_code: Annotated[
+        Code | None, Query(description="What would be reported: who is responsible for it here, by which rule.")
+    ] = None,
 ) -> Response:
-    """Tell the city, the district of each layer, whether a border is near, and the nearest address."""
+    """Tell the city, the district of each layer, how near its edge is, who is responsible, and the nearest address."""
     at = LonLat(lon=long, lat=lat)
     book = served.cities.at(at)
     city = served.cities.named(book, language_of(request, book))
-    found = book.map.districts_at(at, accuracy_m=accuracy_m, on=book.local_date(now))
-    districts = [
-        PlacedDistrict(
-            layer=district.layer,
-            code=district.code,
-            name=city.district_name(district_key(district.layer, district.code)),
-            responsible=district.layer == book.map.responsible_layer,
-            near_boundary=district.near_boundary,
-        )
-        for district in found
-    ]
+    on = book.local_date(now)
+    found = book.map.districts_at(at, accuracy_m=accuracy_m, on=on)
+    districts = [place_district(answer, city, at=at, accuracy_m=accuracy_m, on=on) for answer in found]
+    responsible = None
+    if service_code is not None:
+        responsible = explain_owner(service_code, at, accuracy_m=accuracy_m, city=city, now=now)
     return answer(
         WhereOut(
             jurisdiction_id=city.jurisdiction_id,
             city=CityOut(jurisdiction_id=city.jurisdiction_id, name=city.name),
             districts=districts,
             near_boundary=any(district.near_boundary for district in districts if district.responsible),
+            responsible=responsible,
             address=_address_or_block(book.streets, at, partial(served.languages.translate, city.language)),
         )
     )
@@ -121,7 +122,10 @@ async def list_services(
         at = LonLat(lon=long, lat=lat)
         book = served.cities.at(at)
         found = book.map.districts_at(at, accuracy_m=0.0, on=book.local_date(now))
-        services = book.catalogue.services_at([district_key(district.layer, district.code) for district in found])
+        local = now.astimezone(book.timezone)
+        keys = [district_key(district.layer, district.code) for district in found]
+        here = circumstances_of(keys, book.catalogue.needs, at=at, city=book, local=local)
+        services = book.catalogue.services_at(here)
     else:
         book = city_asked_for(served.cities, caller, jurisdiction_id)
         services = [service for service in book.catalogue.services.values() if service.offered]

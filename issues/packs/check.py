@@ -6,22 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from geo.owners import owners_of
 from issues.packs.fingerprint import fingerprint
 from issues.packs.pack import Pack, Places
 from issues.packs.places import read_places
 from issues.packs.problems import Findings, Problem
-from issues.packs.routes import check_routes, expand_routes
-from issues.packs.schema import (
-    CITY,
-    DEPARTMENTS,
-    ROUTES,
-    SERVICES,
-    CitySheet,
-    DepartmentsSheet,
-    RouteSheet,
-    ServicesSheet,
-)
-from issues.packs.sheets import read_lines, read_sheet
+from issues.packs.routes import check_routes, read_rules
+from issues.packs.schema import CITY, DEPARTMENTS, SERVICES, CitySheet, DepartmentsSheet, LayerFile, ServicesSheet
+from issues.packs.sheets import read_sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +37,7 @@ def check_pack(folder: Path) -> PackReport:
     city = read_sheet(folder, CITY, CitySheet, findings)
     services = read_sheet(folder, SERVICES, ServicesSheet, findings)
     departments = read_sheet(folder, DEPARTMENTS, DepartmentsSheet, findings)
-    routes = read_lines(folder, ROUTES, RouteSheet, findings)
+    rules, whole = read_rules(folder, city.responsible_layer if city else "", findings)
     if city:
         _check_city(city, findings)
     if services:
@@ -53,9 +45,14 @@ def check_pack(folder: Path) -> PackReport:
     if departments:
         _check_departments(departments, findings)
     places = read_places(folder, city, findings) if city else None
-    rules = expand_routes(routes, city.responsible_layer if city else "")
-    if routes or ROUTES not in findings.files_with_errors:
-        check_routes(rules, services, departments, places.layers if places else None, findings)
+    if city and places:
+        known = {neighbour.code for neighbour in places.neighbours}
+        for entry in city.elsewhere:
+            if entry.neighbour is not None and entry.neighbour not in known:
+                findings.error(CITY, "elsewhere", f"there is no neighbour {entry.neighbour}")
+    if rules or whole:
+        layers, owners = (places.layers, owners_of(places.owned)) if places else (None, {})
+        check_routes(rules, services, departments, layers, findings, owners=owners, whole=whole)
     if findings.fatal or not (city and services and departments and places):
         return PackReport(findings.problems, None, places)
     pack = Pack(
@@ -63,7 +60,7 @@ def check_pack(folder: Path) -> PackReport:
         city=city,
         services=services,
         departments=departments,
-        routes=[rule for _, rule in rules],
+        routes=rules,
         places=places,
     )
     return PackReport(findings.problems, pack, places)
@@ -71,13 +68,19 @@ def check_pack(folder: Path) -> PackReport:
 
 def _check_city(city: CitySheet, findings: Findings) -> None:
     codes = [layer.code for layer in city.layers]
-    findings.error_if_repeated(CITY, "the layer", ((f"layers[{i}]", code) for i, code in enumerate(codes)))
+    undated = [(f"layers[{i}]", layer.code) for i, layer in enumerate(city.layers) if not is_dated(layer)]
+    findings.error_if_repeated(CITY, "the layer", undated)
     if city.responsible_layer not in codes:
         findings.error(CITY, "responsible_layer", f"there is no layer {city.responsible_layer}")
     for layer in city.layers:
         if isinstance(layer.columns.names, dict):
             for language in sorted({"fr", "en"} - set(layer.columns.names)):
                 findings.error(CITY, f"layer {layer.code}, columns.names", f"no column is given for {language}")
+
+
+def is_dated(layer: LayerFile) -> bool:
+    """Whether a layer's file is for some days only, so that another may be for others."""
+    return layer.valid_from is not None or layer.valid_to is not None
 
 
 def _check_services(sheet: ServicesSheet, findings: Findings) -> None:

@@ -80,14 +80,20 @@ async def compare_pack(session: AsyncSession, pack: Pack) -> PackDifference:
 
 async def _services(connection: AsyncConnection, city_id: int, pack: Pack) -> Change:
     sheet = pack.services
-    ours = {
-        service.code: (service.names, group.code, service.private, sheet.deadline_days_of(service))
-        for group in sheet.groups
-        for service in group.services
-    }
+    ours = {}
+    for group in sheet.groups:
+        for service in group.services:
+            due = sheet.deadline_of(service)
+            deadline = (None, due.amount) if due.in_hours else (int(due.amount), None)
+            rest = (*deadline, due.always, service.priority.value)
+            ours[service.code] = (service.names, group.code, service.private, *rest)
     rows = await _rows(
         connection,
-        "SELECT code, names, group_code, private, deadline_days FROM service WHERE city_id = %s AND offered",
+        """
+        SELECT code, names, group_code, private, CASE WHEN deadline_hours IS NULL THEN deadline_days END,
+               deadline_hours, deadline_always, priority
+        FROM service WHERE city_id = %s AND offered
+        """,
         city_id,
     )
     return _by_code("services", {code: tuple(rest) for code, *rest in rows}, ours)
@@ -136,15 +142,17 @@ async def _counted(connection: AsyncConnection, city_id: int, pack: Pack) -> lis
         "neighbours": len(places.neighbours),
         "streets": len(places.streets),
         "addresses": len(places.addresses),
+        "owned roads and assets": len(places.owned),
         "routes": len(pack.routes),
     }
     query = """
         SELECT (SELECT count(*) FROM neighbour WHERE city_id = %(city)s),
                (SELECT count(*) FROM street WHERE city_id = %(city)s),
                (SELECT count(*) FROM address WHERE city_id = %(city)s),
+               (SELECT count(*) FROM owned_thing WHERE city_id = %(city)s),
                (SELECT count(*) FROM route WHERE city_id = %(city)s)
         """
-    before = await (await connection.execute(query, {"city": city_id})).fetchone() or (0, 0, 0, 0)
+    before = await (await connection.execute(query, {"city": city_id})).fetchone() or (0,) * len(after)
     return [Change(what, count, after[what]) for what, count in zip(after, before, strict=True)]
 
 

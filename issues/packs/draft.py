@@ -95,6 +95,7 @@ def _city(files: Sequence[RawFile], answers: Answers) -> dict[str, Any]:
         "jurisdiction_id": answers.jurisdiction_id,
         "names": dict(answers.names),
         "timezone": answers.timezone,
+        "calendar": "CA-QC",
         "responsible_layer": written[responsible.label]["code"],
         "layers": list(written.values()),
         **({"outline": _file(outline, answers)} if outline else {}),

@@ -15,6 +15,7 @@ import yaml
 from shapely.geometry.base import BaseGeometry
 
 from issues.packs.pack import Pack
+from issues.packs.rules import RULES
 from issues.packs.schema import CITY, DEPARTMENTS, POINTS, ROUTES, SERVICES
 
 # A centimetre.
@@ -40,12 +41,12 @@ def export_pack(folder: Path, pack: Pack) -> dict[str, bytes]:
     if pack.places.neighbours:
         of = ((other.outline, {"code": other.code, **_named(other.names)}) for other in pack.places.neighbours)
         files["neighbours.geojson.gz"] = _zip(_collection(of))
-    if pack.places.streets:
+    if pack.places.streets and not _with_owners(pack):
         lines = ((street.line, {"name": street.name, "kind": street.kind}) for street in pack.places.streets)
         files["streets.geojson.gz"] = _zip(_collection(lines))
     if pack.places.addresses:
         files["addresses.csv.gz"] = _zip(_addresses(pack))
-    sheets = (SERVICES, DEPARTMENTS, ROUTES, POINTS, "SOURCES.md")
+    sheets = [SERVICES, DEPARTMENTS, ROUTES, RULES, POINTS, "SOURCES.md", *_with_owners(pack)]
     kept = {name: (folder / name).read_bytes() for name in sheets if (folder / name).is_file()}
     return {CITY: _city(pack).encode(), **kept, **files}
 
@@ -53,7 +54,10 @@ def export_pack(folder: Path, pack: Pack) -> dict[str, bytes]:
 def _city(pack: Pack) -> str:
     sheet = pack.city.model_dump(mode="json", exclude_unset=True)
     by_code = {layer.code: layer for layer in pack.places.layers}
-    for layer in sheet["layers"]:
+    sheet["layers"] = list({layer["code"]: layer for layer in reversed(sheet["layers"])}.values())[::-1]
+    for layer in sheet["layers"]:  # the versions of a layer are in one file
+        for day in ("valid_from", "valid_to"):
+            layer.pop(day, None)
         dated = any(d.valid_from or d.valid_to for d in by_code[layer["code"]].districts)
         columns = {"code": "code", "names": {"fr": "name_fr", "en": "name_en"}}
         days = {"valid_from": "valid_from", "valid_to": "valid_to"} if dated else {}
@@ -63,7 +67,7 @@ def _city(pack: Pack) -> str:
         _point_to(sheet["outline"], "outline.geojson.gz", None)
     if sheet.get("neighbours"):
         _point_to(sheet["neighbours"], "neighbours.geojson.gz", named)
-    if sheet.get("streets"):
+    if sheet.get("streets") and not _with_owners(pack):
         _point_to(sheet["streets"], "streets.geojson.gz", {"name": "name", "kind": "kind"})
     if pack.places.addresses:  # also those that were told by the ranges of streets
         addresses = sheet.get("addresses") or {key: sheet["streets"][key] for key in ("source", "licence")}
@@ -71,6 +75,13 @@ def _city(pack: Pack) -> str:
         sheet["addresses"] = addresses
         _point_to(addresses, "addresses.csv.gz", columns)
     return yaml.safe_dump(sheet, allow_unicode=True, sort_keys=False, width=120)
+
+
+def _with_owners(pack: Pack) -> list[str]:
+    """The files that tell whose a road or an asset is: roads without a name count there, so they stay as they are."""
+    if not pack.places.owned:
+        return []
+    return [source.file for source in (pack.city.streets, *pack.city.assets) if source]
 
 
 def _point_to(source: dict[str, Any], file: str, columns: Mapping[str, Any] | None) -> None:

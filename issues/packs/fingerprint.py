@@ -8,14 +8,15 @@ from pathlib import Path
 import psycopg
 
 from issues.packs.problems import Findings
+from issues.packs.rules import RULES
 from issues.packs.schema import CITY, DEPARTMENTS, FORMAT_VERSION, ROUTES, SERVICES, CitySheet
 from issues.packs.sheets import read_sheet
 
 
 def fingerprint(folder: Path, city: CitySheet) -> str:
     """Get one hash over all files of a pack and the way they are read."""
-    sources = [*city.layers, city.outline, city.neighbours, city.streets, city.addresses]
-    names = {CITY, SERVICES, DEPARTMENTS, ROUTES, *(source.file for source in sources if source)}
+    sources = [*city.layers, *city.assets, city.outline, city.neighbours, city.streets, city.addresses]
+    names = {CITY, SERVICES, DEPARTMENTS, RULES, ROUTES, *(source.file for source in sources if source)}
     whole = hashlib.sha256(f"{FORMAT_VERSION}".encode())
     for name in sorted(names):
         path = folder / name

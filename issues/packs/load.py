@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 import shapely
@@ -22,7 +22,12 @@ from geo.cities import City
 from geo.districts import ALWAYS
 from geo.street_words import read_street
 from issues.packs.pack import Pack
-from issues.packs.schema import ServicesSheet
+from issues.packs.schema import CitySheet, ServicesSheet
+from issues.packs.times import holidays_of
+from issues.routing import WEEK
+from issues.rule_rows import write_conditions
+
+_CALENDAR_YEARS = 10
 
 # Told the name of a step, how many of them are done, and how many there are.
 Progress = Callable[[str, int, int], None]
@@ -65,6 +70,7 @@ async def load_pack(
         "streets": _write_streets,
         "addresses": _write_addresses,
         "street names": _write_street_names,
+        "owners": _write_owned,
         "routes": _write_routes,
     }
     if changed:
@@ -108,12 +114,22 @@ def _city_facts(pack: Pack, now: datetime) -> dict[str, Any]:
         "outline": _ewkb(pack.places.outline),
         "settings": {
             "photos": city.photos.value,
-            "holidays": [day.isoformat() for day in sorted(city.holidays)],
+            "holidays": [day.isoformat() for day in sorted(_holidays(city, now))],
+            "working_days": [WEEK.index(day) for day in city.working_hours.days],
+            "working_hours": [city.working_hours.begins, city.working_hours.ends],
+            "expected": city.expected.value,
             "limits": city.limits.model_dump(),
+            "elsewhere": [entry.model_dump() for entry in city.elsewhere],
         },
         "pack_sha256": pack.sha256,
         "loaded_at": now,
     }
+
+
+def _holidays(city: CitySheet, now: datetime) -> set[date]:
+    """The days that a pack lists, and those of its calendar, for as long as a pack is likely to stay."""
+    years = range(now.year - 1, now.year + _CALENDAR_YEARS)
+    return {*city.holidays, *(holidays_of(city.calendar, years) if city.calendar else ())}
 
 
 async def _make_numbers(connection: AsyncConnection, city_id: int) -> None:
@@ -135,8 +151,8 @@ async def _write_services(connection: AsyncConnection, city_id: int, pack: Pack)
             """
             INSERT INTO service (city_id, code, position, names, group_code, group_names, keywords, private, siblings,
                 kind, joins, radius_m, window_days, join_threshold, suggest_radius_m, suggest_window_days,
-                suggest_threshold, deadline_days, attributes, offered)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)
+                suggest_threshold, deadline_days, attributes, deadline_hours, deadline_always, priority, offered)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)
             ON CONFLICT (city_id, code) DO UPDATE SET
                 position = excluded.position, names = excluded.names, group_code = excluded.group_code,
                 group_names = excluded.group_names, keywords = excluded.keywords, private = excluded.private,
@@ -144,7 +160,9 @@ async def _write_services(connection: AsyncConnection, city_id: int, pack: Pack)
                 radius_m = excluded.radius_m, window_days = excluded.window_days,
                 join_threshold = excluded.join_threshold, suggest_radius_m = excluded.suggest_radius_m,
                 suggest_window_days = excluded.suggest_window_days, suggest_threshold = excluded.suggest_threshold,
-                deadline_days = excluded.deadline_days, attributes = excluded.attributes, offered = true
+                deadline_days = excluded.deadline_days, attributes = excluded.attributes,
+                deadline_hours = excluded.deadline_hours, deadline_always = excluded.deadline_always,
+                priority = excluded.priority, offered = true
             """,
             rows,
         )
@@ -159,13 +177,14 @@ def _service_rows(city_id: int, sheet: ServicesSheet) -> Iterable[tuple[Any, ...
     for group in sheet.groups:
         for service in group.services:
             position += 1
-            match = sheet.match_of(service)
+            match, deadline = sheet.match_of(service), sheet.deadline_of(service)
             yield (
                 city_id, service.code, position, Jsonb(service.names), group.code, Jsonb(group.names),
                 service.keywords, service.private, service.siblings, match.kind.value, match.joins.value,
                 match.radius_m, match.window_days, match.join, match.suggest_radius_m, match.suggest_window_days,
-                match.suggest, sheet.deadline_days_of(service),
+                match.suggest, 0 if deadline.in_hours else int(deadline.amount),
                 Jsonb([attribute.model_dump(mode="json") for attribute in service.attributes]),
+                deadline.amount if deadline.in_hours else None, deadline.always, service.priority.value,
             )  # fmt: skip
 
 
@@ -263,9 +282,27 @@ async def _write_routes(connection: AsyncConnection, city_id: int, pack: Pack) -
     await connection.execute("DELETE FROM route WHERE city_id = %s", [city_id])
     await _copy(
         connection,
-        "COPY route (city_id, position, service_code, group_code, layer, district_code, department_code, crew_code)"
-        " FROM STDIN",
-        ((city_id, position, *astuple(rule)) for position, rule in enumerate(pack.routes, start=1)),
+        "COPY route (city_id, position, service_code, group_code, layer, district_code, department_code, crew_code,"
+        " conditions, origin, names) FROM STDIN",
+        (
+            (
+                city_id, position, rule.service_code, rule.group_code, rule.layer, rule.district_code,
+                rule.department_code, rule.crew_code, _json(write_conditions(rule)), rule.origin, _json(rule.names),
+            )
+            for position, rule in enumerate(pack.routes, start=1)
+        ),
+    )  # fmt: skip
+
+
+async def _write_owned(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    await connection.execute("DELETE FROM owned_thing WHERE city_id = %s", [city_id])
+    await _copy(
+        connection,
+        "COPY owned_thing (city_id, id, kind, owner, name, shape) FROM STDIN",
+        (
+            (city_id, number, thing.kind, thing.owner, thing.name, _ewkb(shapely.from_wkb(thing.shape)))
+            for number, thing in enumerate(pack.places.owned, start=1)
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geo.atlas import NeighbourShape
 from geo.layers import DistrictShape
+from geo.owners import OwnedShape
 from geo.points import LonLat
 from issues.packs.schema import CitySheet, DepartmentsSheet, ServicesSheet
 from issues.routing import RouteRule
@@ -60,6 +61,7 @@ class Places:
     neighbours: Sequence[NeighbourShape]
     streets: Sequence[StreetLine]
     addresses: Sequence[AddressPoint]
+    owned: Sequence[OwnedShape] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Pack:
         city: `city.yml`.
         services: `services.yml`.
         departments: `departments.yml`.
-        routes: The rules of `routes.csv`, one for each service or group and each district.
+        routes: The rules of `routes.yml` and `routes.csv`, one for each service or group and each district.
         places: Its polygons, streets and addresses.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,14 +12,18 @@ import shapely
 
 from geo.atlas import CityMap, CityProfile
 from geo.layers import LayerMap
+from geo.owners import OwnerMap
 from geo.points import LonLat
 from issues.packs.pack import Pack
 from issues.packs.problems import Findings
 from issues.packs.schema import POINTS, PointSheet
 from issues.packs.sheets import read_lines
-from issues.routing import district_key, find_responsible
+from issues.packs.times import holidays_of
+from issues.routing import Circumstances, Moment, Needs, RouteRule, district_key, find_rule
 
 _OUTSIDE = "outside"
+# Rules that ask for the hour are tried in the middle of the city's day.
+_NOON = time(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class _Book:
     def __init__(self, pack: Pack, on: date) -> None:
         city, places = pack.city, pack.places
         self._on = on
+        self._holidays = {*city.holidays, *(holidays_of(city.calendar, [on.year]) if city.calendar else ())}
         self._routes = pack.routes
         self._groups = {service.code: group.code for group in pack.services.groups for service in group.services}
         self._ground = CityMap(
@@ -92,6 +97,7 @@ class _Book:
             responsible_layer=city.responsible_layer,
             neighbours=places.neighbours,
         )
+        self._owners = OwnerMap(self._ground.middle, places.owned)
 
     def districts(self, at: LonLat) -> list[str]:
         answers = self._ground.districts_at(at, accuracy_m=0.0, on=self._on)
@@ -103,11 +109,18 @@ class _Book:
             return [_OUTSIDE]
         districts = self.districts(at)
         rules = [rule for rule in self._routes if rule.concerns(service, self._groups.get(service, ""))]
-        owner = find_responsible(rules, districts=districts) if service in self._groups else None
+        owner = find_rule(rules, self._here(rules, districts, at)) if service in self._groups else None
         if owner is None:
             return [*districts, f"no service {service}"]
         crew = [_owner(owner.department_code, owner.crew_code)] if owner.crew_code else []
         return [*districts, owner.department_code, *crew]
+
+    def _here(self, rules: Sequence[RouteRule], districts: Sequence[str], at: LonLat) -> Circumstances:
+        """What rules need to know, at noon of the day."""
+        needs = Needs.of(rules)
+        nearest = {kind: self._owners.nearest(kind, at, within_m=reach_m) for kind, reach_m in needs.reach_m.items()}
+        things = {kind: thing for kind, thing in nearest.items() if thing is not None}
+        return Circumstances(districts, things, Moment.of(datetime.combine(self._on, _NOON), self._holidays))
 
 
 def _owner(department: str | None, crew: str | None) -> str:

@@ -12,14 +12,17 @@ from pathlib import PurePosixPath
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from issues.deadlines import Deadline, Expected, Priority
 from issues.limits import Limits
 from issues.match import LARGEST_RADIUS_M, SUGGEST_RADIUS_M, SUGGEST_THRESHOLD, SUGGEST_WINDOW_DAYS, Joins
+from issues.packs.times import Minute, as_list, known_calendar
 from issues.questions import QuestionKind
+from issues.routing import WEEK, Day
 
 # Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 CITY, SERVICES, DEPARTMENTS, ROUTES = "city.yml", "services.yml", "departments.yml", "routes.csv"
 POINTS = "points.csv"
@@ -107,6 +110,7 @@ class StreetColumns(Sheet):
 
     name: Word
     kind: Word | None = None
+    owner: Word | None = None
     left_from: Word | None = None  # civic numbers along it: where it begins and ends, on both sides of its drawing
     left_to: Word | None = None
     right_from: Word | None = None
@@ -139,11 +143,13 @@ class AddressColumns(Sheet):
 
 
 class LayerFile(SourcedFile):
-    """A layer of districts."""
+    """A layer of districts, or one of its versions: a layer may come several times, for days that do not meet."""
 
     code: Code
     names: Names
     columns: DistrictColumns
+    valid_from: date | None = None  # the first day, of districts for which no column says it
+    valid_to: date | None = None  # the first day on which they are no longer valid
 
 
 class NeighbourFile(SourcedFile):
@@ -152,10 +158,33 @@ class NeighbourFile(SourcedFile):
     columns: DistrictColumns
 
 
+class StreetOwner(Sheet):
+    """Who owns streets of some kinds; without kinds, all that are left."""
+
+    owner: Code
+    kinds: list[Word] | None = None
+
+
 class StreetFile(SourcedFile):
     """Named streets, as lines."""
 
     columns: StreetColumns
+    owners: list[StreetOwner] = Field(default_factory=list)  # the first that fits, where no column tells
+
+
+class AssetColumns(Sheet):
+    """Which column of a file of assets holds what."""
+
+    owner: Word | None = None
+    name: Word | None = None
+
+
+class AssetFile(SourcedFile):
+    """Things of one kind that stand in the city: lamps, hydrants, bus stops."""
+
+    kind: Code
+    owner: Code | None = None  # of all of them, where no column tells
+    columns: AssetColumns = AssetColumns()
 
 
 class AddressFile(SourcedFile):
@@ -175,6 +204,30 @@ class LimitsSheet(Sheet):
     address_reports_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] = _AS_USUAL.address_reports_per_hour
 
 
+class WorkingHours(Sheet):
+    """When the city works, for deadlines in working days or hours."""
+
+    days: Annotated[list[Day], BeforeValidator(as_list), Field(min_length=1)] = list(WEEK[:5])
+    begins: Minute = Field(default=8 * 60, alias="from")
+    ends: Minute = Field(default=16 * 60 + 30, alias="to")
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if self.begins >= self.ends:
+            raise ValueError("working hours end before they begin")
+        if Day.HOLIDAY in self.days:
+            raise ValueError("holidays are no working days")
+        return self
+
+
+class ElsewhereSheet(Sheet):
+    """Who is known to answer for what lies around the city; without a neighbour, wherever nobody else is known."""
+
+    names: Names
+    contact: Word  # a telephone number or an address of a page
+    neighbour: Word | None = None
+
+
 class CitySheet(Sheet):
     """`city.yml`."""
 
@@ -184,13 +237,25 @@ class CitySheet(Sheet):
     locale: Locale = "fr-CA"
     photos: Audience = Audience.PUBLIC
     holidays: list[date] = Field(default_factory=list)
+    calendar: Annotated[str, AfterValidator(known_calendar)] | None = None  # a country's or province's holidays
+    working_hours: WorkingHours = WorkingHours()
+    expected: Expected = Expected.DEADLINE
     limits: LimitsSheet = LimitsSheet()
     responsible_layer: Code
     layers: list[LayerFile] = Field(min_length=1)
     outline: SourcedFile | None = None  # left out: the districts of the responsible layer together
     neighbours: NeighbourFile | None = None
+    elsewhere: list[ElsewhereSheet] = Field(default_factory=list)
     streets: StreetFile | None = None
+    assets: list[AssetFile] = Field(default_factory=list)
     addresses: AddressFile | None = None
+
+
+class Counts(StrEnum):
+    """When the clock of a deadline runs."""
+
+    WORKING = "working"
+    ALWAYS = "always"
 
 
 class Kind(StrEnum):
@@ -200,6 +265,28 @@ class Kind(StrEnum):
     STRETCH = "stretch"
     PREMISES = "premises"
     ANY = "any"
+
+
+class DeadlineSheet(Sheet):
+    """How long the city gives itself: days or hours, of work or whatever the day."""
+
+    days: Annotated[int, Field(ge=0, le=3650)] | None = None
+    hours: Annotated[float, Field(gt=0, le=8760)] | None = None
+    counts: Counts = Counts.WORKING
+
+    @model_validator(mode="after")
+    def _has_one_unit(self) -> Self:
+        if (self.days is None) == (self.hours is None):
+            raise ValueError("a deadline has either days or hours")
+        return self
+
+    @property
+    def deadline(self) -> Deadline:
+        """As it is counted."""
+        always = self.counts is Counts.ALWAYS
+        if self.hours is not None:
+            return Deadline(self.hours, in_hours=True, always=always)
+        return Deadline(self.days or 0, always=always)
 
 
 Metres = Annotated[float, Field(gt=0, le=LARGEST_RADIUS_M)]
@@ -257,7 +344,9 @@ class ServiceSheet(Sheet):
     siblings: list[Code] = Field(default_factory=list)
     private: bool = False
     match: MatchPolicy | None = None
-    deadline_days: Annotated[int, Field(ge=0, le=3650)] | None = None
+    priority: Priority = Priority.NORMAL
+    deadline_days: Annotated[int, Field(ge=0, le=3650)] | None = None  # working days
+    deadline: DeadlineSheet | None = None
     attributes: list[Attribute] = Field(default_factory=list)
 
 
@@ -274,6 +363,7 @@ class ServiceDefaults(Sheet):
 
     match: MatchPolicy = MatchPolicy()
     deadline_days: Annotated[int, Field(ge=0, le=3650)] = 10
+    deadlines: dict[Priority, DeadlineSheet] = Field(default_factory=dict)  # of those that say no more than a priority
 
 
 class ServicesSheet(Sheet):
@@ -289,9 +379,15 @@ class ServicesSheet(Sheet):
         own = {name: getattr(service.match, name) for name in service.match.model_fields_set}
         return self.defaults.match.model_copy(update=own)
 
-    def deadline_days_of(self, service: ServiceSheet) -> int:
-        """A service's deadline in working days."""
-        return self.defaults.deadline_days if service.deadline_days is None else service.deadline_days
+    def deadline_of(self, service: ServiceSheet) -> Deadline:
+        """A service's deadline: its own, else that of its priority, else the default."""
+        if service.deadline is not None:
+            return service.deadline.deadline
+        if service.deadline_days is not None:
+            return Deadline(service.deadline_days)
+        if service.priority in self.defaults.deadlines:
+            return self.defaults.deadlines[service.priority].deadline
+        return Deadline(self.defaults.deadline_days)
 
 
 class CrewSheet(Sheet):

@@ -50,6 +50,7 @@ _KEPT = [
         "street",
         "address",
         "street_name",
+        "owned_thing",
         "service",
         "department",
         "crew",

@@ -339,3 +339,24 @@ def test_a_pack_is_loaded_once(jalon):
     assert (first.code, first.out.splitlines()[-1]) == (0, "laval.ca: loaded")
     assert (second.code, second.out) == (0, "laval.ca: nothing new\n")
     assert jalon("city", "list").out.startswith("laval.ca\tLaval\t")
+
+
+def test_what_a_pack_changes_for_open_issues_is_listed(jalon, city):
+    listed, as_json = jalon("city", "reroute", city, "--dry-run"), jalon("city", "reroute", city, "--json")
+
+    assert (listed.code, listed.out) == (0, "0 open issues would change\n")
+    assert json.loads(as_json.out) == {"dry_run": False, "changes": []}
+    assert "no city nulle.part is loaded" in jalon("city", "reroute", "nulle.part").err
+
+
+def test_a_pause_is_declared_for_services_that_there_are(jalon, city, owner_url):
+    snow = ("--from", "2026-12-05", "--to", "2026-12-06", "--reason", "tempête")
+
+    declared = jalon("city", "pause", city, *snow)
+
+    assert (declared.code, declared.out) == (0, "essai.ca: 0 open issues have a later deadline\n")
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        said = connection.execute("SELECT begins::text, ends::text, service_codes, reason FROM pause").fetchall()
+    assert said == [("2026-12-05", "2026-12-06", [], "tempête")]
+    assert "has no service ski" in jalon("city", "pause", city, *snow, "--services", "ski").err
+    assert "ends before it begins" in jalon("city", "pause", city, *snow, "--to", "2026-12-04").err

@@ -20,10 +20,13 @@ ALL = "SELECT, INSERT, UPDATE, DELETE"
 # more than the code needs. DELETE is for what may be forgotten: wishes, devices, what a person said, jobs, orphans.
 RIGHTS = {
     # a city pack's
-    **dict.fromkeys(("city", "layer", "district", "neighbour", "street", "address", "street_name"), READ),
-    **dict.fromkeys(("service", "department", "crew", "route"), READ),
+    **dict.fromkeys(
+        ("city", "layer", "district", "neighbour", "street", "address", "street_name", "owned_thing"), READ
+    ),
+    **dict.fromkeys(("service", "department", "crew", "route", "pause"), READ),
     "alembic_version": READ,
     "signing_key": READ,
+    "usual_time": ALL,
     # a city's
     "issue_map": READ,
     "issue": CHANGE,
@@ -96,6 +99,7 @@ _VALUES = {
     "geography(Point,4326)": "'POINT(-73.6 45.5)'",
     "geography(LineString,4326)": "'LINESTRING(-73.6 45.5, -73.5 45.5)'",
     "geography(MultiPolygon,4326)": "'MULTIPOLYGON(((-73 45, -72 45, -72 46, -73 45)))'",
+    "geometry(Geometry,4326)": "'SRID=4326;POINT(-73.6 45.5)'",
     "geometry(Point,4326)": "'SRID=4326;POINT(-73.6 45.5)'",
     "geometry(LineString,4326)": "'SRID=4326;LINESTRING(-73.6 45.5, -73.5 45.5)'",
     "geometry(MultiLineString,4326)": "'SRID=4326;MULTILINESTRING((-73.6 45.5, -73.5 45.5))'",

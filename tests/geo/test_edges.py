@@ -1,11 +1,12 @@
 """Every edge has one stated answer, from the map in process and from PostGIS alike."""
 
+from __future__ import annotations
+
 from datetime import date
 
 import pytest
 import shapely
 from psycopg.types.json import Jsonb
-from shapely.geometry.base import BaseGeometry
 
 from bench.edges import is_same
 from db.connections import driver_connection
@@ -16,7 +17,7 @@ from geo.points import LonLat
 TODAY = date(2026, 11, 22)
 HOLE = shapely.box(-73.699, 45.505, -73.695, 45.508)
 # By city: its outline, and its districts by code.
-GROUND: dict[str, tuple[BaseGeometry, dict[str, BaseGeometry]]] = {
+GROUND: dict[str, tuple[shapely.Geometry, dict[str, shapely.Geometry]]] = {
     "essai.ca": (
         shapely.box(-73.70, 45.50, -73.66, 45.515),
         {
@@ -89,15 +90,15 @@ async def ground(owner, session):
                 "INSERT INTO city (jurisdiction_id, names, timezone, locale, outline, settings, pack_sha256, version,"
                 " loaded_at) VALUES (%s, '{}', 'UTC', 'fr', ST_Multi(ST_GeomFromText(%s, 4326)), '{}', '', 1, now())"
                 " RETURNING id",
-                (jurisdiction_id, outline.wkt),
+                (jurisdiction_id, shapely.to_wkt(outline)),
             )
-            [(city_id,)] = await cursor.fetchall()
+            city_id = (await cursor.fetchall())[0][0]
             await connection.execute("INSERT INTO layer VALUES (%s, 'secteurs', '{}', 1, true)", (city_id,))
             for code, polygon in districts.items():
                 await connection.execute(
                     "INSERT INTO district VALUES (%s, 'secteurs', %s, '0001-01-01', NULL, %s,"
                     " ST_Multi(ST_GeomFromText(%s, 4326)))",
-                    (city_id, code, Jsonb({"fr": code, "en": code}), polygon.wkt),
+                    (city_id, code, Jsonb({"fr": code, "en": code}), shapely.to_wkt(polygon)),
                 )
     return await load_atlas(session)
 

@@ -8,8 +8,9 @@ from sqlalchemy import text
 from geo.points import LonLat
 from issues.catalogue import ServiceNotOffered
 from issues.city import CitySettings, load_cities
+from issues.deadlines import Deadline
 from issues.match import Joins, MatchPolicy
-from issues.routing import Responsible
+from issues.routing import Circumstances
 from tests.issues.towns import AILLEURS, ESSAI, open_town
 
 
@@ -86,7 +87,7 @@ async def test_the_catalogue_holds_what_the_tables_hold(city):
 
     assert service.names == {"fr": "nid-de-poule", "en": "nid-de-poule (en)"}
     assert service.policy == MatchPolicy(25.0, 60, 0.6, Joins.AUTOMATIC)
-    assert (service.group_code, service.deadline_days, service.private) == ("voirie", 5, False)
+    assert (service.group_code, service.deadline, service.private) == ("voirie", Deadline(5), False)
     assert list(city.catalogue.services)[:2] == ["nid-de-poule", "chaussee"]
     assert city.catalogue.departments["parcs"].names["en"] == "parcs (en)"
     assert city.catalogue.crews["equipe-est"].department_code == "voirie-est"
@@ -109,22 +110,23 @@ async def test_siblings_are_each_others_and_private_services_nobodys(city, code,
 @pytest.mark.parametrize(
     ("code", "district", "expected"),
     [
-        ("nid-de-poule", "est", Responsible("voirie-est", "equipe-est")),
-        ("nid-de-poule", "ouest", Responsible("voirie", "equipe-1")),
-        ("piste", "ouest", Responsible("parcs", None)),
+        ("nid-de-poule", "est", ("voirie-est", "equipe-est")),
+        ("nid-de-poule", "ouest", ("voirie", "equipe-1")),
+        ("piste", "ouest", ("parcs", None)),
         ("piste", "est", None),
     ],
 )
 async def test_who_is_responsible_depends_on_the_district(city, code, district, expected):
     service = city.catalogue.offered(code)
-    districts = [f"arrondissements:{district}"]
+    here = Circumstances([f"arrondissements:{district}"])
 
-    assert (code in [one.code for one in city.catalogue.services_at(districts)]) is (expected is not None)
+    assert (code in [one.code for one in city.catalogue.services_at(here)]) is (expected is not None)
     if expected is not None:
-        assert city.catalogue.responsible(service, districts) == expected
+        rule = city.catalogue.rule_for(service, here)
+        assert (rule.department_code, rule.crew_code) == expected
         return
     with pytest.raises(ServiceNotOffered):
-        city.catalogue.responsible(service, districts)
+        city.catalogue.rule_for(service, here)
 
 
 @pytest.mark.parametrize("code", ["neige", "licorne"])
@@ -133,4 +135,6 @@ async def test_what_is_withdrawn_or_unknown_is_not_offered(city, code):
         city.catalogue.offered(code)
 
     assert refused.value.service_code == code
-    assert code not in [service.code for service in city.catalogue.services_at(["arrondissements:ouest"])]
+    assert code not in [
+        service.code for service in city.catalogue.services_at(Circumstances(["arrondissements:ouest"]))
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import date
 
 import pytest
 import shapely
@@ -175,7 +176,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
     assert report.pack is None
 
 
-def test_a_route_that_is_never_used_is_a_warning(folder, spoil):
+def test_a_route_that_can_never_match_is_an_error(folder, spoil):
     spoil(
         "routes.csv",
         "*,*,centre-311,\n",
@@ -185,9 +186,9 @@ def test_a_route_that_is_never_used_is_a_warning(folder, spoil):
     report = check_pack(folder)
 
     assert said(report) == [
-        (WARNING, "routes.csv", "line 4", "this route is never used: earlier ones take all it is for")
+        (ERROR, "routes.csv", "line 4", "this rule can never match: earlier ones take all that it is for")
     ]
-    assert report.pack is not None
+    assert report.pack is None
 
 
 def test_a_department_without_work_is_a_warning(folder, spoil):
@@ -315,7 +316,7 @@ def test_a_service_has_the_defaults_for_what_it_does_not_say(folder):
 
     assert (sheet.match_of(pothole).radius_m, sheet.match_of(pothole).window_days) == (30, 60)
     assert sheet.match_of(roadway) == sheet.defaults.match
-    assert (sheet.deadline_days_of(pothole), sheet.deadline_days_of(roadway)) == (7, 0)
+    assert (sheet.deadline_of(pothole).amount, sheet.deadline_of(roadway).amount) == (7, 0)
 
 
 def test_an_outline_of_its_own_is_the_citys_ground(folder, spoil):
@@ -399,3 +400,34 @@ def test_files_outside_the_pack_are_not_even_read_to_find_more_mistakes(folder, 
     spoil("city.yml", "secteurs.geojson", "../ailleurs.geojson")
 
     assert {problem.file for problem in check_pack(folder).problems} == {"city.yml"}
+
+
+def in_two_versions(folder, spoil, until):
+    """The sectors until a day, and the whole city as one from the new year on."""
+    layer = "layers:\n  - code: secteurs\n    names: {fr: Secteurs, en: Sectors}\n    file: secteurs.geojson\n"
+    rest = "    columns: {code: code, names: nom}\n    source: Ville\n    licence: CC BY 4.0\n"
+    later = layer.removeprefix("layers:\n").replace("secteurs.geojson", "secteurs-2027.geojson")
+    spoil("city.yml", layer + rest, f"{layer}{rest}    valid_to: {until}\n{later}{rest}    valid_from: 2027-01-01\n")
+    (folder / "secteurs-2027.geojson").write_text(geojson(district("ouest", -73.70, -73.60)))
+    return check_pack(folder)
+
+
+def test_a_layer_may_have_a_file_for_each_of_its_versions(folder, spoil):
+    report = in_two_versions(folder, spoil, "2027-01-01")
+
+    assert said(report) == []
+    [layer] = report.pack.places.layers
+    new_year = date(2027, 1, 1)
+    assert sorted((d.code, d.valid_from, d.valid_to) for d in layer.districts if d.code == "est") == [
+        ("est", None, new_year)
+    ]
+    assert [(d.valid_from, d.valid_to) for d in layer.districts if d.code == "ouest"] == [
+        (None, new_year),
+        (new_year, None),
+    ]
+
+
+def test_versions_of_a_layer_do_not_meet(folder, spoil):
+    report = in_two_versions(folder, spoil, "2027-02-01")
+
+    assert said(report) == [(ERROR, "city.yml", "ouest", "the code is there twice for the same days")]

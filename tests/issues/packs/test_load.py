@@ -12,10 +12,14 @@ from geo.cities import load_atlas
 from issues.catalogue import load_catalogue
 from issues.packs.check import check_pack
 from issues.packs.load import load_pack, number_sequence
+from issues.routing import Circumstances
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-TABLES = ("city", "layer", "district", "neighbour", "street", "address", "service", "department", "crew", "route")
+TABLES = (
+    "city", "layer", "district", "neighbour", "street", "address", "owned_thing",
+    "service", "department", "crew", "route",
+)  # fmt: skip
 
 
 async def load(owner, folder, *, now=NOW, progress=None):
@@ -43,19 +47,22 @@ async def test_a_pack_becomes_a_city_that_can_be_served(owner, session, folder):
     city = (await load_atlas(session)).by_id(outcome.city_id)
     assert city.jurisdiction_id == "ville.example"
     limits = {"device_reports_per_hour": 30, "device_photos_per_day": 300, "address_reports_per_hour": 600}
-    assert city.profile.settings == {"photos": "public", "holidays": [], "limits": limits}
+    assert city.profile.settings == {
+        "photos": "public", "holidays": [], "limits": limits, "working_days": [0, 1, 2, 3, 4],
+        "working_hours": [8 * 60, 16 * 60 + 30], "expected": "deadline", "elsewhere": [],
+    }  # fmt: skip
     catalogue = await load_catalogue(session, outcome.city_id)
     assert list(catalogue.services) == ["nid-de-poule", "chaussee", "graffiti"]
     pothole = catalogue.offered("nid-de-poule")
-    assert (pothole.policy.radius_m, pothole.policy.window_days, pothole.deadline_days) == (30.0, 60, 7)
+    assert (pothole.policy.radius_m, pothole.policy.window_days, pothole.deadline.amount) == (30.0, 60, 7)
     assert (pothole.policy.kind, pothole.policy.join_threshold, pothole.policy.suggest_threshold) == (
         "stretch",
         0.7,
         0.3,
     )
     assert pothole.questions[0].names == {"fr": "Note", "en": "Note"}
-    assert catalogue.responsible(pothole, {"secteurs:est"}).crew_code == "voirie-2"
-    assert catalogue.responsible(pothole, set()).department_code == "centre-311"
+    assert catalogue.rule_for(pothole, Circumstances({"secteurs:est"})).crew_code == "voirie-2"
+    assert catalogue.rule_for(pothole, Circumstances(())).department_code == "centre-311"
     assert catalogue.offered("graffiti").private
 
 
@@ -162,10 +169,11 @@ async def test_progress_is_told_from_the_first_step_to_the_end(owner, folder):
     await load(owner, folder, progress=lambda *step: steps.append(step))
 
     assert [name for name, _, _ in steps] == [
-        "services", "departments", "districts", "streets", "addresses", "street names", "routes", "done",
+        "services", "departments", "districts", "streets", "addresses", "street names", "owners", "routes",
+        "done",
     ]  # fmt: skip
-    assert [done for _, done, _ in steps] == list(range(8))
-    assert {whole for _, _, whole in steps} == {7}
+    assert [done for _, done, _ in steps] == list(range(9))
+    assert {whole for _, _, whole in steps} == {8}
 
 
 async def test_another_citys_rows_are_left_alone(owner, session, folder, spoil):

@@ -1,0 +1,62 @@
+"""Reading whose a pack's roads and assets are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import shapely
+
+from geo.axes import Box, on_earth
+from geo.files import Feature
+from geo.owners import ROAD, OwnedShape
+from issues.packs.problems import Findings
+from issues.packs.schema import AssetFile, CitySheet, StreetFile
+from issues.packs.sources import open_source, text_of
+
+
+def read_owned(folder: Path, city: CitySheet, around: Box | None, findings: Findings) -> list[OwnedShape]:
+    """Read the pieces of road whose owner a pack tells, and its assets, with theirs."""
+    owned = list(_roads(folder, city.streets, around)) if city.streets else []
+    for source in city.assets:
+        owned += _assets(folder, source, around, findings)
+    return owned
+
+
+def _roads(folder: Path, source: StreetFile, around: Box | None) -> Iterator[OwnedShape]:
+    """Roads without a name count too: ramps belong to whoever has the motorway.
+
+    What is wrong with the file was said where its streets were read.
+    """
+    columns = source.columns
+    if not source.owners and columns.owner is None:
+        return
+    for feature in open_source(folder, source, around, Findings()):
+        owner = _text(feature, columns.owner) or _owner_of_kind(source, _text(feature, columns.kind))
+        if owner and feature.geometry is not None and on_earth(feature.geometry):
+            name = _text(feature, columns.name)
+            for line in shapely.get_parts(feature.geometry):
+                yield OwnedShape(ROAD, owner, name, shapely.to_wkb(line))
+
+
+def _owner_of_kind(source: StreetFile, kind: str) -> str:
+    return next((each.owner for each in source.owners if each.kinds is None or kind in each.kinds), "")
+
+
+def _assets(folder: Path, source: AssetFile, around: Box | None, findings: Findings) -> Iterator[OwnedShape]:
+    features = open_source(folder, source, around, findings)
+    ownerless = 0
+    for feature in features:
+        owner = _text(feature, source.columns.owner) or source.owner
+        if feature.geometry is None or not on_earth(feature.geometry):
+            findings.error(source.file, f"feature {feature.number}", "it is nowhere in longitudes and latitudes")
+        elif owner:
+            yield OwnedShape(source.kind, owner, _text(feature, source.columns.name), shapely.to_wkb(feature.geometry))
+        else:
+            ownerless += 1
+    if ownerless:
+        findings.warn(source.file, "", f"nobody owns {ownerless} of these; say owner, or columns: {{owner: ...}}")
+
+
+def _text(feature: Feature, column: str | None) -> str:
+    return text_of(feature.properties.get(column)) if column else ""
