@@ -14,6 +14,7 @@ from issues.evaluation import (
     agreement,
     bins_of,
     calibration_error,
+    chance_error,
     judge,
     pair_accuracy,
 )
@@ -61,7 +62,7 @@ class Assessment:
             ("F1", f"{self.same.f1:.3f}"),
             ("precision at join", f"{self.join.precision:.3f}"),
             ("recall at join", f"{self.join.recall:.3f}"),
-            ("calibration error", f"{calibration_error(self.bins):.3f}"),
+            ("calibration error", f"{calibration_error(self.bins):.3f} ({chance_error(self.bins):.3f} by chance)"),
             ("reports that show a suggestion", f"{self.shown:.3f}"),
         ]
         if self.pairs.linked:
@@ -83,6 +84,7 @@ class Assessment:
             "join": {"precision": self.join.precision, "recall": self.join.recall},
             "calibration": {
                 "ece": calibration_error(self.bins),
+                "by_chance": chance_error(self.bins),
                 "bins": [{"count": part.count, "score": part.mean_score, "share": part.share} for part in self.bins],
             },
             "pairs": {

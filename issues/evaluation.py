@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -126,6 +127,16 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     """The expected calibration error: how far scores and shares lie apart, on average over the reports."""
     total = sum(part.count for part in bins)
     return sum(part.count * abs(part.mean_score - part.share) for part in bins) / total if total else 0.0
+
+
+def chance_error(bins: Sequence[Bin]) -> float:
+    """The calibration error to be expected of scores that are exactly right, for shares of few reports vary.
+
+    What a normal distribution with the variance of so many draws lies from its mean, on average.
+    """
+    total = sum(part.count for part in bins)
+    strays = sum(math.sqrt(2.0 / math.pi * part.count * part.mean_score * (1.0 - part.mean_score)) for part in bins)
+    return strays / total if total else 0.0
 
 
 def pair_accuracy(verdicts: Iterable[Verdict]) -> PairAccuracy:

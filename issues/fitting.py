@@ -64,6 +64,7 @@ class _Pairs:
     distances_m: _Matrix
     ages_d: _Matrix
     crowds: _Matrix
+    repeated: _Matrix
     apart: _Matrix
     blocks: _Matrix
     addressed: NDArray[np.bool_]
@@ -154,13 +155,14 @@ def _fit_addresses(pairs: _Pairs, weights: Weights, kind: KindWeights, start: Ki
     apart = np.where(same_street, pairs.apart, at[-1])
     fresh = _falling(pairs.ages_d, start.age)
     begin = start.bias + start.age.log_odds[0] + start.other_street
-    other, crowding, gap, far, block, *falls = _solve(
+    other, crowding, repeated, gap, far, block, *falls = _solve(
         pairs,
         weights.same_service + kind.beside_street * says,
         [
             # Where it begins and what another street says are one number here, since one of the streets always speaks.
             _Term(np.ones(len(pairs.labels)), begin, signed=True),
             _Term(pairs.crowds, start.crowding, signed=True),
+            _Term(pairs.repeated, start.repeated),
             _Term(-pairs.siblings, weights.same_service - start.sibling),
             _Term(same_street.astype(float), levels[-1] - start.other_street),
             _Term(pairs.blocks, start.same_block),
@@ -180,6 +182,7 @@ def _fit_addresses(pairs: _Pairs, weights: Weights, kind: KindWeights, start: Ki
         age=age,
         sibling=weights.same_service - gap,
         crowding=crowding,
+        repeated=repeated,
         other_street=other,
         house_numbers=Curve(at, tuple(map(float, fitted))),
         same_block=block,
@@ -193,6 +196,7 @@ def _fit_places(pairs: _Pairs, weights: Weights, kind: KindWeights, start: KindW
         np.where(pairs.siblings > 0.0, kind.sibling, weights.same_service)
         + np.interp(pairs.ages_d, kind.age.at, kind.age.log_odds)
         + kind.crowding * pairs.crowds
+        + kind.repeated * pairs.repeated
     )
     begin = start.bias + start.distance.log_odds[0]
     bias, *falls = _solve(pairs, known, [_Term(np.ones(len(pairs.labels)), begin, signed=True), *near])
@@ -224,13 +228,14 @@ def _measured(best: Sequence[tuple[Lesson, Match]]) -> _Pairs:
                 candidate.distance_m,
                 max(0.0, (report.created - candidate.last_report_at).total_seconds() / _SECONDS_PER_DAY),
                 math.log1p(len(lesson.trial.candidates) - 1),
+                candidate.reports > 1,
                 math.inf if steps is None else steps,
                 own is not None and other is not None and same_block(own, other),
                 both,
             )
         )
-    labels, worth, siblings, distances_m, ages_d, crowds, apart, blocks, addressed = np.array(rows, dtype=float).T
-    return _Pairs(labels, worth, siblings, distances_m, ages_d, crowds, apart, blocks, addressed > 0.0)
+    labels, worth, siblings, distances_m, ages_d, crowds, repeated, apart, blocks, addressed = np.array(rows, float).T
+    return _Pairs(labels, worth, siblings, distances_m, ages_d, crowds, repeated, apart, blocks, addressed > 0.0)
 
 
 def _falling(values: _Matrix, curve: Curve) -> list[_Term]:

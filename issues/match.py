@@ -91,6 +91,7 @@ class Candidate:
         words: What was written about it.
         closeness: Of its service to the report's, 0 to 1; None to tell by the codes: the same, or a sibling.
         photos: Difference hashes of its pictures, 64 bits each.
+        reports: How many are in it.
     """
 
     issue_id: UUID
@@ -103,6 +104,7 @@ class Candidate:
     words: str = ""
     closeness: float | None = None
     photos: tuple[int, ...] = ()
+    reports: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class Reason:
     Attributes:
         factor: `distance`, `age` (since the issue's last report) and `service`; where there is something to say,
             `house_numbers` (how far apart on one street), `other_street`, `same_block`, `crowding` (other open ones
-            near), `words` (likeness, 0 to 1), `photos` (in how many of 64 bits the most alike differ) and `came_back`.
+            near), `reports` (how many it has, where more than one), `words` (likeness, 0 to 1), `photos` (in how many
+            of 64 bits the most alike differ) and `came_back`.
         value: The measured value; for `service` 1 where it is the same, 0.5 for a sibling, less for others.
         unit: UCUM: `m`, `d`, or `1` where it has none.
         weight: Its share of all the evidence, negative where it speaks against; absolute shares add up to 1.
@@ -193,6 +196,8 @@ def score_candidate(
     ]
     if others_near:
         learned.append(("crowding", float(others_near), "1", kind.crowding * math.log1p(others_near)))
+    if candidate.reports > 1:
+        learned.append(("reports", float(candidate.reports), "1", kind.repeated))
     judged = _judged_evidence(candidate, wording, weights)
     unproven = max(0.0, by_accuracy) + sum(max(0.0, log_odds) for *_, log_odds in judged)
     return _match(candidate, kind.bias, (*learned, *judged), unproven)

@@ -19,10 +19,11 @@ _MOST_PER_SERVICE = 20
 # because an index condition of equality keeps the search inside that service's part of the tree. Parameters are
 # cast to the columns' types, or the index loses its first columns.
 _SEARCH = f"""
-SELECT near.id, near.service_code, near.distance_m, near.accuracy_m, near.last_report_at, opener.address, opener.words
+SELECT near.id, near.service_code, near.distance_m, near.accuracy_m, near.last_report_at, near.report_count,
+       opener.address, opener.words
 FROM unnest(ARRAY[{{service_codes}}]) AS service(code)
 CROSS JOIN LATERAL (
-    SELECT id, service_code, accuracy_m, last_report_at,
+    SELECT id, service_code, accuracy_m, last_report_at, report_count,
            ST_Distance(place, ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography) AS distance_m
     FROM issue_map
     WHERE city_id = %(city_id)s::integer AND service_code = service.code AND {OPEN_SQL}
@@ -81,8 +82,10 @@ async def read_candidates(cursor: AsyncCursor[TupleRow]) -> list[Candidate]:
     was worked out from a position says nothing that the position does not.
     """
     return [
-        Candidate(id_, code, metres, accuracy_m, last_at, address=read_address(address), words=words or "")
-        for id_, code, metres, accuracy_m, last_at, address, words in await cursor.fetchall()
+        Candidate(
+            id_, code, metres, accuracy_m, last_at, reports=reports, address=read_address(address), words=words or ""
+        )
+        for id_, code, metres, accuracy_m, last_at, reports, address, words in await cursor.fetchall()
     ]
 
 

@@ -61,6 +61,10 @@ def _crowding(others: float) -> Sentence:
     return msgid("{count} others like it are near"), {"count": round(others)}
 
 
+def _reports(count: float) -> Sentence:
+    return msgid("Reported {count} times already"), {"count": round(count)}
+
+
 def _words(likeness: float) -> Sentence:
     return (msgid("Described in like words") if likeness >= _ALIKE else msgid("Described in other words")), {}
 
@@ -81,6 +85,7 @@ _SENTENCES: Final[Mapping[str, Callable[[float], Sentence]]] = {
     "other_street": _always(msgid("On another street")),
     "same_block": _always(msgid("In the same block")),
     "crowding": _crowding,
+    "reports": _reports,
     "words": _words,
     "photos": _photos,
     "came_back": _always(msgid("It was fixed a short while ago, and may have come back")),

@@ -6,14 +6,19 @@ ago then rank well and promise the wrong probabilities.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from issues.evaluation import Verdict, judge
 from issues.fitting import Lesson, fit_weights
-from issues.replay import Trial
+from issues.replay import LABEL_DAYS, Trial
 from issues.weights import Weights
+
+# What counts less than a hundredth is not worth the time.
+_HALF_LIVES: Final = 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Rhythm:
 
     every: int = 100
     half_life: float = 500.0
-    label_days: int = 3
+    label_days: float = LABEL_DAYS
 
 
 def judge_as_time_passes(
@@ -55,8 +60,9 @@ def judge_as_time_passes(
 def _known_before(earlier: Sequence[Trial], now: datetime, rhythm: Rhythm) -> list[Lesson]:
     """What the earlier reports teach, the newest first among them."""
     told = now - timedelta(days=rhythm.label_days)
+    telling = math.ceil(_HALF_LIVES * rhythm.half_life)
     return [
         Lesson(trial, 0.5 ** (after / rhythm.half_life))
-        for after, trial in enumerate(reversed(earlier))
+        for after, trial in enumerate(reversed(earlier[-telling:]))
         if trial.report.created <= told
     ]

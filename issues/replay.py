@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from issues.weights import ANY_KIND, Weights
 RADIUS_M: Final = {"stretch": 200.0}
 RADIUS_OTHERWISE_M: Final = 100.0
 WINDOW_DAYS: Final = 60
+LABEL_DAYS: Final = 1.0
 # Cells are a little wider than the radius, for a degree is not worth the same metres everywhere.
 _CELL_PER_RADIUS: Final = 1.02
 _METRES_PER_DEGREE: Final = 111_320.0
@@ -39,27 +40,41 @@ class Trial:
 
 
 def replay(
-    reports: Sequence[LabelledReport], *, radius_m: float | None = None, window_days: float = WINDOW_DAYS
+    reports: Sequence[LabelledReport],
+    *,
+    radius_m: float | None = None,
+    window_days: float = WINDOW_DAYS,
+    label_days: float = LABEL_DAYS,
 ) -> list[Trial]:
     """Show each report what was near it when it came.
 
-    Every earlier report stands for an issue of its own, whatever the labels say: they are what is to be guessed.
+    Every earlier report stands for an issue of its own, whatever the labels say: they are what is to be guessed. But
+    an issue that by then had been called a duplicate, or had got one, has several reports.
 
     Args:
         reports: In the order of time.
         radius_m: How far around a report to look, among those of its service and its siblings; as its kind has it,
             if left out.
         window_days: How far back.
+        label_days: After how long a label is known.
     """
     numbers = {report.id: number for number, report in enumerate(reports)}
-    return [
-        Trial(
-            report,
-            tuple(_candidate(number, reports[number], metres) for number, metres in near),
-            numbers.get(report.parent or ""),
-        )
-        for report, near in _with_neighbours(reports, radius_m, timedelta(days=window_days))
-    ]
+    told: defaultdict[int, list[datetime]] = defaultdict(list)
+    trials = []
+    for report, near in _with_neighbours(reports, radius_m, timedelta(days=window_days)):
+        candidates = [
+            _candidate(number, reports[number], metres, 1 + sum(when <= report.created for when in told[number]))
+            for number, metres in near
+        ]
+        parent = numbers.get(report.parent or "")
+        if report.duplicate:
+            # Without a parent's name, what it is a duplicate of is most likely the nearest.
+            nearest = min(near, key=lambda pair: (pair[1], -pair[0]), default=(None, 0.0))[0]
+            original = nearest if parent is None else parent
+            for number in {numbers[report.id], numbers[report.id] if original is None else original}:
+                told[number].append(report.created + timedelta(days=label_days))
+        trials.append(Trial(report, tuple(candidates), parent))
+    return trials
 
 
 def best_matches(trial: Trial, weights: Weights) -> list[Match]:
@@ -86,7 +101,7 @@ def _policy(kind: str) -> MatchPolicy:
     return MatchPolicy(math.inf, 100_000, 0.0, Joins.AUTOMATIC, kind)
 
 
-def _candidate(number: int, earlier: LabelledReport, metres: float) -> Candidate:
+def _candidate(number: int, earlier: LabelledReport, metres: float, reports: int) -> Candidate:
     return Candidate(
         issue_id=UUID(int=number),
         service_code=earlier.service,
@@ -95,6 +110,7 @@ def _candidate(number: int, earlier: LabelledReport, metres: float) -> Candidate
         last_report_at=earlier.created,
         address=earlier.address,
         words=earlier.words,
+        reports=reports,
     )
 
 

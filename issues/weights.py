@@ -73,6 +73,7 @@ class KindWeights:
         age: By days since the last report.
         sibling: The issue is of a sibling service.
         crowding: Times ln(1 + others), of the other open ones near.
+        repeated: The issue has several reports: what one more person saw, the next sees too.
         house_numbers: On the same street, by how far the numbers are apart.
         same_block: The numbers share their hundreds.
         other_street: Both addresses are known and lie on different streets.
@@ -87,6 +88,7 @@ class KindWeights:
     age: Curve
     sibling: float
     crowding: float
+    repeated: float
     house_numbers: Curve
     same_block: float
     other_street: float

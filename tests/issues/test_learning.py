@@ -19,6 +19,7 @@ from issues.evaluation import (
     agreement,
     bins_of,
     calibration_error,
+    chance_error,
     judge,
 )
 from issues.fitting import fit_weights, lessons_of
@@ -56,6 +57,27 @@ def test_a_report_sees_only_what_came_before_it_is_near_and_still_open(tmp_path)
     seen = next(trial for trial in trials if trial.report.id == "6")
 
     assert {trials[number_of(candidate)].report.id for candidate in seen.candidates} == {"2", "3"}
+
+
+@pytest.mark.parametrize(
+    ("parent", "label_days", "sizes"),
+    [
+        ("", 0.0, {"1": 1, "2": 2, "3": 2}),  # the nearest, since no parent is named
+        ("1", 0.0, {"1": 2, "2": 1, "3": 2}),
+        ("", 1.0, {"1": 1, "2": 1, "3": 1}),  # nobody has said so yet
+    ],
+)
+def test_issues_called_duplicates_by_then_have_several_reports(tmp_path, parent, label_days, sizes):
+    path = written(
+        tmp_path,
+        "1,2018-12-01,,0,,Pothole,,41.9003,-87.6",
+        "2,2018-12-01,,0,,Pothole,,41.9,-87.6",
+        f"3,2018-12-01,,1,{parent},Pothole,,41.9,-87.6",
+        "4,2018-12-01,,0,,Pothole,,41.9,-87.6",
+    )
+    trials = replay(read_reports(path).reports, label_days=label_days)
+
+    assert {trials[number_of(each)].report.id: each.reports for each in trials[3].candidates} == sizes
 
 
 def test_rows_that_cannot_be_used_are_counted(tmp_path):
@@ -121,6 +143,20 @@ def test_a_set_counts_for_so_many_reports_at_most(sanitation):
     ]
 
     assert moved[0] < 0.01 < moved[1] < moved[2]
+
+
+def test_what_several_reports_are_worth_is_learned(tmp_path):
+    # At each place one report that nobody marked, one that is marked every other time, and one that is marked then.
+    rows = [
+        f"{place:03}-{n},2018-12-01,,{int(n > 0 and place % 2)},,Pothole,{place} Main St,{41 + place / 100},-87"
+        for place in range(60)
+        for n in range(3)
+    ]
+    trials = replay(read_reports(written(tmp_path, *rows)).reports, label_days=0.0)
+
+    fitted = fit_weights(lessons_of([trials]), starting_weights()).kinds["stretch"]
+
+    assert fitted.repeated > starting_weights().kinds["stretch"].repeated + 1.0
 
 
 def test_weights_fitted_anew_follow_what_clerks_do_by_then(tmp_path):
@@ -214,6 +250,13 @@ def test_calibration_is_the_distance_of_scores_from_shares():
 
     assert [(part.count, part.share) for part in bins] == [(100, 0.0), (100, 0.8)]
     assert calibration_error(bins) == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("score", [0.0, 0.3, 0.5, 1.0])
+def test_right_scores_lie_as_far_from_shares_as_a_binomial_from_its_mean(score):
+    strays = sum(math.comb(100, n) * score**n * (1.0 - score) ** (100 - n) * abs(n / 100 - score) for n in range(101))
+
+    assert chance_error(bins_of(verdicts(*[(score, 0)] * 100), count=1)) == pytest.approx(strays, rel=0.02)
 
 
 def test_pictures_show_bins_and_errors():

@@ -137,6 +137,17 @@ def test_people_are_asked_about_the_best_five_from_the_services_own_score_on():
     assert suggestible(matches, replace(POTHOLES, joins=Joins.NEVER)) == []
 
 
+def test_what_others_have_reported_too_is_likelier_to_be_meant_and_to_be_joined():
+    alone, shared = match(candidate()), match(replace(candidate(), reports=3))
+
+    assert alone.score < shared.score
+    assert alone.proven < shared.proven
+    assert [(reason.value, reason.weight > 0.0) for reason in shared.reasons if reason.factor == "reports"] == [
+        (3.0, True)
+    ]
+    assert all(reason.factor != "reports" for reason in alone.reasons)
+
+
 def test_the_less_close_a_service_the_less_likely():
     scores = [match(replace(candidate(), closeness=closeness)).score for closeness in (SAME, SIBLING, OTHER)]
 

@@ -35,6 +35,7 @@ LANGUAGES = load_languages([LOCALES])
         ("same_block", 1.0, "In the same block", "Dans le même tronçon de rue"),
         ("crowding", 1.0, "Another one like it is near", "Un autre problème semblable se trouve à proximité"),
         ("crowding", 3.0, "3 others like it are near", "3 autres problèmes semblables se trouvent à proximité"),
+        ("reports", 3.0, "Reported 3 times already", "Déjà signalé 3 fois"),
         ("words", 0.5, "Described in like words", "Description semblable"),
         ("words", 0.49, "Described in other words", "Description différente"),
         ("photos", 12.0, "The photos look alike", "Les photos se ressemblent"),

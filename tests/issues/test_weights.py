@@ -44,6 +44,7 @@ def test_nearer_and_fresher_speak_for_it_in_every_table(weights):
         for curve in (kind.distance, kind.age, kind.house_numbers):
             assert list(curve.log_odds) == sorted(curve.log_odds, reverse=True)
         assert kind.house_numbers.log_odds[-1] >= kind.other_street
+        assert kind.repeated >= 0.0
 
 
 def test_the_distances_of_any_are_those_of_bayes_rule():
