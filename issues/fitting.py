@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geo.civic import numbers_apart, same_block
-from issues.match import Match
+from issues.match import Match, crowd_of
 from issues.replay import Trial, best_matches
 from issues.thresholds import best_threshold, threshold_of_precision
 from issues.weights import Curve, KindWeights, Weights
@@ -227,7 +227,7 @@ def _measured(best: Sequence[tuple[Lesson, Match]]) -> _Pairs:
                 candidate.service_code != report.service,
                 candidate.distance_m,
                 max(0.0, (report.created - candidate.last_report_at).total_seconds() / _SECONDS_PER_DAY),
-                math.log1p(len(lesson.trial.candidates) - 1),
+                crowd_of(len(lesson.trial.candidates) - 1),
                 candidate.reports > 1,
                 math.inf if steps is None else steps,
                 own is not None and other is not None and same_block(own, other),

@@ -41,6 +41,7 @@ _ASSUMED_ACCURACY_OTHERWISE_M: Final = 25.0
 
 # The geocoded addresses that the weights were learned from are about so good.
 LEARNED_ACCURACY_M: Final = 10.0
+_LARGEST_CROWD: Final = 3
 _SECONDS_PER_DAY: Final = 86_400.0
 _64_BITS: Final = (1 << 64) - 1
 
@@ -195,12 +196,17 @@ def score_candidate(
         *_street_evidence(candidate.address, wording.address, kind),
     ]
     if others_near:
-        learned.append(("crowding", float(others_near), "1", kind.crowding * math.log1p(others_near)))
+        learned.append(("crowding", float(others_near), "1", kind.crowding * crowd_of(others_near)))
     if candidate.reports > 1:
         learned.append(("reports", float(candidate.reports), "1", kind.repeated))
     judged = _judged_evidence(candidate, wording, weights)
     unproven = max(0.0, by_accuracy) + sum(max(0.0, log_odds) for *_, log_odds in judged)
     return _match(candidate, kind.bias, (*learned, *judged), unproven)
+
+
+def crowd_of(others_near: int) -> float:
+    """How crowded it is around a report, as weights count it: larger crowds than labels were seen for say no more."""
+    return math.log1p(min(others_near, _LARGEST_CROWD))
 
 
 def rank_candidates(

@@ -72,7 +72,7 @@ class KindWeights:
             judgement: the labelled positions are those of the addresses.
         age: By days since the last report.
         sibling: The issue is of a sibling service.
-        crowding: Times ln(1 + others), of the other open ones near.
+        crowding: Times ln(1 + others), of the other open ones near (`issues.match.crowd_of`).
         repeated: The issue has several reports: what one more person saw, the next sees too.
         house_numbers: On the same street, by how far the numbers are apart.
         same_block: The numbers share their hundreds.

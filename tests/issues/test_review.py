@@ -289,7 +289,7 @@ async def test_pairs_that_merges_made_one_are_listed_once_the_likeliest_for_all(
 async def test_a_pair_follows_its_reports_when_one_leaves_its_issue(database, city, queue):
     first = await report(database, city)
     await report(database, city, 1.0, minutes=1)
-    other = await report(database, city, IN_DOUBT_M, minutes=2)
+    other = await report(database, city, IN_DOUBT_M + 4.0, minutes=2)  # an issue of two draws a little more
     async with database.transaction(city.id) as session:
         left = await leave_issue(
             session, first.report.id, city=city, actor=RESIDENT, by_author=True, command_id=None, now=LATER
