@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-intake bench-bombs bench-photos bench-where bench-places bench-city bench-plans bench-matching eval-matching drill-crash drill-intake fuzz-photos drill-races drill-edges lock clean
+.PHONY: help demo test check format bench-intake bench-bombs bench-photos bench-where bench-places bench-city bench-plans bench-push bench-matching eval-matching drill-crash drill-intake fuzz-photos drill-races drill-edges drill-push lock clean
 
 BIN := .venv/bin
 
@@ -42,6 +42,9 @@ bench-places: .venv/.dev ## Addresses to places and back: hits and ms
 bench-city: .venv/.dev ## A city's raw files to its first routed report
 	$(BIN)/python -m bench.new_city
 
+bench-push: .venv/.dev ## Pushes a second from a change of status, beside firebase-admin's own loop
+	$(BIN)/python -m bench.push
+
 bench-plans: .venv/.dev ## Plans of the searches on a million rows
 	$(BIN)/python -m bench.searches
 
@@ -59,6 +62,9 @@ drill-intake: .venv/.dev ## 200 phones on bad lines, with API, worker and Postgr
 
 fuzz-photos: .venv/.dev ## 20 000 damaged photos through the API (DATA=folder: more to damage)
 	$(BIN)/python -m bench.photo_fuzz
+
+drill-push: .venv/.dev ## 10 000 changes to 20 followers each, with 200 kills and a failing provider
+	$(BIN)/python -m bench.push_drill
 
 drill-races: .venv/.dev ## 50 times 60 reports of one problem at once: one issue each
 	$(BIN)/python -m bench.races

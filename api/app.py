@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from api import health
 from api.cities import CitiesInForce
 from api.gates import Gate, PhotoBacklog
+from api.live import Live
 from api.metrics import Metrics
 from api.middleware import RequestFrame
 from api.openapi import describe
@@ -25,15 +26,20 @@ from api.routers import (
     devices,
     hotspots,
     issues,
+    live,
     matches,
+    me,
     photos,
     places,
     problems,
     push,
     regrouping,
     reports,
+    subscriptions,
     sync,
+    taps,
     uploads,
+    webhooks,
     work_orders,
 )
 from api.scope import STALL_S
@@ -46,6 +52,8 @@ from db.signing import signing_key
 from db.tenancy import refuse_privileged_role
 from issues import languages
 from issues.city import load_cities
+from issues.taps import PURPOSE as TAPS
+from issues.taps import Taps
 from media.store import open_store
 from push.vapid import PURPOSE as VAPID
 from push.vapid import VapidKey
@@ -100,6 +108,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         places,
         devices,
         push,
+        subscriptions,
+        me,
+        webhooks,
+        taps,
+        live,
         health,
         problems,
     ):
@@ -122,8 +135,10 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             await refuse_privileged_role(session)
             cities = CitiesInForce(await load_cities(session), spoken)
             rate_key = await signing_key(session, RATES)
+            taps_key = Taps(await signing_key(session, TAPS))
             push_key = VapidKey(await signing_key(session, VAPID)).public_key
         store = open_store(settings.photos_url)
+        live = Live(database)
         serving = Serving(
             settings=settings,
             database=database,
@@ -136,15 +151,19 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             uploads=Gate(settings.uploads_at_once),
             photo_backlog=PhotoBacklog(most=settings.photos_waiting, clock=time.monotonic),
             rate_key=rate_key,
+            taps=taps_key,
+            live=live,
             push_key=None if settings.webpush_contact is None else push_key,
         )
-        keeping_fresh = asyncio.create_task(cities.keep_fresh(database))
+        chores = [asyncio.create_task(cities.keep_fresh(database)), asyncio.create_task(live.keep_telling())]
         try:
             yield serving
         finally:
-            keeping_fresh.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping_fresh
+            for chore in chores:
+                chore.cancel()
+                with suppress(asyncio.CancelledError):
+                    await chore
+            await live.close()
 
 
 def database_url(settings: Settings) -> str:

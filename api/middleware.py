@@ -161,6 +161,8 @@ class RequestFrame:
     def _note(self, scope: Scope, serving: Serving, method: str, answer: "_Answer", *, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "(none)")
         status = answer.status or 500
+        if status < 300 and scope["method"] != "GET":
+            serving.live.touch()
         serving.metrics.count_request(method=method, route=route, status=status, seconds=seconds)
         if route not in _QUIET_ROUTES:
             _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))

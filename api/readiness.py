@@ -43,6 +43,11 @@ class Readiness:
         self._looking = asyncio.Lock()
         self._is_leaving = False
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the process was told to stop."""
+        return self._is_leaving
+
     def leave(self) -> None:
         """Say no from now on: the process was told to stop."""
         self._is_leaving = True

@@ -13,19 +13,25 @@ import issues.audience
 import issues.catalogue
 import issues.commands
 import issues.events
+import issues.feedback
 import issues.follows
 import issues.issue
+import issues.openings
 import issues.pairs
 import issues.pauses
 import issues.reports
 import issues.staff
+import issues.subscriptions
 import issues.usual_times
+import issues.webhooks
 import issues.work_orders
 import media.photos
 import media.uploads
 import push.devices
+import push.emails
 import push.outbox
 import push.outcomes
+import push.preferences
 from db.base import Base
 
 

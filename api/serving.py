@@ -6,11 +6,13 @@ from starlette.requests import HTTPConnection
 
 from api.cities import CitiesInForce
 from api.gates import Gate, PhotoBacklog
+from api.live import Live
 from api.metrics import Metrics
 from api.readiness import Readiness
 from api.settings import Settings
 from db.sessions import Database
 from issues.languages import Languages
+from issues.taps import Taps
 from media.store import PhotoStore
 
 
@@ -29,6 +31,8 @@ class Serving:
     uploads: Gate
     photo_backlog: PhotoBacklog
     rate_key: bytes  # of the hashes under which is counted what everybody sends
+    taps: Taps
+    live: Live
     push_key: str | None  # what browsers subscribe for; None where the operator has not set up Web Push
 
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from push.smtp import SmtpServer
+
 _PREFIX = "JALON_"
 # Greedy: a password with an @ of its own would otherwise show its second half.
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@]*):.*@")
@@ -110,6 +112,18 @@ class Settings(BaseSettings):
     webpush_private: Annotated[
         bool, Field(description="Web Push also without TLS and to private addresses: for trials on one network")
     ] = False
+    smtp_url: Annotated[
+        SecretStr | None,
+        Field(description="Where e-mail is handed in: smtp://user:password@host:587 or smtps://...; without it, none"),
+    ] = None
+    email_from: Annotated[
+        str | None,
+        Field(pattern=r"^[^<>@\r\n]*<?[^\s<>@]+@[^\s<>@]+>?$", description="Whom e-mail is from: Name <address>"),
+    ] = None
+    public_url: Annotated[
+        str | None,
+        Field(pattern=r"^https?://\S+$", description="Where residents reach this server, for links in e-mail"),
+    ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least that is logged")] = (
         "info"
     )
@@ -122,10 +136,22 @@ class Settings(BaseSettings):
             ip_network(proxy)
         return proxies
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            SmtpServer.of(url.get_secret_value())
+        return url
+
     @field_validator("data_dir", "fcm_credentials")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
+
+    @property
+    def can_send_email(self) -> bool:
+        """Whether all is set that e-mail takes."""
+        return None not in (self.smtp_url, self.email_from, self.public_url)
 
     @property
     def photos_url(self) -> str:

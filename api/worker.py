@@ -3,9 +3,10 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select
 
+from api.hooks import tell_webhooks
 from api.settings import Settings
 from db.clock import database_time, seconds_passed
 from db.jobs import Job, JobTable, Retries, run_worker
@@ -23,8 +25,13 @@ from db.tenancy import refuse_privileged_role
 from geo.cities import City
 from issues import languages
 from issues.audience import tell
+from issues.languages import Languages
+from issues.letters import Letters
 from issues.notices import NoticeTexts
+from issues.openings import notice_openings
 from issues.pairing import pair_by_photo
+from issues.taps import PURPOSE as TAPS
+from issues.taps import Taps
 from issues.usual_times import WORK_OUT, work_out_usual_times
 from media.decoders import DecodeLimits, Decoders
 from media.derive import DecoderFailed
@@ -34,7 +41,10 @@ from media.store import PhotoStore, open_store
 from media.sweep import SWEEP, sweep
 from media.uploads import FORGET_EXPIRED, forget_expired
 from push.channels import AddressKind, Channel
-from push.deliver import Render, Sender
+from push.deliver import Sender
+from push.digests import release_held
+from push.hooks import HookPoster
+from push.smtp import EmailChannel, SmtpServer
 from push.vapid import PURPOSE as VAPID
 from push.vapid import VapidKey
 from push.webpush import WebPushChannel
@@ -44,6 +54,7 @@ _log = structlog.get_logger(__name__)
 TELL: Final = "push.tell"
 DELIVER: Final = "push.deliver"
 DELIVER_ALL: Final = "push.deliver_all"
+WEBHOOKS: Final = "push.webhooks"
 
 _EVERY_SIX_HOURS: Final = "23 */6 * * *"
 _NIGHTLY: Final = "17 4 * * *"
@@ -90,12 +101,16 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         async with database.transaction() as session:
             await refuse_privileged_role(session)
             vapid_key = VapidKey(await signing_key(session, VAPID))
-        channels = await opened.enter_async_context(_open_channels(settings, vapid_key))
+            taps = Taps(await signing_key(session, TAPS))
+        folders = [languages.LOCALES, Path(__file__).parent / "locales"]
+        spoken = languages.load_languages(folders)
+        channels = await opened.enter_async_context(_open_channels(settings, vapid_key, spoken, taps))
         decoders = await opened.enter_async_context(_open_decoders(settings))
         photos = photo_jobs(database, open_store(settings.photos_url), decoders)
-        folders = [languages.LOCALES, Path(__file__).parent / "locales"]
-        render = NoticeTexts(languages.load_languages(folders)).render
-        pushes = push_jobs(database, channels, render, stop)
+        texts = NoticeTexts(spoken)
+        poster = HookPoster(allow_private=settings.webpush_private)
+        opened.push_async_callback(poster.close)
+        pushes = push_jobs(database, channels, texts, poster, stop)
         add_upkeep(pushes, database)  # quick as they are, and behind no photos
         _log.info("worker_started", push_channels=sorted(channels))
         # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
@@ -133,17 +148,22 @@ def photo_jobs(database: Database, store: PhotoStore, decoders: Decoders) -> Job
 
 
 def push_jobs(
-    database: Database, channels: Mapping[AddressKind, Channel], render: Render, stop: asyncio.Event
+    database: Database,
+    channels: Mapping[AddressKind, Channel],
+    texts: NoticeTexts,
+    poster: HookPoster,
+    stop: asyncio.Event,
 ) -> JobTable:
     """Name the jobs that lead from a notice to the phones.
 
     Args:
         database: Where notices and the outbox are.
         channels: Who reaches which kind of address; deliveries without one wait.
-        render: Writes a push in a device's language.
+        texts: Write a push in a device's language, and in its city's words, which are read anew now and then.
+        poster: Posts to the webhooks of other systems.
         stop: Ends a delivery after the batch it is at.
     """
-    sender = Sender(database, channels, render=render, clock=database_time, seconds=seconds_passed)
+    sender = Sender(database, channels, render=texts.render, clock=database_time, seconds=seconds_passed)
 
     async def tell_notice(job: Job) -> None:
         city_id = int(job.payload["city_id"])
@@ -157,11 +177,31 @@ def push_jobs(
 
     async def deliver_all(_job: Job) -> None:
         async with database.transaction() as session:
-            city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
-        for city_id in city_ids:
+            cities = (
+                await session.execute(select(City.id, City.jurisdiction_id, City.settings).order_by(City.id))
+            ).all()
+        texts.own.update({city.jurisdiction_id: city.settings.get("notices", {}) for city in cities})
+        for city_id in [city.id for city in cities]:
+            await _each_part(city_id, notice_openings)
+            await _each_part(city_id, partial(release_held, now=_now()))
             await sender.deliver_due(city_id, stop=stop)
 
+    async def _each_part(city_id: int, step: Callable[..., Awaitable[object]]) -> None:
+        """Take a step, each time in a transaction of its own, until nothing is left to do."""
+        more: object = True
+        while more:
+            async with database.transaction(city_id) as session:
+                more = await step(session, city_id)
+
+    async def tell_other_systems(_job: Job) -> None:
+        async with database.transaction() as session:
+            cities = (await session.execute(select(City.id, City.jurisdiction_id).order_by(City.id))).all()
+        async with asyncio.TaskGroup() as tellings:  # a city's slow receiver holds up no other city's
+            for city_id, jurisdiction_id in cities:
+                tellings.create_task(tell_webhooks(database, poster, city_id, jurisdiction_id, clock=_now))
+
     table = JobTable()
+    table.every(_EVERY_FIVE_SECONDS, WEBHOOKS, tell_other_systems)
     table.handle(TELL, tell_notice)
     table.handle(DELIVER, deliver)
     table.every(_EVERY_FIVE_SECONDS, DELIVER_ALL, deliver_all)
@@ -187,7 +227,9 @@ def add_upkeep(table: JobTable, database: Database) -> None:
 
 
 @asynccontextmanager
-async def _open_channels(settings: Settings, vapid_key: VapidKey) -> AsyncIterator[Mapping[AddressKind, Channel]]:
+async def _open_channels(
+    settings: Settings, vapid_key: VapidKey, spoken: Languages, taps: Taps
+) -> AsyncIterator[Mapping[AddressKind, Channel]]:
     """Open the ways to phones that the operator has set up; pushes for the others wait in the outbox."""
     channels: dict[AddressKind, Channel] = {}
     if settings.fcm_credentials is None:
@@ -205,6 +247,12 @@ async def _open_channels(settings: Settings, vapid_key: VapidKey) -> AsyncIterat
             vapid_key, contact=settings.webpush_contact, clock=_now, allow_private=settings.webpush_private
         )
         channels |= dict.fromkeys((AddressKind.WEBPUSH, AddressKind.UNIFIEDPUSH), web_push)
+    if settings.smtp_url is None or settings.email_from is None or settings.public_url is None:
+        _log.info("push_not_configured", missing="JALON_SMTP_URL, JALON_EMAIL_FROM or JALON_PUBLIC_URL")
+    else:
+        server = SmtpServer.of(settings.smtp_url.get_secret_value())
+        letters = Letters(spoken, taps, settings.public_url, _now)
+        channels[AddressKind.EMAIL] = EmailChannel(server, sender=settings.email_from, compose=letters.compose)
     try:
         yield channels
     finally:

@@ -97,7 +97,7 @@ async def run_drill(
     workers = [Child(["work"], environment, stage.folder / f"work-{number}.log") for number in (1, 2)]
     with running([*servers, *workers]):
         async with httpx.AsyncClient(timeout=20) as client, Database(stage.owner_url, role=None) as judge:
-            killer = _Killer(judge, random.Random(plan.seed), stage.say)
+            killer = Killer(judge, random.Random(plan.seed), stage.say)
             line = Line([server.url for server in servers], client)
             stage.say("reporting begins")
             promises = await _load(stage, line, killer, [*servers, *workers], plan)
@@ -109,7 +109,7 @@ async def run_drill(
             return await _gather_evidence(stage, line, promises, killer.kills)
 
 
-async def _load(stage: Stage, line: Line, killer: "_Killer", children: Sequence[Child], plan: Plan) -> "_Promises":
+async def _load(stage: Stage, line: Line, killer: "Killer", children: Sequence[Child], plan: Plan) -> "_Promises":
     """Have stories told until the last kill; whoever breaks one ends the drill."""
     teller = _Storyteller(line, stage.agent_secret)
     async with asyncio.TaskGroup() as tasks:
@@ -126,7 +126,8 @@ def _environment(stage: Stage) -> dict[str, str]:
     )
 
 
-def _places() -> Iterator[LonLat]:
+def places() -> Iterator[LonLat]:
+    """Places of Montréal, too far from one another for reports to join."""
     for column, row in itertools.product(range(_COLUMNS), range(_ROWS)):
         yield offset(_CORNER, east_m=column * _STEP_M, north_m=row * _STEP_M)
 
@@ -148,7 +149,7 @@ class _Storyteller:
         self.enough = False
         self._line = line
         self._agent_secret = agent_secret
-        self._places = _places()
+        self._places = places()
         self._photo = draw_photo(800, 600, at_most_bytes=120_000, seed=1)
 
     async def tell_stories(self) -> None:
@@ -173,7 +174,7 @@ class _Storyteller:
         self.promises.owed |= {(phone.address, command_id) for phone in (first, second)}
 
 
-class _Killer:
+class Killer:
     """Kills one process after another and starts it again at once; notes what it was sending."""
 
     def __init__(self, judge: Database, rng: random.Random, say: Callable[[str], None]) -> None:
@@ -184,6 +185,7 @@ class _Killer:
         self._rng = rng
 
     async def kill_in_turn(self, children: Sequence[Child], *, kills: int, pause_s: float) -> None:
+        """Kill so many, each child before any a second time, with pauses of so many seconds on average."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for child in itertools.islice(self._turns(children), kills):

@@ -26,7 +26,7 @@ async def settle(judge: Database, dead_leases: AbstractSet[UUID] = frozenset(), 
     Args:
         judge: The database as its owner.
         dead_leases: Of pushes that killed workers were sending.
-        hurry: Let the leases of dead workers end at once instead of after their minute.
+        hurry: Let the leases of dead workers end at once instead of after their minute, and tries that wait be made.
 
     Raises:
         StillWaiting: for three minutes, no less was waiting than before.
@@ -61,6 +61,8 @@ async def _let_time_pass(session: AsyncSession, dead_leases: AbstractSet[UUID], 
     """End the leases of dead workers, as a minute of waiting would; those of the living stay."""
     for statement in (
         "UPDATE delivery SET due_at = now() WHERE state = 'queued' AND lease = ANY(:leases)",
+        # Put off by their provider, or for an e-mail's turn.
+        "UPDATE delivery SET due_at = now() WHERE state = 'queued' AND lease IS NULL AND due_at > now()",
         # A job that a live worker took before may run a second time, which must not matter.
         "UPDATE pgqueuer SET heartbeat = now() - interval '1 hour' WHERE status = 'picked' AND heartbeat < :since",
         "UPDATE pgqueuer SET execute_after = now() WHERE status = 'queued'",

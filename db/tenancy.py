@@ -23,6 +23,7 @@ UNGUARDED = {
     "credential": "found by the hash of a secret before the city is known; holds no personal data",
     "report_home": "finds the city of a report and orders simultaneous copies before the city is known",
     "device": "a phone belongs to a person, not to a city; holds no name or contact",
+    "preference": "a person hears of things in whatever city, as they once wished; holds no name or contact",
     "photo": "arrives before its report, hence before its city is known; reached only by id and uploader",
     "upload": "becomes a photo, hence no city's either; reached only by id and uploader",
     "photo_claim": "leads from a photo to the city of its report; ids only",

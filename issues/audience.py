@@ -76,6 +76,8 @@ class Told:
 # The last word counts: who stopped following an issue and follows it again, or one merged into it, hears of it. An
 # author who never said anything does. Of each issue of the family so many are read as are told at a time, in the order
 # of the index: none of them is passed over, since whoever comes first among all comes first in their own issue.
+# The same goes for those who subscribed to each of its districts. Of a new issue only these hear, and not who reported
+# it. What somebody wished of the issue itself counts before what they subscribed to.
 _PART = text(
     """
     WITH RECURSIVE family (id) AS (
@@ -89,25 +91,46 @@ _PART = text(
         WHERE city_id = :city AND issue_id = :issue AND person_id > :after AND withdrawn_at IS NULL
           AND received_at <= :as_of AND :with_authors
         ORDER BY person_id, received_at, id
+    ), place AS MATERIALIZED (
+        SELECT place::geometry AS at, districts, service_code FROM issue
+        WHERE city_id = :city AND id = :issue AND NOT private AND :with_followers
     ), part AS MATERIALIZED (
-        SELECT person_id FROM (
-            SELECT person_id FROM author
-            UNION
-            SELECT ours.person_id FROM family CROSS JOIN LATERAL (
+        SELECT person_id, bool_or(subscribed) AS subscribed FROM (
+            SELECT person_id, false AS subscribed FROM author
+            UNION ALL
+            SELECT ours.person_id, false FROM family CROSS JOIN LATERAL (
                 SELECT person_id FROM follow
                 WHERE city_id = :city AND issue_id = family.id AND person_id > :after
                 ORDER BY person_id LIMIT :most
             ) AS ours
             WHERE :with_followers
+            UNION ALL
+            SELECT ours.person_id, true FROM place CROSS JOIN unnest(districts) AS key CROSS JOIN LATERAL (
+                SELECT person_id FROM subscription
+                WHERE city_id = :city AND area IS NULL AND district = key AND person_id > :after
+                  AND (services IS NULL OR service_code = ANY(services)) AND CAST(:kind AS text) = ANY(kinds)
+                  AND created_at <= :as_of
+                ORDER BY person_id LIMIT :most
+            ) AS ours
+            UNION ALL
+            SELECT ours.person_id, true FROM place CROSS JOIN LATERAL (
+                SELECT person_id FROM subscription_map
+                WHERE city_id = :city AND ST_Covers(area, place.at) AND person_id > :after
+                  AND (services IS NULL OR service_code = ANY(services)) AND CAST(:kind AS text) = ANY(kinds)
+                  AND created_at <= :as_of
+                ORDER BY person_id LIMIT :most
+            ) AS ours
         ) AS anybody
-        ORDER BY person_id LIMIT :most
+        GROUP BY person_id ORDER BY person_id LIMIT :most
     ), wish AS (
         SELECT DISTINCT ON (person_id) person_id, following
         FROM part CROSS JOIN family JOIN follow USING (person_id)
         WHERE city_id = :city AND issue_id = family.id AND (at <= :as_of OR NOT following)
         ORDER BY person_id, at DESC, following
     )
-    SELECT person_id, author.report_id, author.number, coalesce(following, report_id IS NOT NULL) AS listens
+    SELECT person_id, author.report_id, author.number,
+           CASE WHEN CAST(:kind AS text) = 'opened' THEN subscribed AND report_id IS NULL
+                ELSE coalesce(following, report_id IS NOT NULL OR subscribed) END AS listens
     FROM part LEFT JOIN author USING (person_id) LEFT JOIN wish USING (person_id)
     ORDER BY person_id
     """
@@ -119,8 +142,8 @@ _PERSONS_AT_ONCE = 5000
 async def find_audience(session: AsyncSession, city_id: int, issue_id: UUID, *, as_of: datetime) -> list[Listener]:
     """Find who hears of an issue: the authors of its reports and its followers, less those who want no more of it.
 
-    Follows stay where they were made, so those of issues merged into this one count here too. Each person is
-    listed once, in the order of their ids.
+    Follows stay where they were made, so those of issues merged into this one count here too. Each person is listed
+    once, in the order of their ids. Who subscribed to its place is not among them.
 
     Args:
         session: Open transaction of the city.
@@ -128,7 +151,7 @@ async def find_audience(session: AsyncSession, city_id: int, issue_id: UUID, *, 
         issue_id: The issue.
         as_of: When it happened. Who came later knows of it from the answer that they got.
     """
-    return list((await find_part(session, city_id, issue_id, as_of=as_of, most=None)).listeners)
+    return list((await find_part(session, city_id, issue_id, kind=None, as_of=as_of, most=None)).listeners)
 
 
 async def find_part(
@@ -136,6 +159,7 @@ async def find_part(
     city_id: int,
     issue_id: UUID,
     *,
+    kind: str | None,
     as_of: datetime,
     after: UUID | None = None,
     most: int | None,
@@ -148,6 +172,7 @@ async def find_part(
         session: Open transaction of the city.
         city_id: The city.
         issue_id: The issue.
+        kind: Of what there is to tell; None leaves those out who subscribed to kinds of news of the place.
         as_of: As for `find_audience`.
         after: The last person looked at before; None to begin.
         most: So many are looked at; None for all.
@@ -157,6 +182,7 @@ async def find_part(
     asked = {
         "city": city_id,
         "issue": issue_id,
+        "kind": kind,
         "as_of": as_of,
         "after": after or _NOBODY,
         "most": most,
@@ -197,6 +223,7 @@ async def tell(
         session,
         city_id,
         issue_id,
+        kind=notice.kind,
         as_of=notice.created_at,
         after=notice.told_through,
         most=most,
@@ -221,7 +248,13 @@ async def tell_authors(session: AsyncSession, city_id: int, issue_ids: Collectio
     for notice in await _lock_waiting(session, city_id, issue_ids):
         if not notice.authors_told:
             part = await find_part(
-                session, city_id, notice.issue_id, as_of=notice.created_at, most=None, followers=False
+                session,
+                city_id,
+                notice.issue_id,
+                kind=notice.kind,
+                as_of=notice.created_at,
+                most=None,
+                followers=False,
             )
             queued += await _tell_of(session, notice, part.listeners, now=now)
             notice.authors_told = True
@@ -281,6 +314,7 @@ async def tell_people(
         recipients=[queueing.Recipient(listener.person_id, _own_params(listener)) for listener in listeners],
         happened_at=happened_at,
         about=about,
+        safety=params.get("safety") == "true",
         now=now,
     )
     if queued:

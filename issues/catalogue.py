@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Text, select
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Text, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -61,6 +61,7 @@ class Service(Base):
     deadline_hours: Mapped[float | None]  # instead of days
     deadline_always: Mapped[bool] = mapped_column(server_default="false")  # its clock runs day and night
     priority: Mapped[str] = mapped_column(server_default="normal")
+    safety: Mapped[bool] = mapped_column(server_default=text("false"))  # its news may ring in quiet hours
 
 
 class Department(Base):

@@ -28,6 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base, Xid8, new_id
 from db.connections import driver_connection
 from issues.browse import find_issue
+from issues.issue import Issue
 from issues.lifecycle import Status
 from issues.pages import Page, read_cursor, read_number, write_cursor
 
@@ -237,17 +238,37 @@ async def list_feed(
     Raises:
         InvalidCursor: the cursor is not from here.
     """
+    found = await read_feed(session, city_id, staff=staff, limit=limit, cursor=cursor)
+    return Page(tuple(event for event, _ in found), found[-1][1] if found else cursor)
+
+
+async def read_feed(
+    session: AsyncSession, city_id: int, *, staff: bool, limit: int, cursor: str | None
+) -> list[tuple[EventView, str]]:
+    """Read on in a city's feed, as `list_feed` does, with the cursor behind each event.
+
+    Raises:
+        InvalidCursor: the cursor is not from here.
+    """
     query = _events(city_id).order_by(Event.xid, Event.seq).limit(limit)
     query = query.where(Event.xid < func.pg_snapshot_xmin(func.pg_current_snapshot()))
     if not staff:
-        query = query.where(Event.public)
+        of_issue = and_(Issue.city_id == Event.city_id, Issue.id == Event.issue_id)
+        query = query.join(Issue, of_issue).where(Event.public, ~Issue.private)
     if cursor is not None:
         xid, seq = read_cursor(cursor, "feed", read_number, read_number)
         after = tuple_(cast(literal(str(xid)), Xid8), literal(seq, BigInteger))
         query = query.where(tuple_(Event.xid, Event.seq) > after)
     rows = (await session.execute(query)).all()
-    end = write_cursor("feed", rows[-1].xid, rows[-1].seq) if rows else cursor
-    return Page(_views(rows, staff=staff), end)
+    return [(_view(row, staff=staff), write_cursor("feed", row.xid, row.seq)) for row in rows]
+
+
+async def end_of_feed(session: AsyncSession) -> str:
+    """Get a cursor behind all that is in any city's feed now."""
+    connection = await driver_connection(session)
+    row = await (await connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")).fetchone()
+    assert row is not None  # noqa: S101 - a SELECT of a value gives one row
+    return write_cursor("feed", int(row[0]), 0)
 
 
 def _events(city_id: int) -> Select[Any]:

@@ -72,6 +72,7 @@ class NoticeKind(StrEnum):
     TRANSFERRED = "transferred"
     REOPENED = "reopened"
     NOTE = "note"
+    OPENED = "opened"  # to those who subscribed to the place
 
     @property
     def is_state(self) -> bool:

@@ -1,11 +1,15 @@
 """What a notice says on a phone: short, plain, and nothing that a stranger may not read on a locked screen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from issues.languages import SOURCE, Languages, msgid
 from issues.lifecycle import NoticeKind
+
+# As `push.digests` and `push.emails` call them, which know a database and so cannot be asked here.
+DIGEST: Final = "digest"
+VERIFY: Final = "verify-email"
 
 # Title and body. The service's name, the number and the status are all that they may tell.
 _SENTENCES: Mapping[NoticeKind, tuple[str, str]] = {
@@ -41,6 +45,10 @@ _SENTENCES: Mapping[NoticeKind, tuple[str, str]] = {
         msgid("{service}: message from the city"),
         msgid("The city has written about report {number}. Open it to read the message."),
     ),
+    NoticeKind.OPENED: (
+        msgid("{service}: new report nearby"),
+        msgid("Somebody reported this in a place that you follow. It has the number {number}."),
+    ),
 }
 # Where the city wrote to residents why.
 _WITH_REASON: Mapping[NoticeKind, str] = {
@@ -48,33 +56,73 @@ _WITH_REASON: Mapping[NoticeKind, str] = {
 }
 # Of a private service not even the name is shown.
 _UNNAMED = msgid("Update")
+_VERIFY = (
+    msgid("Is this your e-mail address?"),
+    msgid("Somebody asked that the city's news about their reports be sent here. If it was not you, do nothing."),
+)
+_DIGEST = msgid("{count} updates from the city")
+_DIGEST_LINE = msgid("{title} ({number})")
+_DIGEST_REST = msgid("and {count} more")
+_DIGEST_LINES = 4
+
+
+OwnWords = Mapping[str, Mapping[str, Mapping[str, str] | None]]
+"""A city's own words: by kind, the `title` and the `body` in each language."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeTexts:
-    """The words of notices in every language of the house."""
+    """The words of notices in every language of the house.
+
+    Attributes:
+        own: By jurisdiction, the words that a city's pack has of its own; whoever serves replaces them as packs change.
+    """
 
     languages: Languages
+    own: MutableMapping[str, OwnWords] = field(default_factory=dict)
 
     def render(self, kind: str, params: Mapping[str, Any], locale: str) -> tuple[str, str]:
         """Write the title and the body of a notice.
 
         Args:
-            kind: A `NoticeKind`.
-            params: `number`; `note` where the city wrote something with it that residents may read; the service's
+            kind: A `NoticeKind`, or a digest of several.
+            params: Of a digest, the `items`, each with its `kind` and its params, and their `count`. Of others
+                `number`; `note` where the city wrote something with it that residents may read; the service's
                 name in each language as `service_<language>`, where it may be shown; the city's `locale`, for people
                 whose language is not spoken here.
             locale: Of the device that shows it, such as `fr-CA`.
         """
-        language = self.languages.choose(locale, None, params.get("locale", SOURCE))
+        language = self.languages.choose(locale, None, params.get("locale") or SOURCE)
+        if kind == DIGEST:
+            return self._digest(params, language)
+        if kind == VERIFY:
+            title, body = _VERIFY
+            return self.languages.translate(language, title), self.languages.translate(language, body)
+        return self._single(kind, params, language)
+
+    def _single(self, kind: str, params: Mapping[str, Any], language: str) -> tuple[str, str]:
         title, body = _SENTENCES[NoticeKind(kind)]
         if "note" in params:
             body = _WITH_REASON.get(NoticeKind(kind), body)
-        service = self._service(params, language)
+        values = {"service": self._service(params, language), "number": params["number"]}
+        own = self.own.get(params.get("jurisdiction_id", ""), {}).get(kind, {})
         return (
-            self.languages.translate(language, title, service=service),
-            self.languages.translate(language, body, number=params["number"]),
+            self._say(language, title, (own.get("title") or {}).get(language), values),
+            self._say(language, body, (own.get("body") or {}).get(language), values),
         )
+
+    def _say(self, language: str, sentence: str, own: str | None, values: Mapping[str, str]) -> str:
+        return self.languages.translate(language, sentence, **values) if own is None else own.format_map(values)
+
+    def _digest(self, params: Mapping[str, Any], language: str) -> tuple[str, str]:
+        items, say = params["items"], self.languages.translate
+        lines = [
+            say(language, _DIGEST_LINE, title=self._single(item["kind"], item, language)[0], number=item["number"])
+            for item in items[:_DIGEST_LINES]
+        ]
+        if (rest := params["count"] - len(lines)) > 0:
+            lines.append(say(language, _DIGEST_REST, count=rest))
+        return say(language, _DIGEST, count=params["count"]), "\n".join(lines)
 
     def _service(self, params: Mapping[str, Any], language: str) -> str:
         for spoken in (language, *self.languages.spoken):

@@ -172,7 +172,9 @@ async def _update(session: AsyncSession, issue: IssueView, status: Status, *, no
 async def notice_params(session: AsyncSession, issue: IssueView) -> dict[str, str]:
     """Put together what residents can be told of an issue: its ids, its status, the names of its service."""
     of_service = (Service.city_id == issue.city_id, Service.code == issue.service_code)
-    query = select(City.jurisdiction_id, City.locale, Service.names).join(City, City.id == Service.city_id)
+    query = select(City.jurisdiction_id, City.locale, Service.names, Service.safety).join(
+        City, City.id == Service.city_id
+    )
     city = (await session.execute(query.where(*of_service))).one()
     # A lock screen is read by others too: what kind of private problem somebody reported stays off it.
     names = {} if issue.private else {f"service_{language}": name for language, name in city.names.items()}
@@ -182,6 +184,7 @@ async def notice_params(session: AsyncSession, issue: IssueView) -> dict[str, st
         "jurisdiction_id": city.jurisdiction_id,
         "locale": city.locale,
         "status": issue.status,
+        **({"safety": "true"} if city.safety else {}),
         **names,
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 ANSWER_S: Final = 10.0
@@ -14,14 +14,15 @@ ANSWER_S: Final = 10.0
 class AddressKind(StrEnum):
     """What kind of push address a device gave.
 
-    FCM takes the first two, in fields of their own. The others are one protocol (RFC 8030) under two names, as devices
-    know them: a browser's push service, and an app's distributor.
+    FCM takes the first two, in fields of their own. The next two are one protocol (RFC 8030) under two names, as
+    devices know them: a browser's push service, and an app's distributor. E-mail is no device's but a person's.
     """
 
     FID = "fid"
     TOKEN = "token"  # noqa: S105 - a kind of address
     WEBPUSH = "webpush"
     UNIFIEDPUSH = "unifiedpush"
+    EMAIL = "email"
 
     @property
     def has_endpoint(self) -> bool:
@@ -61,6 +62,8 @@ class Message:
         collapse_id: The event's id. A second copy replaces the first on the phone instead of joining it.
         ttl_s: For how many seconds the provider keeps it for a phone that is off; ``expires_at`` is the same as a time.
         keys: Of an address that is an endpoint.
+        params: All that the notification holds, for channels with room for more than title and body; as the rest.
+        recipient_id: The device or address, as it is known here.
     """
 
     address_kind: AddressKind
@@ -73,6 +76,11 @@ class Message:
     ttl_s: int
     expires_at: datetime
     keys: PushKeys | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    locale: str = ""
+    city_id: int | None = None
+    person_id: UUID | None = None
+    recipient_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ class Sender:
             assert task is not None  # noqa: S101 - parts are tasks
             self._busy[lane] = task
             try:
-                results = await _send(lease, self._channels, self._render, window)
+                results = await _send(city_id, lease, self._channels, self._render, window)
             finally:
                 del self._busy[lane]
         await self._record(city_id, lease, results)
@@ -201,7 +201,7 @@ class _Lanes:
 
 
 async def _send(
-    lease: Lease, channels: Mapping[AddressKind, Channel], render: Render, window: SendWindow
+    city_id: int, lease: Lease, channels: Mapping[AddressKind, Channel], render: Render, window: SendWindow
 ) -> Sequence[SendResult]:
     """Send a batch, each kind of address by its channel at the same time; one result for each, in order."""
     results: dict[int, SendResult] = {}
@@ -211,7 +211,7 @@ async def _send(
             results[at] = SendResult(Outcome.STOP_PROJECT, error=f"no channel for {delivery.address_kind}")
             continue
         try:
-            batches[delivery.address_kind][at] = _message(delivery, render, sent_at=lease.at)
+            batches[delivery.address_kind][at] = _message(city_id, delivery, render, sent_at=lease.at)
         except Exception as error:  # noqa: BLE001 - words that cannot be written must not cost the others theirs
             results[at] = SendResult(Outcome.GIVE_UP, error=f"rendering: {error!r}")
     answers = await asyncio.gather(
@@ -222,7 +222,7 @@ async def _send(
     return [results[at] for at in range(len(lease.deliveries))]
 
 
-def _message(delivery: LeasedDelivery, render: Render, *, sent_at: datetime) -> Message:
+def _message(city_id: int, delivery: LeasedDelivery, render: Render, *, sent_at: datetime) -> Message:
     title, body = render(delivery.kind, delivery.params, delivery.locale)
     data = {name: str(delivery.params[name]) for name in _DATA if delivery.params.get(name) is not None}
     return Message(
@@ -236,6 +236,11 @@ def _message(delivery: LeasedDelivery, render: Render, *, sent_at: datetime) -> 
         ttl_s=max(1, int((delivery.expires_at - sent_at).total_seconds())),
         expires_at=delivery.expires_at,
         keys=delivery.keys,
+        params=delivery.params,
+        locale=delivery.locale,
+        city_id=city_id,
+        person_id=delivery.person_id,
+        recipient_id=delivery.device_id,
     )
 
 

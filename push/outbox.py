@@ -2,7 +2,9 @@
 
 A delivery waits as ``queued`` until its time has come, is leased for a while to whoever sends it, and ends as ``sent``,
 ``forgotten`` (the device is gone), ``dead`` (its provider does not take it), ``expired`` or ``superseded`` (there is
-newer news of the same thing). A lease that nobody answers for ends by itself: then the delivery is due again.
+newer news of the same thing). A lease that nobody answers for ends by itself: then the delivery is due again. What its
+person does not want to hear yet is ``held`` until then, and ends as ``bundled`` where a digest tells it. What was to be
+told by another means, had the first not worked, ends as ``unneeded``.
 """
 
 import random
@@ -23,6 +25,7 @@ from db.base import Base
 from db.connections import driver_connection
 from push.channels import AddressKind, Outcome, Platform, PushKeys, SendResult
 from push.devices import forget_address
+from push.emails import VERIFY, refuse_addresses
 from push.outcomes import NO_CHANNEL, count_outcomes
 from push.retries import Ending, Tries, ending_of
 
@@ -47,6 +50,10 @@ class Notification(Base):
     happened_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    turn_at: Mapped[datetime] = mapped_column(server_default=text("now()"))  # when its person is to be told
+    held: Mapped[bool] = mapped_column(server_default=text("false"))  # until then, to be told with what else there is
+    quiet_from: Mapped[datetime | None]  # the person's next quiet hours: what is not out by then waits for their end
+    quiet_until: Mapped[datetime | None]
 
 
 class Delivery(Base):
@@ -58,15 +65,19 @@ class Delivery(Base):
             ["city_id", "notification_id"], ["notification.city_id", "notification.id"], ondelete="CASCADE"
         ),
         UniqueConstraint("city_id", "notification_id", "device_id"),
-        CheckConstraint("state IN ('queued', 'sent', 'forgotten', 'dead', 'expired', 'superseded')", name="state"),
+        CheckConstraint(
+            "state IN ('queued', 'sent', 'forgotten', 'dead', 'expired', 'superseded', 'held', 'bundled', 'unneeded')",
+            name="state",
+        ),
         Index("ix_delivery_device", "city_id", "device_id", "due_at", "id", postgresql_where=text("state = 'queued'")),
+        Index("ix_delivery_held", "city_id", "due_at", "device_id", postgresql_where=text("state = 'held'")),
         Index("ix_delivery_due", "city_id", "due_at", "id", postgresql_where=text("state = 'queued'")),
     )
 
     city_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     notification_id: Mapped[UUID]
-    device_id: Mapped[UUID]  # no foreign key: the history outlives a forgotten device
+    device_id: Mapped[UUID]  # or an e-mail address; no foreign key: the history outlives a forgotten device
     state: Mapped[str]
     attempts: Mapped[int]  # how often it left, or may have
     failures: Mapped[int] = mapped_column(server_default=text("0"))  # how often its provider was in trouble
@@ -76,6 +87,7 @@ class Delivery(Base):
     provider_id: Mapped[str | None]
     last_error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
+    fallback: Mapped[bool] = mapped_column(server_default=text("false"))  # only where no other one was sent by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,7 @@ class LeasedDelivery:
     due_at: datetime
     refreshed_at: datetime
     event_id: UUID
+    person_id: UUID
     kind: str
     params: Mapping[str, Any]
     expires_at: datetime
@@ -132,7 +145,7 @@ class Lease:
 # into the index, device by device; PostgreSQL would else read all that are on their way or waiting, to take a hundred.
 _TAKE_TURNS = """
 WITH due AS (
-    SELECT id, notification_id, device_id, due_at FROM delivery
+    SELECT id, notification_id, device_id, due_at, fallback FROM delivery
     WHERE city_id = %(city)s AND state = 'queued' AND due_at <= %(now)s
       AND NOT EXISTS (
           SELECT FROM delivery AS older
@@ -148,30 +161,42 @@ WITH due AS (
       )
     ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), turn AS (
-    SELECT due.id, due.due_at, event_id, kind, params, expires_at, platform, locale, push_kind AS address_kind,
-           push_address AS address, push_p256dh AS p256dh, push_auth AS auth, refreshed_at,
+    SELECT due.id, due.due_at, event_id, notification.person_id, kind, params, expires_at, quiet_until,
+           coalesce(platform, 'web') AS platform, coalesce(device.locale, email.locale) AS locale,
+           CASE WHEN email.id IS NULL THEN push_kind ELSE 'email' END AS address_kind,
+           coalesce(push_address, email.address) AS address, push_p256dh AS p256dh, push_auth AS auth,
+           coalesce(refreshed_at, asked_at) AS refreshed_at,
            CASE WHEN expires_at <= %(now)s THEN 'expired'
+                WHEN fallback AND EXISTS (
+                    SELECT FROM delivery AS other
+                    WHERE other.city_id = %(city)s AND other.notification_id = due.notification_id
+                      AND other.state IN ('sent', 'bundled')
+                ) THEN 'unneeded'
                 WHEN about IS NOT NULL AND EXISTS (
                     SELECT FROM notification AS newer
                     WHERE newer.city_id = %(city)s AND newer.person_id = notification.person_id
                       AND newer.about = notification.about
                       AND (newer.happened_at, newer.id) > (notification.happened_at, notification.id)
                 ) THEN 'superseded'
-                WHEN push_address IS NULL THEN 'forgotten'
+                WHEN push_address IS NULL
+                 AND (email.id IS NULL OR refused_at IS NOT NULL OR verified_at IS NULL AND kind <> %(verify)s)
+                THEN 'forgotten'
+                WHEN quiet_from <= %(now)s AND %(now)s < quiet_until THEN 'held'
                 ELSE 'queued' END AS state
     FROM due
     JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
     LEFT JOIN device ON device.id = due.device_id
+    LEFT JOIN email_address AS email ON email.city_id = %(city)s AND email.id = due.device_id
 )
 UPDATE delivery SET
     state = turn.state,
     lease = CASE turn.state WHEN 'queued' THEN %(token)s::uuid END,
-    due_at = CASE turn.state WHEN 'queued' THEN %(until)s ELSE delivery.due_at END,
+    due_at = CASE turn.state WHEN 'queued' THEN %(until)s WHEN 'held' THEN quiet_until ELSE delivery.due_at END,
     attempts = delivery.attempts + (turn.state = 'queued')::integer
 FROM turn WHERE delivery.city_id = %(city)s AND delivery.id = turn.id
 RETURNING delivery.id, delivery.device_id, delivery.attempts, delivery.failures, delivery.unanswered, turn.due_at,
-          turn.event_id, turn.kind, turn.params, turn.expires_at, turn.platform, turn.locale, turn.address_kind,
-          turn.address, turn.p256dh, turn.auth, turn.refreshed_at, turn.state
+          turn.event_id, turn.person_id, turn.kind, turn.params, turn.expires_at, turn.platform, turn.locale,
+          turn.address_kind, turn.address, turn.p256dh, turn.auth, turn.refreshed_at, turn.state
 """
 
 
@@ -181,7 +206,7 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
     One for each device, the oldest, and none for a device that another lease is sending to: a phone hears of things in
     the order they happened, but for those that have to be tried again. Commit before sending: the lease, not a lock,
     keeps others away. Expired ones, those that newer news have overtaken, and those whose device is gone, are marked so
-    on the way.
+    on the way; those whose person wants quiet by now are held.
 
     Args:
         session: Open transaction of the city; committed by the caller.
@@ -191,9 +216,10 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
         lease_s: For how long they are the caller's; longer than sending them can take.
     """
     token, until = uuid4(), now + timedelta(seconds=lease_s)
+    asked = {"city": city_id, "now": now, "limit": limit, "verify": VERIFY}
     connection = await driver_connection(session)
     cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(_TAKE_TURNS, {"city": city_id, "now": now, "limit": limit, "token": token, "until": until})
+    await cursor.execute(_TAKE_TURNS, {**asked, "token": token, "until": until})
     rows = await cursor.fetchall()
     settled = Counter((row["address_kind"] or NO_CHANNEL, row["state"]) for row in rows if row["state"] != "queued")
     await count_outcomes(session, city_id, settled)
@@ -225,7 +251,7 @@ async def record_results(
     Returns:
         How many were recorded.
     """
-    refreshed = await _forget_devices(session, lease, results)
+    refreshed = await _forget_devices(session, city_id, lease, results, now=now)
     endings = [
         ending_of(
             # Refused at the old address; the device has told its new one since.
@@ -285,13 +311,22 @@ async def _write_endings(
     return written.rowcount
 
 
-async def _forget_devices(session: AsyncSession, lease: Lease, results: Sequence[SendResult]) -> set[UUID]:
+async def _forget_devices(
+    session: AsyncSession, city_id: int, lease: Lease, results: Sequence[SendResult], *, now: datetime
+) -> set[UUID]:
     """Forget the devices that their provider does not know; gives those that registered since, which it does."""
     gone = {
         delivery.device_id: delivery.refreshed_at
         for delivery, result in zip(lease.deliveries, results, strict=True)
-        if result.outcome is Outcome.FORGET
+        if result.outcome is Outcome.FORGET and delivery.address_kind is not AddressKind.EMAIL
     }
+    refused = [
+        delivery.device_id
+        for delivery, result in zip(lease.deliveries, results, strict=True)
+        if result.outcome is Outcome.FORGET and delivery.address_kind is AddressKind.EMAIL
+    ]
+    if refused:
+        await refuse_addresses(session, city_id, refused, now=now)
     refreshed = set()
     for device_id, as_of in sorted(gone.items()):
         if not await forget_address(session, device_id, as_of=as_of):

@@ -12,10 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
 from db.connections import driver_connection
+from push.pacing import Means, Preferences, Turn, day_of, turn_of
+from push.preferences import preferences_of
 
 EXPIRES_AFTER: Final = timedelta(hours=24)
 
 _PERSONS_A_STATEMENT: Final = 1000
+_EVERYBODYS: Final = Preferences()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,11 @@ async def queue_notifications(
     recipients: Iterable[Recipient],
     happened_at: datetime,
     about: UUID | None = None,
+    safety: bool = False,
     now: datetime,
     expires_after: timedelta = EXPIRES_AFTER,
 ) -> int:
-    """Queue what an event tells each person, on every device of theirs that takes pushes; each once, however often run.
+    """Queue what an event tells each person, on every device of theirs and by e-mail; each once, however often run.
 
     Args:
         session: Open transaction of the city; committed by the caller.
@@ -52,8 +56,10 @@ async def queue_notifications(
         happened_at: When; each device gets what waits for it in that order.
         about: Of what it tells the state: once the same person is to be told of a later one, it is not sent any more.
             None where it stays worth telling whatever happens.
+        safety: Whether it concerns safety, and rings also where people want quiet, unless they want quiet from that.
         now: Time of queuing.
-        expires_after: So long after it happened it is worth nothing and is not sent any more, also if queued late.
+        expires_after: So long after it happened it is worth nothing and is not sent any more, also if queued late;
+            where its person wants to hear of it later, so long after their turn.
 
     Returns:
         How many deliveries were queued; 0 where all had been before.
@@ -66,49 +72,172 @@ async def queue_notifications(
         "about": about,
         "due": min(happened_at, now),
         "now": now,
-        "expires": happened_at + expires_after,
     }
     remaining = iter(recipients)
     queued = 0
     # In the order of the persons: two runs for one event then wait for each other instead of dead-locking.
     while chunk := sorted(islice(remaining, _PERSONS_A_STATEMENT), key=lambda recipient: recipient.person_id):
-        await _add_notifications(session, chunk, params, told)
-        queued += await _add_deliveries(session, chunk, told)
+        planned = await _plan(
+            session, city_id, chunk, kind=kind, safety=safety, happened_at=happened_at, now=now, worth=expires_after
+        )
+        await _add_notifications(session, planned, params, told)
+        queued += await _add_deliveries(session, planned, told)
     return queued
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What a person is told, when, and how long each means waits for the others; None where it is not to be used."""
+
+    recipient: Recipient
+    turn: Turn
+    expires_at: datetime
+    push_after: timedelta | None
+    email_after: timedelta | None
+
+
+async def _plan(
+    session: AsyncSession,
+    city_id: int,
+    recipients: Sequence[Recipient],
+    *,
+    kind: str,
+    safety: bool,
+    happened_at: datetime,
+    now: datetime,
+    worth: timedelta,
+) -> list[_Planned]:
+    """Find when and how each person is to be told; those who do not want to hear of such things are left out."""
+    wishes_of = await preferences_of(session, [one.person_id for one in recipients], lock=True)
+    planned = []
+    for recipient in recipients:
+        wishes = wishes_of.get(recipient.person_id, _EVERYBODYS)
+        if wishes.kinds is not None and kind not in wishes.kinds:
+            continue
+        told_today = await _count_told(session, city_id, recipient.person_id, wishes, now=now)
+        turn = turn_of(wishes, told_today=told_today, safety=safety, now=now)
+        after = {means: place * wishes.fallback_after for place, means in enumerate(wishes.means)}
+        expires_at = (turn.at if turn.held else happened_at) + worth
+        planned.append(_Planned(recipient, turn, expires_at, after.get(Means.PUSH), after.get(Means.EMAIL)))
+    return planned
+
+
+async def _count_told(
+    session: AsyncSession, city_id: int, person_id: UUID, wishes: Preferences, *, now: datetime
+) -> int:
+    """Count how often a person was told something on their day; 0 where that does not matter."""
+    if wishes.zone is None or wishes.most_a_day is None:
+        return 0
+    begins, ends = day_of(wishes.zone, now)
+    connection = await driver_connection(session)
+    cursor = await connection.execute(
+        """
+        SELECT count(*) FROM notification
+        WHERE city_id = %s AND person_id = %s AND NOT held AND turn_at >= %s AND turn_at < %s
+        """,
+        (city_id, person_id, begins, ends),
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - a count always gives its row
+    return int(row[0])
+
+
 async def _add_notifications(
-    session: AsyncSession, recipients: Sequence[Recipient], params: Mapping[str, str], told: Mapping[str, Any]
+    session: AsyncSession, planned: Sequence[_Planned], params: Mapping[str, str], told: Mapping[str, Any]
 ) -> None:
     connection = await driver_connection(session)
     await connection.execute(
         """
         INSERT INTO notification (city_id, id, event_id, person_id, kind, params, about, happened_at, created_at,
-                                  expires_at)
-        SELECT %(city)s, id, %(event)s, person_id, %(kind)s, params, %(about)s, %(happened)s, %(now)s, %(expires)s
-        FROM unnest(%(ids)s::uuid[], %(persons)s::uuid[], %(params)s::jsonb[]) AS told (id, person_id, params)
+                                  expires_at, turn_at, held, quiet_from, quiet_until)
+        SELECT %(city)s, id, %(event)s, person_id, %(kind)s, params, %(about)s, %(happened)s, %(now)s, expires_at,
+               turn_at, held, quiet_from, quiet_until
+        FROM unnest(%(ids)s::uuid[], %(persons)s::uuid[], %(params)s::jsonb[], %(expires)s::timestamptz[],
+                    %(turns)s::timestamptz[], %(held)s::boolean[], %(quiets)s::timestamptz[], %(ends)s::timestamptz[])
+             AS told (id, person_id, params, expires_at, turn_at, held, quiet_from, quiet_until)
         ON CONFLICT (city_id, event_id, person_id) DO NOTHING
         """,
         {
             **told,
-            "ids": [new_id() for _ in recipients],
-            "persons": [recipient.person_id for recipient in recipients],
-            "params": [Jsonb({**params, **recipient.params}) for recipient in recipients],
+            "ids": [new_id() for _ in planned],
+            "persons": [one.recipient.person_id for one in planned],
+            "params": [Jsonb({**params, **one.recipient.params}) for one in planned],
+            "expires": [one.expires_at for one in planned],
+            "turns": [one.turn.at for one in planned],
+            "held": [one.turn.held for one in planned],
+            "quiets": [None if one.turn.quiet is None else one.turn.quiet[0] for one in planned],
+            "ends": [None if one.turn.quiet is None else one.turn.quiet[1] for one in planned],
         },
     )
 
 
-async def _add_deliveries(session: AsyncSession, recipients: Sequence[Recipient], told: Mapping[str, Any]) -> int:
+# A means that comes second waits for the first, and is only used where that told nobody; it comes at once where its
+# person cannot be reached by the first.
+_ADD_DELIVERIES = """
+WITH wanted AS (
+    SELECT notification.id, told.person_id, push_after, email_after,
+           CASE WHEN held THEN 'held' ELSE 'queued' END AS state,
+           CASE WHEN held THEN turn_at ELSE %(due)s END AS due_at,
+           CASE WHEN held THEN turn_at ELSE %(now)s END AS turn_at
+    FROM unnest(%(persons)s::uuid[], %(pushes)s::interval[], %(emails)s::interval[])
+         AS told (person_id, push_after, email_after)
+    JOIN notification ON city_id = %(city)s AND event_id = %(event)s AND notification.person_id = told.person_id
+), pushed AS (
+    SELECT wanted.*, device.id AS device_id FROM wanted JOIN device USING (person_id)
+    WHERE push_after IS NOT NULL AND push_address IS NOT NULL
+), emailed AS (
+    SELECT wanted.*, email.id AS device_id FROM wanted JOIN email_address AS email USING (person_id)
+    WHERE email.city_id = %(city)s AND email_after IS NOT NULL AND verified_at IS NOT NULL AND refused_at IS NULL
+), added AS (
+    SELECT id, device_id, state, due_at, turn_at, push_after AS after,
+           push_after > INTERVAL '0' AND id IN (SELECT id FROM emailed) AS fallback FROM pushed
+    UNION ALL
+    SELECT id, device_id, state, due_at, turn_at, email_after,
+           email_after > INTERVAL '0' AND id IN (SELECT id FROM pushed) FROM emailed
+)
+INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at, fallback)
+SELECT %(city)s, gen_random_uuid(), id, device_id, state, 0,
+       CASE WHEN fallback THEN turn_at + after ELSE due_at END, fallback
+FROM added
+ON CONFLICT (city_id, notification_id, device_id) DO NOTHING
+"""
+
+
+async def _add_deliveries(session: AsyncSession, planned: Sequence[_Planned], told: Mapping[str, Any]) -> int:
     connection = await driver_connection(session)
     added = await connection.execute(
-        """
-        INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
-        SELECT notification.city_id, gen_random_uuid(), notification.id, device.id, 'queued', 0, %(due)s
-        FROM notification JOIN device USING (person_id)
-        WHERE notification.city_id = %(city)s AND event_id = %(event)s AND person_id = ANY(%(persons)s)
-          AND push_address IS NOT NULL
-        ON CONFLICT (city_id, notification_id, device_id) DO NOTHING
-        """,
-        {**told, "persons": [recipient.person_id for recipient in recipients]},
+        _ADD_DELIVERIES,
+        {
+            **told,
+            "persons": [one.recipient.person_id for one in planned],
+            "pushes": [one.push_after for one in planned],
+            "emails": [one.email_after for one in planned],
+        },
     )
     return added.rowcount
+
+
+async def queue_letter(
+    session: AsyncSession,
+    city_id: int,
+    *,
+    event_id: UUID,
+    kind: str,
+    params: Mapping[str, str],
+    person_id: UUID,
+    address_id: UUID,
+    now: datetime,
+) -> None:
+    """Queue a letter to one address alone, whatever its person wishes: they have just asked for it."""
+    planned = _Planned(Recipient(person_id, {}), Turn(now), now + EXPIRES_AFTER, None, None)
+    told = {"city": city_id, "event": event_id, "kind": kind, "happened": now, "about": None, "due": now, "now": now}
+    await _add_notifications(session, [planned], params, told)
+    connection = await driver_connection(session)
+    await connection.execute(
+        """
+        INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
+        SELECT city_id, gen_random_uuid(), id, %(address)s, 'queued', 0, %(due)s FROM notification
+        WHERE city_id = %(city)s AND event_id = %(event)s AND person_id = %(person)s
+        """,
+        {**told, "address": address_id, "person": person_id},
+    )

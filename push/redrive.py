@@ -11,8 +11,11 @@ from push.queueing import EXPIRES_AFTER
 
 # A dead letter keeps the time at which its last lease would have ended: within a minute, when it died.
 _DEAD = """
-    SELECT delivery.id, delivery.notification_id FROM delivery JOIN device ON device.id = delivery.device_id
-    WHERE delivery.city_id = %(city)s AND state = 'dead' AND due_at >= %(since)s AND push_kind = ANY(%(kinds)s)
+    SELECT delivery.id, delivery.notification_id FROM delivery
+    LEFT JOIN device ON device.id = delivery.device_id
+    LEFT JOIN email_address AS email ON email.city_id = %(city)s AND email.id = delivery.device_id
+    WHERE delivery.city_id = %(city)s AND state = 'dead' AND due_at >= %(since)s
+      AND CASE WHEN email.id IS NULL THEN push_kind ELSE 'email' END = ANY(%(kinds)s)
 """
 _REVIVE = f"""
 WITH dead AS ({_DEAD} FOR UPDATE OF delivery), prolonged AS (

@@ -51,7 +51,12 @@ def doctor(as_json: AsJson = False) -> None:
     from api.settings import Settings
 
     settings = Settings()
-    findings = [*_look_at_settings(settings), _look_at_push(settings), _look_at_web_push(settings)]
+    findings = [
+        *_look_at_settings(settings),
+        _look_at_push(settings),
+        _look_at_web_push(settings),
+        _look_at_email(settings),
+    ]
     try:
         with reached_database(settings) as reached:
             findings += asyncio.run(_look_at_database(reached))
@@ -97,6 +102,21 @@ def _look_at_web_push(settings: "Settings") -> Finding:
     if settings.webpush_private:
         return Finding(State.LOOK, "web push", "JALON_WEBPUSH_PRIVATE is set: devices may have it post to any address")
     return Finding(State.FINE, "web push", f"push services may write to {settings.webpush_contact}")
+
+
+def _look_at_email(settings: "Settings") -> Finding:
+    from push.smtp import SmtpServer
+
+    needed = {
+        "JALON_SMTP_URL": settings.smtp_url,
+        "JALON_EMAIL_FROM": settings.email_from,
+        "JALON_PUBLIC_URL": settings.public_url,
+    }
+    missing = [name for name, value in needed.items() if value is None]
+    if settings.smtp_url is None or missing:
+        return Finding(State.LOOK, "e-mail", f"{', '.join(missing)} not set: no e-mail")
+    server = SmtpServer.of(settings.smtp_url.get_secret_value())
+    return Finding(State.FINE, "e-mail", f"from {settings.email_from} through {server.host}:{server.port}")
 
 
 async def _look_at_storage(settings: "Settings") -> Finding:

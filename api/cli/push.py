@@ -9,7 +9,7 @@ import typer
 
 from api.cli.output import say
 
-app = typer.Typer(help="Pushes to phones and browsers.", no_args_is_help=True)
+app = typer.Typer(help="Pushes to phones and browsers, and e-mails.", no_args_is_help=True)
 
 
 class ChannelName(StrEnum):
@@ -18,6 +18,7 @@ class ChannelName(StrEnum):
     FCM = "fcm"
     WEBPUSH = "webpush"
     UNIFIEDPUSH = "unifiedpush"
+    EMAIL = "email"
 
 
 @app.callback()
@@ -46,6 +47,7 @@ def redrive(
         ChannelName.FCM: [AddressKind.FID, AddressKind.TOKEN],
         ChannelName.WEBPUSH: [AddressKind.WEBPUSH],
         ChannelName.UNIFIEDPUSH: [AddressKind.UNIFIEDPUSH],
+        ChannelName.EMAIL: [AddressKind.EMAIL],
     }[channel]
 
     async def redrive_all(database: Database) -> int:

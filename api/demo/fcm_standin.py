@@ -4,12 +4,14 @@ For the demo and the tests, where the real library talks to it over a socket. It
 came, and fails on demand. Beside Google's two calls it has:
 
 * ``GET /messages``: what was accepted, in order; ``DELETE /messages`` empties it.
+* ``GET /count``: how many were.
 * ``GET /attempts``: every message that came, also the refused ones, each with the HTTP status it was answered.
 * ``POST /faults``: how the next messages fail (see `Fault`); ``DELETE /faults`` ends it.
 """
 
 import asyncio
 import json
+import random
 import secrets
 import socket
 import threading
@@ -68,6 +70,7 @@ class Fault:
         address: Only for this push address; None for any.
         retry_after_s: What to write as ``Retry-After``.
         delay_s: How long to wait before answering (DELAY, whose messages are accepted).
+        share: How many of the messages that it concerns it strikes: one in two for 0.5, drawn for each.
     """
 
     code: str
@@ -75,6 +78,7 @@ class Fault:
     address: str | None = None
     retry_after_s: int | None = None
     delay_s: float = 0.0
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.code not in _FAULTS:
@@ -116,12 +120,14 @@ class FcmStandIn:
         self._tokens: set[str] = set()
         self._faults: list[Fault] = []
         self.attempts: list[Push] = []
+        self._accepted = 0
         self.app = Starlette(
             routes=[
                 Route("/token", self._grant_token, methods=["POST"]),
                 Route("/v1/projects/{project}/messages:send", self._receive_message, methods=["POST"]),
                 Route("/messages", self._list_messages, methods=["GET"]),
                 Route("/messages", self._delete_messages, methods=["DELETE"]),
+                Route("/count", self._count_messages, methods=["GET"]),
                 Route("/attempts", self._list_attempts, methods=["GET"]),
                 Route("/faults", self._add_fault, methods=["POST"]),
                 Route("/faults", self._delete_faults, methods=["DELETE"]),
@@ -187,7 +193,8 @@ class FcmStandIn:
     def _next_fault(self, message: dict[str, Any]) -> Fault | None:
         """Take one message's share of the first fault that concerns it."""
         for fault in self._faults:
-            if fault.address is None or fault.address in (message.get("fid"), message.get("token")):
+            concerns = fault.address is None or fault.address in (message.get("fid"), message.get("token"))
+            if concerns and random.random() < fault.share:  # noqa: S311 - as often, not as secret
                 if fault.count is not None:
                     fault.count -= 1
                     if fault.count == 0:
@@ -210,6 +217,7 @@ class FcmStandIn:
             message=message,
         )
         self.attempts.append(push)
+        self._accepted += status == 200
         if status == 200 and self._on_push is not None:
             self._on_push(push)
         return push
@@ -217,11 +225,15 @@ class FcmStandIn:
     async def _list_messages(self, _request: Request) -> Response:
         return JSONResponse([asdict(push) for push in self.attempts if push.status == 200])
 
+    async def _count_messages(self, _request: Request) -> Response:
+        return JSONResponse({"accepted": self._accepted})
+
     async def _list_attempts(self, _request: Request) -> Response:
         return JSONResponse([asdict(push) for push in self.attempts])
 
     async def _delete_messages(self, _request: Request) -> Response:
         self.attempts.clear()
+        self._accepted = 0
         return Response(status_code=204)
 
     async def _add_fault(self, request: Request) -> Response:

@@ -248,7 +248,7 @@ class DeliveryOut(Outgoing):
     event_id: UUID
     at: datetime = Field(description="Of the event.")
     kind: str = Field(description="What was told.", examples=["resolved"])
-    state: Literal["queued", "sent", "forgotten", "dead", "expired", "superseded"]
+    state: Literal["queued", "sent", "forgotten", "dead", "expired", "superseded", "held", "bundled", "unneeded"]
     count: int
     sent_at: datetime | None = Field(description="When the last of them was sent.")
     last_error: str | None = Field(description="One of the reasons why those that were not sent were not.")

@@ -24,6 +24,7 @@ from issues.catalogue import ServiceNotOffered
 from issues.commands import CommandIdUsed
 from issues.corrections import PLACE_WINDOW, PlaceSettled, ReportWithdrawn
 from issues.dispatch import IssueNotOpen, StaleWorkOrder
+from issues.feedback import WITHIN, NothingToJudge
 from issues.issue import IssueMerged, IssueNotFound
 from issues.languages import msgid
 from issues.lifecycle import TransitionNotAllowed
@@ -34,8 +35,11 @@ from issues.review import PairNotFound, PairSettled
 from issues.splitting import NothingWouldRemain, ReportNotInIssue
 from issues.staff import CrewNotFound
 from issues.submit import IdAlreadyUsed
+from issues.subscriptions import MOST, SubscriptionNotFound, TooManySubscriptions
 from issues.undoing import AlreadyUndone, EventNotFound, NotUndoable, UndoBlocked
+from issues.webhooks import WebhookNotFound
 from issues.work_orders import WorkOrderNotFound
+from push.emails import TooManyLetters
 
 OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
     # Reports.
@@ -117,6 +121,40 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
     ),
     # Issues and work orders.
     IssueNotFound: Problem(404, "issue-not-found", msgid("No such issue"), msgid("There is no such issue here.")),
+    refusals.EmailNotOffered: Problem(
+        409, "email-not-offered", msgid("No e-mail"), msgid("This server sends no e-mail.")
+    ),
+    refusals.NoEmail: Problem(404, "email-not-found", msgid("No address"), msgid("You have named no e-mail address.")),
+    TooManyLetters: Problem(
+        429,
+        "too-many-letters",
+        msgid("Too many letters"),
+        msgid("This address has been asked several times already. Try again in an hour."),
+        retry_after_s=3600.0,
+    ),
+    NothingToJudge: Problem(
+        409,
+        "nothing-to-judge",
+        msgid("Nothing to judge"),
+        msgid("This issue was not resolved within the last {days} days."),
+        particulars=lambda error, _: Particulars(
+            {"days": WITHIN // timedelta(days=1)},
+            members={"until": None if error.until is None else error.until.isoformat()},
+        ),
+    ),
+    SubscriptionNotFound: Problem(
+        404, "subscription-not-found", msgid("No such subscription"), msgid("You have no such subscription here.")
+    ),
+    WebhookNotFound: Problem(
+        404, "webhook-not-found", msgid("No such webhook"), msgid("There is no such webhook or event here.")
+    ),
+    TooManySubscriptions: Problem(
+        409,
+        "too-many-subscriptions",
+        msgid("Too many subscriptions"),
+        msgid("You have {most} subscriptions here, which is the most. End one first."),
+        particulars=lambda _error, _: Particulars({"most": MOST}),
+    ),
     IssueMerged: Problem(
         409,
         "issue-merged",

@@ -128,6 +128,14 @@ class PhotoNotReady(Exception):
         self.photo = photo
 
 
+class EmailNotOffered(Exception):
+    """The operator has set up no e-mail."""
+
+
+class NoEmail(Exception):
+    """The caller has named no e-mail address."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """A field that is wrong, and why.

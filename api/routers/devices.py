@@ -17,8 +17,11 @@ from api.responses import answer
 from db.tenancy import enter_city
 from issues.follows import forget_follows
 from issues.languages import msgid
+from issues.subscriptions import unsubscribe
 from push.devices import Device, DeviceSecretMismatch, Registration, forget_device, register_device
+from push.emails import forget_address_of
 from push.endpoints import EndpointRefused, endpoint_origin
+from push.preferences import forget_preferences
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 
@@ -59,7 +62,7 @@ async def put_device(
 async def delete_device(
     *, request: Request, served: Served, session: Transaction, now: Now, device_id: UUID
 ) -> Response:
-    """Forget a device and what its person follows; again, it is forgotten already."""
+    """Forget a device and what its person follows and wishes; again, it is forgotten already."""
     secret = bearer_secret(request)
     if secret is None:
         raise SignInNeeded
@@ -73,6 +76,9 @@ async def delete_device(
         for city_id in served.cities.current.books:
             await enter_city(session, city_id)
             await forget_follows(session, city_id, caller.actor.person_id)
+            await unsubscribe(session, city_id, caller.actor.person_id, None)
+            await forget_address_of(session, city_id, caller.actor.person_id)
+        await forget_preferences(session, caller.actor.person_id)
         await forget_device(session, device_id)
     return Response(status_code=204)
 

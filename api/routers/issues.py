@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, Served, Transaction
 from api.listener import language_of
+from api.models.feedback import FeedbackCountOut, FeedbackIn, FeedbackOut
 from api.models.fields import Accuracy, Code, Latitude, Longitude, Text
 from api.models.issues import (
     DeliveryOut,
@@ -29,6 +30,7 @@ from geo.points import LonLat
 from issues.browse import IssueFilter, find_issue, list_issues
 from issues.deliveries import count_deliveries
 from issues.events import list_history
+from issues.feedback import Verdict, count_feedback, give_feedback
 from issues.follows import follow, unfollow
 from issues.near import find_near
 from issues.status import change_status
@@ -170,6 +172,31 @@ async def set_status(
         now=now,
     )
     return answer(StatusOut(status=change.status, event_id=change.event_id, issue=IssueOut.of(change.issue, city)))
+
+
+@router.post("/{issue_id}/feedback", response_model=FeedbackOut, responses=problems(400, 409, 413, 415))
+async def post_feedback(
+    *, caller: DeviceCaller, session: Transaction, city: City, now: Now, issue_id: UUID, body: FeedbackIn
+) -> Response:
+    """Say whether a problem is fixed: its reporters and followers, within 14 days; "no" opens the issue again."""
+    verdict = Verdict(body.fixed, body.satisfaction)
+    given = await give_feedback(session, city.id, issue_id, verdict, actor=caller.actor, now=now)
+    return answer(
+        FeedbackOut(
+            issue_id=issue_id,
+            jurisdiction_id=city.jurisdiction_id,
+            status=given.issue.status,
+            reopened=given.reopened,
+        )
+    )
+
+
+@router.get("/{issue_id}/feedback", response_model=ItemList[FeedbackCountOut])
+async def read_feedback(*, caller: CityStaff, session: Transaction, city: City, issue_id: UUID) -> Response:  # noqa: ARG001 - asked for, so that nobody else comes in
+    """Count what people said of an issue's repairs: for the city's staff."""
+    await find_issue(session, city.id, issue_id, staff=True)
+    counts = await count_feedback(session, city.id, issue_id)
+    return answer(ItemList[FeedbackCountOut](items=[FeedbackCountOut.of(count) for count in counts], links=[]))
 
 
 @router.put("/{issue_id}/follow", response_model=FollowOut)

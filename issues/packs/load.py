@@ -120,6 +120,7 @@ def _city_facts(pack: Pack, now: datetime) -> dict[str, Any]:
             "expected": city.expected.value,
             "limits": city.limits.model_dump(),
             "elsewhere": [entry.model_dump() for entry in city.elsewhere],
+            "notices": {kind.value: notice.model_dump() for kind, notice in city.notices.items()},
         },
         "pack_sha256": pack.sha256,
         "loaded_at": now,
@@ -151,8 +152,10 @@ async def _write_services(connection: AsyncConnection, city_id: int, pack: Pack)
             """
             INSERT INTO service (city_id, code, position, names, group_code, group_names, keywords, private, siblings,
                 kind, joins, radius_m, window_days, join_threshold, suggest_radius_m, suggest_window_days,
-                suggest_threshold, deadline_days, attributes, deadline_hours, deadline_always, priority, offered)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)
+                suggest_threshold, deadline_days, attributes, deadline_hours, deadline_always, priority,
+                safety, offered)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                    true)
             ON CONFLICT (city_id, code) DO UPDATE SET
                 position = excluded.position, names = excluded.names, group_code = excluded.group_code,
                 group_names = excluded.group_names, keywords = excluded.keywords, private = excluded.private,
@@ -162,7 +165,7 @@ async def _write_services(connection: AsyncConnection, city_id: int, pack: Pack)
                 suggest_window_days = excluded.suggest_window_days, suggest_threshold = excluded.suggest_threshold,
                 deadline_days = excluded.deadline_days, attributes = excluded.attributes,
                 deadline_hours = excluded.deadline_hours, deadline_always = excluded.deadline_always,
-                priority = excluded.priority, offered = true
+                priority = excluded.priority, safety = excluded.safety, offered = true
             """,
             rows,
         )
@@ -185,6 +188,7 @@ def _service_rows(city_id: int, sheet: ServicesSheet) -> Iterable[tuple[Any, ...
                 match.suggest, 0 if deadline.in_hours else int(deadline.amount),
                 Jsonb([attribute.model_dump(mode="json") for attribute in service.attributes]),
                 deadline.amount if deadline.in_hours else None, deadline.always, service.priority.value,
+                service.safety,
             )  # fmt: skip
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 from pathlib import PurePosixPath
+from string import Formatter
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from issues.deadlines import Deadline, Expected, Priority
+from issues.lifecycle import NoticeKind
 from issues.limits import Limits
 from issues.match import LARGEST_RADIUS_M, SUGGEST_RADIUS_M, SUGGEST_THRESHOLD, SUGGEST_WINDOW_DAYS, Joins
 from issues.packs.times import Minute, as_list, known_calendar
@@ -228,6 +230,25 @@ class ElsewhereSheet(Sheet):
     neighbour: Word | None = None
 
 
+def _only_its_marks(names: dict[str, str]) -> dict[str, str]:
+    """Refuse marks that nothing is put in the place of."""
+    for text in names.values():
+        marks = {tuple(mark) for _, *mark in Formatter().parse(text) if mark[0] is not None}
+        if not marks <= {("service", "", None), ("number", "", None)}:
+            raise ValueError("only {service} and {number} have a value here")
+    return names
+
+
+NoticeNames = Annotated[Names, AfterValidator(_only_its_marks)]
+
+
+class NoticeSheet(Sheet):
+    """A city's own words for a notice; what it leaves out is said as everywhere."""
+
+    title: NoticeNames | None = None
+    body: NoticeNames | None = None
+
+
 class CitySheet(Sheet):
     """`city.yml`."""
 
@@ -241,6 +262,7 @@ class CitySheet(Sheet):
     working_hours: WorkingHours = WorkingHours()
     expected: Expected = Expected.DEADLINE
     limits: LimitsSheet = LimitsSheet()
+    notices: dict[NoticeKind, NoticeSheet] = Field(default_factory=dict)
     responsible_layer: Code
     layers: list[LayerFile] = Field(min_length=1)
     outline: SourcedFile | None = None  # left out: the districts of the responsible layer together
@@ -343,6 +365,7 @@ class ServiceSheet(Sheet):
     keywords: list[Word] = Field(default_factory=list)
     siblings: list[Code] = Field(default_factory=list)
     private: bool = False
+    safety: bool = False
     match: MatchPolicy | None = None
     priority: Priority = Priority.NORMAL
     deadline_days: Annotated[int, Field(ge=0, le=3650)] | None = None  # working days

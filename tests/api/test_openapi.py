@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from api.app import create_app
 from api.tus import OFFSET_STREAM
 from db.base import new_id
+from issues.actors import Role
 from tests.api.served import a_report, a_secret
 
 schemathesis.serializer.alias(OFFSET_STREAM, "application/octet-stream")
@@ -71,7 +72,11 @@ def each(examples):
     return send_each
 
 
-async def test_every_example_runs(api, hire, examples, each):
+async def the_first_event(agent, issue_id):
+    return (await agent.get(f"/v1/issues/{issue_id}/events")).json()["items"][0]["id"]
+
+
+async def test_every_example_runs(api, hire, register, examples, each):
     agent = await hire()
     receipt = await each("POST /v1/reports", 201, lambda body: api.post("/v1/reports", json=body))
     report = f"/v1/reports/{receipt['report']['id']}"
@@ -104,6 +109,20 @@ async def test_every_example_runs(api, hire, examples, each):
         path = f"/v1/matches/{pair['id']}/{verb}"
         await each(f"POST /v1/matches/{{match_id}}/{verb}", 200, lambda body, path=path: agent.post(path, json=body))
         await agent.post(f"/v1/issues/{pair['issues'][1]['id']}/status", json={"status": "declined"})
+    montreal, path = {"jurisdiction_id": "montreal.ca"}, f"/v1/subscriptions/{new_id()}"
+    phone = (await register()).api
+    await each("PUT /v1/me/preferences", 200, lambda body: phone.put("/v1/me/preferences", json=body))
+    del examples["PUT /v1/subscriptions/{subscription_id}"][1:]  # their districts change with the pack
+    await each("PUT /v1/subscriptions/{subscription_id}", 201, lambda body: phone.put(path, params=montreal, json=body))
+    await each("PUT /v1/me/email", 409, lambda body: phone.put("/v1/me/email", params=montreal, json=body))
+    mine = (await phone.post("/v1/reports", json=a_report(lat=45.5350))).json()["issue"]["id"]
+    await agent.post(f"/v1/issues/{mine}/status", json={"status": "resolved"})
+    judge = f"/v1/issues/{mine}/feedback"
+    await each("POST /v1/issues/{issue_id}/feedback", 200, lambda body: phone.post(judge, params=montreal, json=body))
+    admin = await hire(Role.ADMIN)
+    hook = await each("POST /v1/webhooks", 201, lambda body: admin.post("/v1/webhooks", json=body))
+    again, event = f"/v1/webhooks/{hook['id']}/replay", {"event_id": await the_first_event(agent, mine)}
+    assert (await admin.post(again, json=examples.pop("POST /v1/webhooks/{webhook_id}/replay")[0] | event)).is_success
     synced = await each("POST /v1/sync", 200, lambda body: agent.post("/v1/sync", json=body))
     assert [item["status"] for item in synced["items"]] == [201, 200]
     assert examples == {}
@@ -192,5 +211,5 @@ def test_what_is_made_by_posting_is_said_to_have_a_location(app):
         if method == "post" and "201" in call["responses"]
     ]
 
-    assert len(made) == 3
+    assert len(made) == 4
     assert all("Location" in answer["headers"] for answer in made)

@@ -268,6 +268,7 @@ def test_the_doctor_is_content_with_a_database_in_order(jalon, city):
         "disk": "ok",
         "push": "look",
         "web push": "look",
+        "e-mail": "look",
         "database": "ok",
         "roles": "ok",
         "clock": "ok",

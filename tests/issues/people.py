@@ -1,5 +1,6 @@
 """People of the small towns, and what they do, each in a transaction of its own."""
 
+import asyncio
 from datetime import date
 from uuid import UUID
 
@@ -148,3 +149,13 @@ async def tell_event(database: Database, city_id: int, event_id: UUID, *, now=NO
             told = await tell(session, city_id, event_id, now=now, **how)
         queued, more = queued + told.queued, told.more
     return queued
+
+
+async def others_ended(database):
+    """Wait for the transactions that run now, also those of tests in other databases: a feed stops before them."""
+    end, oldest = "pg_snapshot_xmax(pg_current_snapshot())::text", "pg_snapshot_xmin(pg_current_snapshot())::text"
+    async with database.transaction() as session:
+        target = int(await session.scalar(text(f"SELECT {end}")))
+        async with asyncio.timeout(60):
+            while int(await session.scalar(text(f"SELECT {oldest} FROM pg_sleep(0.01)"))) < target:
+                pass

@@ -348,7 +348,7 @@ async def test_parts_of_a_family_of_issues_pass_nobody_over(owner, database, cit
     found, after = [], None
     async with database.transaction(city.id) as session:
         while True:
-            part = await find_part(session, city.id, issues[2].id, as_of=NEXT_DAY, after=after, most=4)
+            part = await find_part(session, city.id, issues[2].id, kind=None, as_of=NEXT_DAY, after=after, most=4)
             found += [one.person_id for one in part.listeners]
             if (after := part.through) is None:
                 break

@@ -1,6 +1,5 @@
 """Events: an issue's history, and a city's feed in which nothing is skipped."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ from db.base import new_id
 from issues.events import NewEvent, append_event, list_feed, list_history
 from issues.issue import IssueNotFound
 from issues.pages import InvalidCursor, write_cursor
-from tests.issues.people import AGENT, CREW, bring, change, open_issue, plan
+from tests.issues.people import AGENT, CREW, bring, change, open_issue, others_ended, plan
 from tests.issues.towns import AILLEURS, ESSAI, NOON, east_of, file, open_town, submission
 
 
@@ -35,16 +34,6 @@ async def feed(database, city_id, *, limit=100, cursor=None, staff=True, settled
         await others_ended(database)
     async with database.transaction(city_id) as session:
         return await list_feed(session, city_id, staff=staff, limit=limit, cursor=cursor)
-
-
-async def others_ended(database):
-    """Wait for the transactions that run now, also those of tests in other databases: a feed stops before them."""
-    end, oldest = "pg_snapshot_xmax(pg_current_snapshot())::text", "pg_snapshot_xmin(pg_current_snapshot())::text"
-    async with database.transaction() as session:
-        target = int(await session.scalar(text(f"SELECT {end}")))
-        async with asyncio.timeout(60):
-            while int(await session.scalar(text(f"SELECT {oldest} FROM pg_sleep(0.01)"))) < target:
-                pass
 
 
 def an_event(issue, **changes):

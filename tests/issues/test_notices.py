@@ -4,7 +4,7 @@ import pytest
 
 from issues.languages import LOCALES, load_languages
 from issues.lifecycle import NoticeKind
-from issues.notices import NoticeTexts
+from issues.notices import NoticeTexts, OwnWords
 
 TEXTS = NoticeTexts(load_languages([LOCALES]))
 PARAMS = {
@@ -72,6 +72,29 @@ def test_every_kind_fits_a_locked_screen_and_holds_no_id(kind, locale):
     assert len(body) <= 120
     assert "2026-000124" in body
     assert PARAMS["issue_id"] not in title + body
+
+
+def test_a_digest_has_a_line_for_each_of_the_first_and_counts_the_rest():
+    items = [{**PARAMS, "kind": kind} for kind in ("resolved", "scheduled", "note", "opened", "declined")]
+    digest = {"items": items, "count": 7, "locale": None, "jurisdiction_id": "montreal.ca"}
+
+    title, body = TEXTS.render("digest", digest, "fr-CA")
+
+    assert title == "7 nouvelles de la Ville"
+    assert body.splitlines()[0] == "Nid-de-poule\u00a0: problème réglé (2026-000124)"
+    assert (len(body.splitlines()), body.splitlines()[-1]) == (5, "et 3 de plus")
+
+
+def test_a_city_says_it_in_its_own_words_where_it_has_some():
+    own: dict[str, OwnWords] = {
+        "montreal.ca": {"resolved": {"title": {"fr": "C’est réparé: {service}", "en": "Done"}, "body": None}}
+    }
+    texts = NoticeTexts(TEXTS.languages, own)
+
+    assert texts.render("resolved", PARAMS, "fr")[0] == "C’est réparé: Nid-de-poule"
+    assert texts.render("resolved", PARAMS, "fr")[1] == TEXTS.render("resolved", PARAMS, "fr")[1]
+    elsewhere = PARAMS | {"jurisdiction_id": "laval.ca"}
+    assert texts.render("resolved", elsewhere, "fr") == TEXTS.render("resolved", PARAMS, "fr")
 
 
 def test_every_kind_has_words_of_its_own():

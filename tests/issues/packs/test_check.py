@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import nullcontext
 from datetime import date
 
 import pytest
@@ -11,6 +12,7 @@ import shapely
 from geo.coverage import area_m2
 from issues.packs.check import check_pack
 from issues.packs.problems import Severity
+from issues.packs.schema import NoticeSheet
 from tests.issues.packs.small_pack import EAST_SIDE, WEST_SIDE, district, geojson
 
 SHEETS = {"city.yml", "services.yml", "departments.yml", "routes.csv"}
@@ -431,3 +433,21 @@ def test_versions_of_a_layer_do_not_meet(folder, spoil):
     report = in_two_versions(folder, spoil, "2027-02-01")
 
     assert said(report) == [(ERROR, "city.yml", "ouest", "the code is there twice for the same days")]
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("{service}\u00a0: réparé ({number})", True),
+        ("Réparé", True),
+        ("{street}", False),
+        ("{service.__class__}", False),
+        ("{service:>100000000}", False),
+        ("{number!r}", False),
+        ("{}", False),
+        ("{", False),
+    ],
+)
+def test_a_citys_own_words_have_the_marks_that_have_a_value_and_no_others(text, right):
+    with nullcontext() if right else pytest.raises(ValueError, match="validation error"):
+        NoticeSheet.model_validate({"title": {"fr": text, "en": text}})

@@ -1,0 +1,79 @@
+"""What happens in a city, as it happens (server-sent events)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Request
+from starlette.responses import Response, StreamingResponse
+
+from api.auth import authenticate
+from api.cities import NamedCity
+from api.deps import JurisdictionId, Now, Served, city_asked_for
+from api.listener import language_of
+from api.models.fields import Text
+from api.models.issues import EventOut
+from api.openapi import Responses, problems
+from api.serving import Serving
+from db.tenancy import enter_city
+from issues.events import end_of_feed, read_feed
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+_EVENTS_AT_ONCE: Final = 200
+# A comment now and then, so that neither proxies nor phones take the silence for an end.
+_SIGN_EVERY_S: Final = 15.0
+# Then the client comes again, with the last id it got: whom it belongs to and where it leads is looked at anew.
+_LONGEST_S: Final = 600.0
+_EVENT_STREAM: Final[Responses] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+
+LastEventId = Annotated[Text | None, Header(max_length=1000, description="Goes on after this event.")]
+
+
+@router.get("", response_class=StreamingResponse, responses={**_EVENT_STREAM, **problems(503)})
+async def listen_to_events(
+    *,
+    request: Request,
+    served: Served,
+    now: Now,
+    jurisdiction_id: JurisdictionId = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Listen to what happens in a city; the city's staff hear internal events too.
+
+    Each event comes with an id. Who was cut off sends the last as `Last-Event-ID`, as browsers do by themselves, and
+    misses nothing; who sends none begins with what comes next.
+    """
+    served.live.refuse_too_many()
+    async with served.database.transaction() as session:
+        caller = await authenticate(session, request, now=now)
+        book = city_asked_for(served.cities, caller, jurisdiction_id)
+        await enter_city(session, book.id)
+        staff = caller.is_staff_of(book.id)
+        if last_event_id is None:
+            last_event_id = await end_of_feed(session)
+        else:  # refused now, while there is somebody to tell
+            await read_feed(session, book.id, staff=staff, limit=1, cursor=last_event_id)
+    city = served.cities.named(book, language_of(request, book))
+    stream = _events(served, city, staff=staff, cursor=last_event_id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+async def _events(served: Serving, city: NamedCity, *, staff: bool, cursor: str) -> AsyncIterator[str]:
+    clock = asyncio.get_running_loop().time
+    ends, signed = clock() + _LONGEST_S, clock()
+    async with served.live.listening():
+        yield f"id: {cursor}\nretry: 2000\n: listening\n\n"
+        while clock() < ends and not served.readiness.is_leaving:
+            async with served.database.transaction(city.book.id) as session:
+                found = await read_feed(session, city.book.id, staff=staff, limit=_EVENTS_AT_ONCE, cursor=cursor)
+            for event, behind in found:
+                cursor = behind
+                data = EventOut.of(event, city).model_dump_json()
+                yield f"id: {cursor}\nevent: {event.kind}\ndata: {data}\n\n"
+            if not found:
+                await served.live.wait()
+            if clock() > signed + _SIGN_EVERY_S:
+                signed = clock()
+                yield ": still here\n\n"

@@ -1,0 +1,77 @@
+"""What concerns the caller alone."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.deps import City, DeviceCaller, Now, Served, Transaction
+from api.models.feedback import EmailIn, EmailOut
+from api.models.wishes import PreferencesIn, PreferencesOut
+from api.openapi import problems
+from api.problems.refusals import EmailNotOffered, NoEmail
+from api.responses import answer
+from db.base import new_id
+from db.jobs import enqueue
+from push.emails import VERIFY, find_address, forget_address_of, name_address
+from push.preferences import read_preferences, write_preferences
+from push.queueing import queue_letter
+
+router = APIRouter(prefix="/v1/me", tags=["me"])
+
+
+@router.put("/email", response_model=EmailOut, responses=problems(409, 429))
+async def put_email(
+    *, served: Served, caller: DeviceCaller, session: Transaction, city: City, now: Now, body: EmailIn
+) -> Response:
+    """Name the address that a city's letters go to, once the link that is sent there has been tapped."""
+    assert caller.actor.person_id is not None  # noqa: S101 - as below
+    if not served.settings.can_send_email:
+        raise EmailNotOffered
+    locale = caller.locale or city.locale
+    named, ask = await name_address(session, city.id, caller.actor.person_id, body.address, locale=locale, now=now)
+    if ask:
+        await queue_letter(
+            session,
+            city.id,
+            event_id=new_id(),
+            kind=VERIFY,
+            params={"jurisdiction_id": city.jurisdiction_id, "locale": city.locale},
+            person_id=caller.actor.person_id,
+            address_id=named.id,
+            now=now,
+        )
+        await enqueue(session, "push.deliver", {"city_id": city.id})
+    return answer(EmailOut.of(named, jurisdiction_id=city.jurisdiction_id))
+
+
+@router.get("/email", response_model=EmailOut)
+async def get_email(*, caller: DeviceCaller, session: Transaction, city: City) -> Response:
+    """Read the address that a city's letters go to, and whether they do."""
+    assert caller.actor.person_id is not None  # noqa: S101 - as below
+    found = await find_address(session, city.id, caller.actor.person_id)
+    if found is None:
+        raise NoEmail
+    return answer(EmailOut.of(found, jurisdiction_id=city.jurisdiction_id))
+
+
+@router.delete("/email", status_code=204, response_class=Response)
+async def delete_email(*, caller: DeviceCaller, session: Transaction, city: City) -> Response:
+    """Get no more letters from a city; again, it sends none already."""
+    assert caller.actor.person_id is not None  # noqa: S101 - as below
+    await forget_address_of(session, city.id, caller.actor.person_id)
+    return Response(status_code=204)
+
+
+@router.get("/preferences", response_model=PreferencesOut)
+async def get_preferences(*, caller: DeviceCaller, session: Transaction) -> Response:
+    """Read what the caller wishes of all that is told to them, in whatever city."""
+    assert caller.actor.person_id is not None  # noqa: S101 - a device is a person's
+    return answer(PreferencesOut.of(await read_preferences(session, caller.actor.person_id)))
+
+
+@router.put("/preferences", response_model=PreferencesOut)
+async def put_preferences(*, caller: DeviceCaller, session: Transaction, now: Now, body: PreferencesIn) -> Response:
+    """Say which news to hear, how, and when; it counts for what happens from now on."""
+    assert caller.actor.person_id is not None  # noqa: S101 - as above
+    wishes = body.to_preferences()
+    await write_preferences(session, caller.actor.person_id, wishes, now=now)
+    return answer(PreferencesOut.of(wishes))

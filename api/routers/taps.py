@@ -1,0 +1,136 @@
+"""Signed links in letters: a page that says what a tap will do, and the tap.
+
+Opening a link does nothing, for mail programs open links before people do. The pages need no script and no sign-in.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from api.deps import Now, Served, Transaction
+from api.listener import Listener, listener_of
+from api.scope import CITY
+from db.tenancy import enter_city
+from issues.actors import Actor, Role
+from issues.events import find_event
+from issues.feedback import NothingToJudge, Verdict, give_feedback
+from issues.issue import IssueNotFound
+from issues.languages import msgid
+from issues.lifecycle import NotAllowed
+from issues.taps import Act, Tap, TapRefused
+from push.emails import forget_address_of, verify_address
+
+# Not in the API's description: these are pages for people, and their addresses are in letters only.
+router = APIRouter(prefix="/t", include_in_schema=False)
+
+_QUESTIONS: Final = {
+    Act.VERIFY_EMAIL: msgid("Is this address yours, and shall the city's news about your reports come here?"),
+    Act.STOP_EMAIL: msgid("Shall the city send no more e-mails about your reports here?"),
+    Act.SAY_FIXED: msgid("Is the problem fixed?"),
+    Act.SAY_NOT_FIXED: msgid("Is the problem not fixed? The city then opens the issue again."),
+}
+_YES: Final = msgid("Yes")
+_DONE: Final = {
+    Act.VERIFY_EMAIL: msgid("Thank you. News about your reports come here from now on."),
+    Act.STOP_EMAIL: msgid("Done. No more e-mails come here."),
+    Act.SAY_FIXED: msgid("Thank you. How content are you with what the city did?"),
+    Act.SAY_NOT_FIXED: msgid("Thank you. The city knows. How content are you with what it did?"),
+}
+_THANKS: Final = msgid("Thank you.")
+_OVER: Final = msgid("This link does not work any more.")
+_SCALE: Final = msgid("{number} of 5")
+_SCALE_ENDS: Final = 5
+_MOST_FORM_BYTES: Final = 1000
+
+
+@router.get("/{token}")
+async def show_tap(*, request: Request, served: Served, session: Transaction, now: Now, token: str) -> Response:
+    """Show what a tap on this link will do."""
+    try:
+        tap = served.taps.read(token, now=now)
+    except TapRefused:
+        return _page(listener_of(request), _OVER, status=410)
+    listener = await _listen(request, served, session, tap)
+    return _page(listener, _QUESTIONS[tap.act], buttons=[("", "", listener.say(_YES))])
+
+
+@router.post("/{token}")
+async def do_tap(*, request: Request, served: Served, session: Transaction, now: Now, token: str) -> Response:
+    """Do what a link says; mail programs may do so for "unsubscribe" (RFC 8058)."""
+    try:
+        tap = served.taps.read(token, now=now)
+    except TapRefused:
+        return _page(listener_of(request), _OVER, status=410)
+    listener = await _listen(request, served, session, tap)
+    satisfaction = _satisfaction(await request.body())
+    if not await _do(session, tap, satisfaction, now=now):
+        return _page(listener, _OVER, status=410)
+    if satisfaction is not None:
+        return _page(listener, _THANKS)
+    scale = range(1, _SCALE_ENDS + 1) if tap.act in (Act.SAY_FIXED, Act.SAY_NOT_FIXED) else ()
+    buttons = [("satisfaction", str(number), listener.say(_SCALE, number=number)) for number in scale]
+    return _page(listener, _DONE[tap.act], buttons=buttons)
+
+
+async def _listen(request: Request, served: Served, session: AsyncSession, tap: Tap) -> Listener:
+    """Enter the tap's city, whose language counts where its reader's is not spoken."""
+    request.scope[CITY] = served.cities.by_id(tap.city_id)
+    await enter_city(session, tap.city_id)
+    return listener_of(request)
+
+
+async def _do(session: AsyncSession, tap: Tap, satisfaction: int | None, *, now: Now) -> bool:
+    """Do what a link says; false where there is nothing to do it to any more."""
+    match tap.act:
+        case Act.VERIFY_EMAIL:
+            return await verify_address(session, tap.city_id, tap.subject, now=now)
+        case Act.STOP_EMAIL:
+            await forget_address_of(session, tap.city_id, tap.person_id)
+            return True
+        case _:
+            event = await find_event(session, tap.city_id, tap.subject)
+            if event is None:
+                return False
+            verdict = Verdict(tap.act is Act.SAY_FIXED, satisfaction)
+            actor = Actor("anonymous", Role.RESIDENT, person_id=tap.person_id)
+            try:
+                await give_feedback(
+                    session, tap.city_id, event.issue_id, verdict, actor=actor, event_id=tap.subject, now=now
+                )
+            except (NothingToJudge, NotAllowed, IssueNotFound):
+                return False
+            return True
+
+
+def _satisfaction(body: bytes) -> int | None:
+    chosen = parse_qs(body[:_MOST_FORM_BYTES].decode("ascii", "replace")).get("satisfaction", [""])[0]
+    return int(chosen) if chosen in {str(number) for number in range(1, _SCALE_ENDS + 1)} else None
+
+
+def _page(
+    listener: Listener, sentence: str, *, buttons: Sequence[tuple[str, str, str]] = (), status: int = 200
+) -> Response:
+    said = escape(listener.say(sentence))
+    shown = "".join(
+        f'<button name="{name}" value="{value}">{escape(label)}</button>\n' for name, value, label in buttons
+    )
+    form = f'<form method="post">\n{shown}</form>' if shown else ""
+    page = f"""<!doctype html>
+<html lang="{listener.language}"><head><meta charset="utf-8"><title>{said}</title>
+<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex"></head>
+<body><h1>{said}</h1>
+{form}</body></html>
+"""
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Language": listener.language,
+        "Content-Security-Policy": "default-src 'none'; form-action 'self'",
+        "Referrer-Policy": "no-referrer",  # the link is a secret
+    }
+    return HTMLResponse(page, status, headers=headers)
