@@ -19,6 +19,7 @@ from geo.geocode import sure_place
 from geo.points import LonLat
 from issues.city import CityBook
 from issues.languages import msgid
+from issues.placing import IMPORT
 from issues.reports import Contact, Receipt
 from issues.submission import ANONYMOUS, Submission, fingerprint_of, photo_uploader
 from issues.submit import find_repeat
@@ -26,6 +27,7 @@ from media.photos import PhotoState, find_photo, taken_place
 
 _KEYS: Final = uuid5(NAMESPACE_URL, "urn:jalon:idempotency-key")
 _NEEDED: Final = msgid("This is needed.")
+_NOT_YOURS: Final = msgid("Only the city's staff and its keys bring reports from elsewhere.")
 _OWN_ID: Final = msgid("An id that you make has to be a UUID of version 7 or 4.")
 
 
@@ -80,8 +82,11 @@ def settle_filing(report: ReportIn, caller: Caller, *, idempotency_key: str | No
     The id is the body's, else the `Idempotency-Key` (or, where that is no UUID, one made of sender and key), else new.
 
     Raises:
-        InvalidFields: the key is a UUID of a kind that callers do not make.
+        InvalidFields: the key is a UUID of a kind that callers do not make; or the report is an import, which is judged
+            by the day that it claims, and its sender does not work for a city.
     """
+    if report.channel == IMPORT and caller.city_id is None:
+        raise InvalidFields([FieldError("channel", _NOT_YOURS)])
     if caller.is_known:
         sender = caller.actor.sender
     elif report.tracking is not None:

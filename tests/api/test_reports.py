@@ -239,6 +239,17 @@ async def test_staff_of_the_city_read_a_report_and_those_of_another_do_not(api, 
     problem_of(await (await hire(jurisdiction_id="laval.ca")).get(path), 404, "report-not-found")
 
 
+async def test_only_those_who_work_for_a_city_bring_reports_from_elsewhere(register, hire):
+    """They are judged by the day they claim."""
+    imported = a_report(channel="import", captured_at="2025-01-15T12:00:00Z")
+
+    refused = await (await register()).api.post("/v1/reports", json=imported)
+    taken = await (await hire("agent")).post("/v1/reports", json=imported)
+
+    assert fields_of(problem_of(refused, 422, "invalid-fields")) == {"channel"}
+    assert taken.status_code == 201
+
+
 async def test_another_device_and_nobody_do_not_read_a_report(api, register):
     path = f"/v1/reports/{(await api.post('/v1/reports', json=a_report())).json()['report']['id']}"
 
