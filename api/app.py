@@ -18,6 +18,7 @@ from api.metrics import Metrics
 from api.middleware import RequestFrame
 from api.openapi import describe
 from api.openapi import problems as problem_responses
+from api.pack_tiles import PackTiles
 from api.problems.handlers import install_handlers
 from api.queries import refuse_unknown_parameters
 from api.readiness import Readiness
@@ -29,6 +30,7 @@ from api.routers import (
     live,
     matches,
     me,
+    minimap,
     photos,
     places,
     problems,
@@ -38,6 +40,7 @@ from api.routers import (
     subscriptions,
     sync,
     taps,
+    tiles,
     uploads,
     webhooks,
     work_orders,
@@ -64,6 +67,9 @@ Residents' reports of problems in their city, from the phone to the crew and bac
 Ids are made by callers (UUIDv7): the same call again has the same result. Positions are WGS 84, times RFC 3339,
 lengths metres. Refusals are problem documents (RFC 9457) in the caller's language.
 """
+
+
+_PACK_TILES_BYTES: Final = 32 << 20
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -106,6 +112,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         hotspots,
         work_orders,
         places,
+        tiles,
+        minimap,
         devices,
         push,
         subscriptions,
@@ -150,6 +158,7 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             requests=Gate(settings.requests_at_once),
             uploads=Gate(settings.uploads_at_once),
             photo_backlog=PhotoBacklog(most=settings.photos_waiting, clock=time.monotonic),
+            pack_tiles=PackTiles(most_bytes=_PACK_TILES_BYTES),
             rate_key=rate_key,
             taps=taps_key,
             live=live,

@@ -43,7 +43,7 @@ def _declared_parameters(route: APIRoute) -> set[str]:
     return {name for name, info in infos if isinstance(info, Param) and info.in_ is ParamTypes.query}
 
 
-def _split(value: Any) -> Any:
+def split(value: Any) -> Any:
     """Take `a,b` for what `a` and `b` given one by one would be."""
     if isinstance(value, list):
         return [part for item in value for part in (item.split(",") if isinstance(item, str) else [item])]
@@ -62,11 +62,11 @@ def _refuse_bare_codes(value: str) -> str:
     return value
 
 
-Statuses = Annotated[list[Status], BeforeValidator(_split), Query(max_length=20)]
-Codes = Annotated[list[Code], BeforeValidator(_split), Query(max_length=50)]
+Statuses = Annotated[list[Status], BeforeValidator(split), Query(max_length=20)]
+Codes = Annotated[list[Code], BeforeValidator(split), Query(max_length=50)]
 Districts = Annotated[
     list[Annotated[Code, AfterValidator(_refuse_bare_codes)]],
-    BeforeValidator(_split),
+    BeforeValidator(split),
     Query(max_length=50, description="`layer:code`"),
 ]
 PhotoIds = Annotated[list[UUID], BeforeValidator(_split), Query(max_length=MOST_PHOTOS)]

@@ -11,6 +11,7 @@ import geo.owned_things
 import geo.streets
 import issues.audience
 import issues.catalogue
+import issues.cells
 import issues.commands
 import issues.events
 import issues.feedback

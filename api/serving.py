@@ -8,6 +8,7 @@ from api.cities import CitiesInForce
 from api.gates import Gate, PhotoBacklog
 from api.live import Live
 from api.metrics import Metrics
+from api.pack_tiles import PackTiles
 from api.readiness import Readiness
 from api.settings import Settings
 from db.sessions import Database
@@ -30,6 +31,7 @@ class Serving:
     requests: Gate
     uploads: Gate
     photo_backlog: PhotoBacklog
+    pack_tiles: PackTiles
     rate_key: bytes  # of the hashes under which is counted what everybody sends
     taps: Taps
     live: Live

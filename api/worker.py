@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import select
 
 from api.hooks import tell_webhooks
+from api.map_upkeep import keep_cells
 from api.settings import Settings
 from db.clock import database_time, seconds_passed
 from db.jobs import Job, JobTable, Retries, run_worker
@@ -121,6 +122,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
             lanes.create_task(
                 run_worker(database, pushes, stop=stop, concurrency=settings.jobs_at_once, grace_s=settings.grace_s)
             )
+            lanes.create_task(keep_cells(database, stop))
         _log.info("worker_stopped")
 
 

@@ -21,8 +21,12 @@ from db.base import new_id
 from db.credentials import hash_secret, new_secret
 from db.sessions import Database
 from geo.geocode import find_places
+from geo.map_layers import pack_layers
 from geo.points import LonLat
+from geo.tiling import tile_at
 from issues.browse import BoundingBox, IssueFilter, list_issues
+from issues.cells import DEEPEST as CELLS_TO
+from issues.cells import count_changes
 from issues.city import CityBook, load_cities
 from issues.hotspots import find_hotspots
 from issues.lifecycle import OPEN
@@ -31,6 +35,7 @@ from issues.pairs import PairState
 from issues.review import list_pairs
 from issues.submission import Submission
 from issues.submit import submit_report
+from issues.tiles import issue_layer
 
 _HERE = LonLat(-73.5809, 45.5247)  # avenue du Mont-Royal, with house numbers
 _SERVICE = "nid-de-poule"
@@ -157,6 +162,30 @@ def expected_searches(city: CityBook, now: datetime) -> list[Expected]:
     ]
 
 
+def searches_of_the_map(city: CityBook, now: datetime) -> list[Expected]:
+    """List what makes the tiles of the map; the cells are counted first."""
+
+    async def counted(session: AsyncSession) -> None:
+        await submit_report(session, _submission(now), city=city, now=now)
+        await count_changes(session, city.id)
+
+    def issues_of(zoom: int) -> Search:
+        async def search(session: AsyncSession) -> None:
+            assert await issue_layer(session, city.id, tile_at(_HERE.lon, _HERE.lat, zoom))
+
+        return search
+
+    async def pack_tile(session: AsyncSession) -> None:
+        assert await pack_layers(session, city.id, tile_at(_HERE.lon, _HERE.lat, 15), on=now.date())
+
+    return [
+        Expected("the cells of what changed", ["ix_issue_map"], counted),
+        *(Expected(f"a tile of zoom {zoom}", ["pk_issue_cell"], issues_of(zoom)) for zoom in (10, CELLS_TO)),
+        *(Expected(f"a tile of zoom {zoom}", ["ix_issue_map"], issues_of(zoom)) for zoom in (CELLS_TO + 2, 18)),
+        Expected("districts and streets of a tile", ["ix_street_city_id_line"], pack_tile),
+    ]
+
+
 def _submission(now: datetime) -> Submission:
     return Submission(
         id=new_id(),
@@ -182,9 +211,8 @@ async def look_at_plans(database: Database, jurisdiction_id: str, now: datetime)
         cities = await load_cities(session)
     city = cities.by_jurisdiction(jurisdiction_id)
     assert city is not None
-    return [
-        Found(expected, await plans_of(database, city.id, expected.search)) for expected in expected_searches(city, now)
-    ]
+    searches = [*expected_searches(city, now), *searches_of_the_map(city, now)]
+    return [Found(expected, await plans_of(database, city.id, expected.search)) for expected in searches]
 
 
 async def _look(url: str) -> list[Found]:

@@ -14,6 +14,7 @@ from db.connections import driver_connection
 from geo.points import LonLat
 from issues.actors import SYSTEM, Actor
 from issues.audience import tell_authors
+from issues.cells import leave_cell
 from issues.city import CityBook
 from issues.events import NewEvent, append_event
 from issues.issue import Issue, IssueView, lock_issues, read_issue
@@ -188,6 +189,7 @@ async def take_issue_along(
     """
     key = (Issue.city_id == city.id, Issue.id == held.issue.id)
     values = _issue_values(city, relocation)
+    await leave_cell(session, city.id, held.issue.id)
     await session.execute(update(Issue).where(*key).values(**values, updated_at=max(held.issue.updated_at, now)))
     issue = await _read(session, held.issue)
     before = {"lon": held.issue.at.lon, "lat": held.issue.at.lat}

@@ -18,6 +18,7 @@ from api.problems.particulars import (
 from api.problems.refusals import FieldError
 from db.rates import AllowanceUsedUp
 from db.sessions import DatabaseBusy, DatabaseFull, DatabaseUnavailable
+from geo.tiling import InvalidTile
 from issues.browse import InvalidBoundingBox
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed
@@ -90,6 +91,15 @@ OF_CALLS: Final[Mapping[type[Exception], Problem]] = {
         msgid("Wrong fields"),
         msgid("A bbox is minlong,minlat,maxlong,maxlat in WGS 84 degrees."),
         fields=("bbox",),
+    ),
+    InvalidTile: Problem(
+        422,
+        "invalid-fields",
+        msgid("Wrong fields"),
+        msgid("Some fields of the request are not accepted."),
+        particulars=lambda error, _: Particulars(
+            errors=[FieldError(error.field, msgid("Here it goes from 0 to {limit}."), {"limit": error.limit})]
+        ),
     ),
     # Who asks.
     refusals.SignInNeeded: Problem(

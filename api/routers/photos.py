@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api.auth import NOBODY, Caller, authenticate, bearer_secret, find_caller
+from api.conditional import NOT_MODIFIED, has_tag
 from api.deps import Now, Served
 from api.limits import allowances_for_photo
 from api.listener import listener_of
@@ -152,7 +153,7 @@ async def read_original(
     response_class=Response,
     responses={
         200: {"content": {"image/webp": binary("The picture.")}},
-        304: {"description": "Unchanged since the `ETag` in `If-None-Match`."},
+        **NOT_MODIFIED,
         **problems(409, 410),
     },
 )
@@ -164,7 +165,7 @@ async def read_picture(*, request: Request, served: Served, now: Now, photo_id: 
     headers |= {"ETag": f'"{picture.etag}"', "Vary": "Authorization"}
     if seen.public:
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # the city's own pages show it too
-    if _has(request.headers.get("if-none-match"), picture.etag):
+    if has_tag(request.headers.get("if-none-match"), picture.etag):
         return Response(status_code=304, headers=headers)
     return await _send(served, picture, f"{photo_id.hex}-{size}", headers)
 
@@ -253,11 +254,3 @@ async def _is_own(session: AsyncSession, photo: Photo, caller: Caller | None, se
         return False
     home = await find_report_home(session, UUID(report_id))
     return home is not None and compare_digest(home.tracking_hash, hash_secret(secret))
-
-
-def _has(if_none_match: str | None, etag: str) -> bool:
-    """Whether an If-None-Match header names a tag (RFC 9110, 13.1.2: weak comparison)."""
-    if if_none_match is None:
-        return False
-    tags = {tag.strip().removeprefix("W/").strip('"') for tag in if_none_match.split(",")}
-    return etag in tags or "*" in tags

@@ -1,0 +1,40 @@
+"""The worker's part in the public map: counting, about once a second, what has changed."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+
+from db.sessions import Database
+from geo.cities import City
+from issues.cells import count_changes
+
+_log = structlog.get_logger(__name__)
+
+_EVERY_S: Final = 1.0
+
+
+async def keep_cells(database: Database, stop: asyncio.Event, *, every_s: float = _EVERY_S) -> None:
+    """Keep the cells of all cities up to date until `stop` is set; what goes wrong is logged and tried again.
+
+    A loop and no job: a job each second would be two rows of history each second, and wait for its turn. Of several
+    workers, one counts a city at a time.
+    """
+    while not stop.is_set():
+        try:
+            await count_cities(database)
+        except Exception:  # noqa: BLE001 - a map that is a little old must not end the pushes
+            _log.warning("cells_not_counted", exc_info=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every_s)
+
+
+async def count_cities(database: Database) -> None:
+    """Bring the cells of every city up to date, each in a transaction of its own."""
+    async with database.transaction() as session:
+        city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+    for city_id in city_ids:
+        async with database.transaction(city_id) as session:
+            await count_changes(session, city_id)
