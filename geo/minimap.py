@@ -17,8 +17,8 @@ from geo.points import LonLat, MetresPerDegree, metric_srid
 WIDTH_M: Final = 480
 HEIGHT_M: Final = 320
 
-# Streets are lines and the edges of districts are lines, so one way of cutting and projecting serves both. The box is
-# a little larger than the map, for lines that turn when they are projected.
+# Streets are lines and the edges of districts are lines, so one way of cutting and projecting serves both; an edge that
+# two districts share is drawn once. The box is a little larger than the map, for lines that turn when projected.
 _PATHS: Final = """
 WITH box AS (
     SELECT ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326) AS box,
@@ -27,7 +27,7 @@ WITH box AS (
     SELECT 'street' AS sort, kind, ST_Collect(ST_ClipByBox2D(line::geometry, box)) AS line
     FROM street, box WHERE city_id = %(city)s::integer AND line && box::geography GROUP BY kind
     UNION ALL
-    SELECT 'edge', '', ST_Collect(ST_ClipByBox2D(ST_Boundary(polygon), box))
+    SELECT 'edge', '', ST_LineMerge(ST_Union(ST_ClipByBox2D(ST_Boundary(polygon), box)))
     FROM district JOIN layer ON layer.city_id = district.city_id AND layer.code = district.layer, box
     WHERE district.city_id = %(city)s AND responsible AND valid_from <= %(day)s
       AND (valid_to IS NULL OR %(day)s < valid_to) AND polygon && box

@@ -11,6 +11,7 @@ from api.cli import (
     databases,
     demonstration,
     doctor,
+    exports,
     match,
     media,
     processes,
@@ -31,6 +32,7 @@ app.command("work")(processes.work)
 app.command("demo")(demonstration.demo)
 cities.app.command("reroute")(city_changes.reroute)
 cities.app.command("pause")(city_changes.pause)
+app.command("export")(exports.export)
 app.add_typer(cities.app, name="city")
 app.add_typer(databases.app, name="db")
 app.add_typer(staff.app, name="staff")

@@ -1,5 +1,6 @@
 """Reaching the database that the settings name, or the private cluster where they name none."""
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.cli.refusals import CommandRefused
@@ -17,7 +18,7 @@ from db.cluster import Cluster, running_cluster
 from db.dumps import libpq_url
 from db.revisions import current_revision, newest_revision
 from db.sessions import Database
-from db.tenancy import APP_ROLE, refuse_privileged_role
+from db.tenancy import APP_ROLE, enter_city, refuse_privileged_role
 
 _T = TypeVar("_T")
 
@@ -119,6 +120,29 @@ async def as_owner(reached: Reached, work: Callable[[Database], Awaitable[_T]]) 
     """Do something with the database as the owner of the tables."""
     async with Database(reached.owner_url, role=None, pool_size=1) as database:
         return await work(database)
+
+
+def in_city(jurisdiction_id: str | None, work: Callable[[AsyncSession, int], Awaitable[_T]]) -> _T:
+    """Do something in a city, as the server would, in one transaction; where one is loaded it need not be named.
+
+    Raises:
+        CommandRefused: it is not loaded, or several are and none was named.
+    """
+    from geo.cities import City
+
+    async def in_transaction(database: Database) -> _T:
+        async with database.transaction() as session:
+            known = {
+                row.jurisdiction_id: row.id for row in await session.execute(select(City.jurisdiction_id, City.id))
+            }
+            chosen = next(iter(known)) if jurisdiction_id is None and len(known) == 1 else jurisdiction_id
+            if chosen not in known:
+                raise CommandRefused(f"--city is one of: {', '.join(sorted(known)) or '(none is loaded)'}.")
+            await enter_city(session, known[chosen])
+            return await work(session, known[chosen])
+
+    with reached_database(Settings()) as reached:
+        return asyncio.run(as_app(reached, in_transaction))
 
 
 async def as_app(reached: Reached, work: Callable[[Database], Awaitable[_T]]) -> _T:

@@ -1,10 +1,8 @@
 """`jalon staff`: who works for a city, and the tokens by which they are known."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Who works for a city.", no_args_is_help=True)
 
-_T = TypeVar("_T")
 City = Annotated[str | None, typer.Option("--city", help="The city, such as laval.ca; the only one if left out.")]
 
 
@@ -38,13 +35,14 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add somebody to a city's staff and print their token, which is shown this once."""
+    from api.cli.reach import in_city
     from issues.actors import Role
     from issues.staff import NewStaff, add_staff
 
     async def work(session: "AsyncSession", city_id: int) -> NewStaff:
         return await add_staff(session, city_id, name=name, role=Role(role), crew_code=crew, now=datetime.now(UTC))
 
-    added = _in_city(city, work)
+    added = in_city(city, work)
     if as_json:
         show_json({"id": added.staff.id, "name": name, "role": role, "crew": crew, "token": added.secret})
         return
@@ -57,9 +55,10 @@ def list_all(city: City = None, as_json: AsJson = False) -> None:
     """List a city's staff, those who left included."""
     from dataclasses import asdict
 
+    from api.cli.reach import in_city
     from issues.staff import list_staff
 
-    staff = _in_city(city, list_staff)
+    staff = in_city(city, list_staff)
     if as_json:
         show_json([asdict(person) for person in staff])
         return
@@ -70,35 +69,11 @@ def list_all(city: City = None, as_json: AsJson = False) -> None:
 @app.command()
 def revoke(staff_id: Annotated[UUID, typer.Argument(metavar="ID")], city: City = None) -> None:
     """Take somebody off the staff; their tokens end at once, and what they did stays theirs."""
+    from api.cli.reach import in_city
     from issues.staff import revoke_staff
 
     async def work(session: "AsyncSession", city_id: int) -> None:
         await revoke_staff(session, city_id, staff_id, now=datetime.now(UTC))
 
-    _in_city(city, work)
+    in_city(city, work)
     say(f"{staff_id} is no longer known")
-
-
-def _in_city(jurisdiction_id: str | None, work: Callable[["AsyncSession", int], Awaitable[_T]]) -> _T:
-    from sqlalchemy import select
-
-    from api.cli.reach import as_app, reached_database
-    from api.cli.refusals import CommandRefused
-    from api.settings import Settings
-    from db.sessions import Database
-    from db.tenancy import enter_city
-    from geo.cities import City
-
-    async def in_transaction(database: Database) -> _T:
-        async with database.transaction() as session:
-            known = {
-                row.jurisdiction_id: row.id for row in await session.execute(select(City.jurisdiction_id, City.id))
-            }
-            chosen = next(iter(known)) if jurisdiction_id is None and len(known) == 1 else jurisdiction_id
-            if chosen not in known:
-                raise CommandRefused(f"--city is one of: {', '.join(sorted(known)) or '(none is loaded)'}.")
-            await enter_city(session, known[chosen])
-            return await work(session, known[chosen])
-
-    with reached_database(Settings()) as reached:
-        return asyncio.run(as_app(reached, in_transaction))

@@ -187,6 +187,17 @@ def test_a_backup_is_restored_only_where_nothing_is_or_by_force(jalon, city, own
     assert jalon("city", "list").out.startswith(f"{city}\tEssai\t")
 
 
+def test_an_export_replaces_a_file_only_by_force_and_says_what_it_can_write(jalon, city, tmp_path):
+    file = str(tmp_path / "requetes.csv")
+    assert jalon("export", file).out == f"{file}: 0 issues\n"
+
+    again, other = jalon("export", file), jalon("export", str(tmp_path / "requetes.doc"))
+
+    assert (again.code, "--force" in again.err) == (1, True)
+    assert jalon("export", file, "--force", "--city", city).code == 0
+    assert (other.code, ".gpkg, .geojson, .csv, .fgb" in other.err) == (1, True)
+
+
 def test_staff_are_known_by_a_token_that_is_shown_once(jalon, city, owner_url):
     added = json.loads(jalon("staff", "add", "Ana", "--role", "agent", "--json").out)
 
