@@ -1,5 +1,6 @@
 """Parameters of queries: those that are more than one value, and those that nobody declared."""
 
+from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from fastapi import Query
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Param, ParamTypes
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
@@ -71,6 +72,9 @@ Districts = Annotated[
 ]
 PhotoIds = Annotated[list[UUID], BeforeValidator(_split), Query(max_length=MOST_PHOTOS)]
 After = Annotated[Moment | None, BeforeValidator(_restore_plus), Query()]
+_NO_TIME: Final = msgid("A datetime is an RFC 3339 time, or two with a slash between them; .. leaves an end open.")
+_OPEN_END: Final = ("", "..")
+_MOMENT: Final = TypeAdapter(Moment)
 Box = Annotated[str | None, Query(max_length=200, description="minlong,minlat,maxlong,maxlat; WGS 84 degrees.")]
 
 
@@ -89,3 +93,28 @@ def bounding_box(text: str | None) -> BoundingBox | None:
         wrong = msgid("A bbox is minlong,minlat,maxlong,maxlat in WGS 84 degrees.")
         raise InvalidFields([FieldError("bbox", wrong)]) from None
     return BoundingBox(west=west, south=south, east=east, north=north)
+
+
+def _end_of_range(text: str) -> datetime | None:
+    moment: datetime | None = None if text in _OPEN_END else _MOMENT.validate_python(_restore_plus(text))
+    return moment
+
+
+def time_range(text: str | None) -> tuple[datetime | None, datetime | None]:
+    """Read a `datetime` as OGC API - Features has it: a time, or two with a slash; None for an end that is open.
+
+    Raises:
+        InvalidFields: it is neither, or ends before it begins.
+    """
+    if text is None:
+        return None, None
+    first, slash, last = text.partition("/")
+    try:
+        since, until = _end_of_range(first), _end_of_range(last)
+    except ValidationError:
+        raise InvalidFields([FieldError("datetime", _NO_TIME)]) from None
+    if not slash:
+        until = since
+    if (since is None and until is None) or (since is not None and until is not None and until < since):
+        raise InvalidFields([FieldError("datetime", _NO_TIME)])
+    return since, until

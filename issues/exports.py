@@ -70,7 +70,7 @@ def _write_csv(file: Path, names: Sequence[str], rows: Sequence[Sequence[Any]]) 
         for *values, shape in rows:
             at = shapely.from_wkb(bytes(shape))
             texts = [value.isoformat() if isinstance(value, datetime) else value for value in values]
-            writer.writerow([*texts, at.y, at.x])
+            writer.writerow([*texts, shapely.get_y(at), shapely.get_x(at)])
 
 
 def _column(name: str, values: Sequence[Any]) -> NDArray[Any]:

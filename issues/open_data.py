@@ -108,6 +108,14 @@ def find_collection(name: str) -> Collection:
     return COLLECTIONS[name]
 
 
+async def read_bounds(session: AsyncSession, city_id: int) -> tuple[float, float, float, float]:
+    """Read the box around a city: west, south, east and north in WGS 84 degrees."""
+    edges = [f"ST_{edge}(outline)" for edge in ("XMin", "YMin", "XMax", "YMax")]
+    query = f"SELECT {', '.join(edges)} FROM city WHERE id = %(city)s"  # noqa: S608 - our own names
+    west, south, east, north = await (await _read_only(session, query, {"city": city_id})).fetchone()
+    return west, south, east, north
+
+
 async def list_features(
     session: AsyncSession, city_id: int, collection: Collection, wanted: Wanted, *, limit: int, cursor: str | None
 ) -> Page[str]:
@@ -159,7 +167,7 @@ async def find_feature(session: AsyncSession, city_id: int, collection: Collecti
 async def read_all(session: AsyncSession, city_id: int, collection: Collection) -> AsyncIterator[tuple[Any, ...]]:
     """Read a whole collection, as it is at one moment: `id`, the fields in order, and the shape as WKB."""
     connection = await driver_connection(session)
-    columns = ", ".join(("id::text", *collection.fields, "ST_AsBinary(shape)"))
+    columns = ", ".join(("id::text AS key", *collection.fields, "ST_AsBinary(shape)"))
     async with connection.cursor(name="open_data") as cursor:
         cursor.itersize = 10_000
         query = f"SELECT {columns} FROM open.{collection.name} WHERE city_id = %s ORDER BY id"  # noqa: S608 - our own names
@@ -168,13 +176,14 @@ async def read_all(session: AsyncSession, city_id: int, collection: Collection) 
             yield row
 
 
+# The id in text has another name than the column, by which the rows are sorted: ORDER BY would take the text.
 def _feature(collection: Collection) -> str:
     pairs = ", ".join(f"'{field}', {field}" for field in collection.fields)
     feature = f"""jsonb_build_object(
         'type', 'Feature', 'id', id, 'geometry', ST_AsGeoJSON(shape, 7)::jsonb,
         'properties', jsonb_build_object({pairs})
     )"""
-    return f"SELECT id::text, {feature}::text FROM open.{collection.name}"  # noqa: S608 - our own names
+    return f"SELECT id::text AS key, {feature}::text FROM open.{collection.name}"  # noqa: S608 - our own names
 
 
 def _conditions(city_id: int, collection: Collection, wanted: Wanted) -> tuple[list[str], dict[str, Any]]:

@@ -29,6 +29,7 @@ from issues.issue import IssueMerged, IssueNotFound
 from issues.languages import msgid
 from issues.lifecycle import TransitionNotAllowed
 from issues.merging import MergeNeedsConfirmation, MixedPrivacy
+from issues.open_data import FeatureNotFound, NoSuchCollection
 from issues.questions import AnswersRefused
 from issues.reports import ReportNotFound
 from issues.review import PairNotFound, PairSettled
@@ -120,6 +121,12 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         particulars=other_city_particulars,
     ),
     # Issues and work orders.
+    NoSuchCollection: Problem(
+        404, "collection-not-found", msgid("No such collection"), msgid("There is no open data of this name.")
+    ),
+    FeatureNotFound: Problem(
+        404, "feature-not-found", msgid("No such feature"), msgid("The collection has nothing of this id.")
+    ),
     IssueNotFound: Problem(404, "issue-not-found", msgid("No such issue"), msgid("There is no such issue here.")),
     refusals.EmailNotOffered: Problem(
         409, "email-not-offered", msgid("No e-mail"), msgid("This server sends no e-mail.")

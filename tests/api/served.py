@@ -1,9 +1,12 @@
 """The application as callers meet it, for the tests of the API: a plugin of fixtures and the people who call."""
 
+import asyncio
 import json
 import os
+import threading
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +17,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 import structlog
+import uvicorn
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from PIL import ExifTags, Image
@@ -270,3 +274,29 @@ def problem_of(answer: Response, status: int, slug: str) -> dict[str, Any]:
 
 def fields_of(document: dict[str, Any]) -> set[str]:
     return {error["field"] for error in document["errors"]}
+
+
+@contextmanager
+def on_a_port(app: FastAPI) -> Iterator[str]:
+    """A server in a thread of its own; answers with its address."""
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, port=0))
+    up = threading.Event()
+
+    async def serve() -> None:
+        config = server.config
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup()
+        up.set()
+        await server.main_loop()
+        await server.shutdown()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert up.wait(30)
+    host, port = server.servers[0].sockets[0].getsockname()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()

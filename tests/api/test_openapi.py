@@ -1,13 +1,9 @@
 """The description of the API: its examples run, and the API keeps to it whatever is sent."""
 
 import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import schemathesis
-import uvicorn
 from fastapi import FastAPI
 from fastapi.openapi.models import OpenAPI
 from hypothesis import HealthCheck, Phase, given, seed
@@ -25,7 +21,7 @@ from api.app import create_app
 from api.tus import OFFSET_STREAM
 from db.base import new_id
 from issues.actors import Role
-from tests.api.served import a_report, a_secret
+from tests.api.served import a_report, a_secret, on_a_port
 
 schemathesis.serializer.alias(OFFSET_STREAM, "application/octet-stream")
 
@@ -136,32 +132,6 @@ async def test_the_description_is_served_and_whole(api):
     assert (await api.get("/docs")).status_code == 200
 
 
-@contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """A server in a thread of its own; answers with its address."""
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, port=0))
-    up = threading.Event()
-
-    async def serve() -> None:
-        config = server.config
-        config.load()
-        server.lifespan = config.lifespan_class(config)
-        await server.startup()
-        up.set()
-        await server.main_loop()
-        await server.shutdown()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    assert up.wait(30)
-    host, port = server.servers[0].sockets[0].getsockname()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 def try_everything(app: FastAPI, address: str, headers: dict[str, str], known: dict[str, str]) -> int:
     """Send each call requests made from its description, as right and as wrong ones; answers how many."""
     sent = 0
@@ -197,7 +167,7 @@ async def test_whatever_is_sent_the_answer_is_as_described(app, api, hire, regis
     known = {"issue_id": issue["id"], "size": "small"}
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
 
-    with served(create_app(app.state.serving.settings)) as address:
+    with on_a_port(create_app(app.state.serving.settings)) as address:
         sent = await asyncio.to_thread(try_everything, app, address, headers, known)
 
     assert sent > 200

@@ -1,0 +1,159 @@
+"""A city's open data by OGC API - Features and Tiles, as its documents and as GDAL reads them."""
+
+import asyncio
+import json
+import sys
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.api.served import PLATEAU, a_report, fields_of, on_a_port, problem_of
+
+ROOT = "/v1/ogc/montreal.ca"
+ITEMS = f"{ROOT}/collections/issues/items"
+
+
+def hrefs(document):
+    return {link["rel"]: link["href"] for link in document["links"]}
+
+
+async def follow(api, href):
+    """Go where a link leads; links name the host that was called."""
+    parts = urlsplit(href)
+    return await api.get(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+
+
+@pytest.fixture
+def three(api):
+    """Three public issues, oldest first, and a private one."""
+
+    async def three():
+        codes = ("nid-de-poule", "lampadaire", "bruit", "graffiti")
+        filed = [(await api.post("/v1/reports", json=a_report(service_code=code))).json() for code in codes]
+        return [receipt["issue"]["id"] for receipt in filed if receipt["issue"]["service_code"] != "bruit"]
+
+    return three
+
+
+async def test_the_first_page_leads_to_everything(api):
+    landing = (await api.get(ROOT, headers={"Accept-Language": "fr"})).json()
+
+    assert landing["title"] == "Montréal"
+    links = hrefs(landing)
+    conformance = (await follow(api, links["conformance"])).json()
+    assert "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core" in conformance["conformsTo"]
+    assert (await follow(api, links["service-desc"])).status_code == 200
+    collections = (await follow(api, links["data"])).json()["collections"]
+    assert [each["id"] for each in collections] == ["issues", "districts", "streets"]
+    for each in collections:
+        assert (await follow(api, hrefs(each)["self"])).json() == each
+        west, south, east, north = each["extent"]["spatial"]["bbox"][0]
+        assert west < PLATEAU["long"] < east
+        assert south < PLATEAU["lat"] < north
+        page = await follow(api, f"{hrefs(each)['items']}?limit=2")
+        assert page.headers["content-type"] == "application/geo+json"
+        assert page.json()["type"] == "FeatureCollection"
+
+
+async def test_pages_lead_to_each_other_and_to_each_feature(api, three):
+    issues = await three()
+
+    page = (await api.get(ITEMS, params={"limit": 2})).json()
+    last = (await follow(api, hrefs(page)["next"])).json()
+
+    assert [feature["id"] for feature in page["features"] + last["features"]] == issues
+    assert (page["numberReturned"], last["numberReturned"], "next" in hrefs(last)) == (2, 1, False)
+    feature = (await api.get(f"{ITEMS}/{issues[0]}")).json()
+    assert hrefs(feature).keys() == {"self", "collection"}
+    assert {key: feature[key] for key in page["features"][0]} == page["features"][0]
+    assert feature["geometry"] == {"type": "Point", "coordinates": [PLATEAU["long"], PLATEAU["lat"]]}
+    assert feature["properties"]["service_name_fr"] == "Nid-de-poule"
+
+
+async def test_features_are_found_by_box_and_time(api, three):
+    issues = await three()
+    first = (await api.get(f"{ITEMS}/{issues[0]}")).json()["properties"]["requested_datetime"]
+
+    async def found(**wanted):
+        answer = await api.get(ITEMS, params=wanted)
+        return [feature["id"] for feature in answer.json()["features"]]
+
+    assert await found(bbox="-73.59,45.52,-73.57,45.53") == issues
+    assert await found(bbox="-73.57,45.52,-73.56,45.53") == []
+    assert await found(datetime=first) == issues[:1]
+    assert await found(datetime=f"{first}/..") == issues
+    assert await found(datetime="../2020-01-01T00:00:00Z") == []
+    assert await found(limit=100_000) == issues
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "slug", "field"),
+    [
+        (f"{ITEMS}?datetime=hier", 422, "invalid-fields", "datetime"),
+        (f"{ITEMS}?datetime=2026-01-02T00:00:00Z/2026-01-01T00:00:00Z", 422, "invalid-fields", "datetime"),
+        (f"{ITEMS}?datetime=../..", 422, "invalid-fields", "datetime"),
+        (f"{ITEMS}?bbox=1,2,3", 422, "invalid-fields", "bbox"),
+        (f"{ITEMS}?limit=0", 422, "invalid-fields", "limit"),
+        (f"{ITEMS}?bboxx=1", 422, "invalid-fields", "bboxx"),
+        (f"{ITEMS}/1", 404, "feature-not-found", None),
+        (f"{ROOT}/collections/reports", 404, "collection-not-found", None),
+        (f"{ROOT}/collections/reports/items", 404, "collection-not-found", None),
+        ("/v1/ogc/nulle-part.ca", 422, "jurisdiction-unknown", "jurisdiction_id"),
+    ],
+)
+async def test_what_is_not_there_is_a_problem(api, path, status, slug, field):
+    assert fields_of(problem_of(await api.get(path), status, slug)) == ({field} if field else set())
+
+
+async def test_a_private_issue_is_no_feature(api):
+    issue = (await api.post("/v1/reports", json=a_report(service_code="bruit"))).json()["issue"]
+
+    problem_of(await api.get(f"{ITEMS}/{issue['id']}"), 404, "feature-not-found")
+
+
+async def test_the_tiles_are_where_their_set_says(api):
+    landing = (await api.get(ROOT)).json()
+
+    tilesets = (await follow(api, hrefs(landing)["http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector"])).json()
+    [tileset] = tilesets["tilesets"]
+    assert (await follow(api, hrefs(tileset)["self"])).json() == tileset
+    tile = hrefs(tileset)["item"].format(tileMatrix=11, tileCol=605, tileRow=732)
+    assert (await follow(api, tile)).headers["content-type"] == "application/vnd.mapbox-vector-tile"
+
+
+# In a process of its own: GDAL waits for answers without letting this one's other threads give them.
+READ = """
+import json, sys
+import pyogrio, shapely
+
+source, west, south, east, north = sys.argv[1:]
+box = tuple(map(float, (west, south, east, north)))
+meta, _, shapes, columns = pyogrio.raw.read(source, layer="issues", PAGE_SIZE="2")
+read = {
+    "layers": sorted(name for name, _ in pyogrio.list_layers(source)),
+    "issues": dict(zip(meta["fields"], ([str(value) for value in column] for column in columns))),
+    "places": shapely.get_coordinates(shapely.from_wkb(shapes)).tolist(),
+    "streets": len(pyogrio.raw.read(source, layer="streets", bbox=box, PAGE_SIZE="10")[2]),
+}
+print(json.dumps(read))
+"""
+
+
+async def test_gdal_reads_all_of_it(api, app, three):
+    """What QGIS reads with, as a client on the network of this machine."""
+    await three()
+    box = ("-73.583", "45.522", "-73.580", "45.524")
+    on_a_screen = await api.get(f"{ROOT}/collections/streets/items", params={"bbox": ",".join(box), "limit": 1000})
+
+    with on_a_port(app) as address:
+        gdal = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", READ, f"OAPIF:{address}{ROOT}", *box, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await gdal.communicate()
+
+    read = json.loads(said)
+    assert read["layers"] == ["districts", "issues", "streets"]
+    assert read["issues"]["service_code"] == ["nid-de-poule", "lampadaire", "graffiti"]
+    assert read["issues"]["requested_datetime"][0].startswith("20")
+    assert read["places"] == [[PLATEAU["long"], PLATEAU["lat"]]] * 3
+    assert read["streets"] == on_a_screen.json()["numberReturned"] > 10
