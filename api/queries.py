@@ -70,7 +70,7 @@ Districts = Annotated[
     BeforeValidator(split),
     Query(max_length=50, description="`layer:code`"),
 ]
-PhotoIds = Annotated[list[UUID], BeforeValidator(_split), Query(max_length=MOST_PHOTOS)]
+PhotoIds = Annotated[list[UUID], BeforeValidator(split), Query(max_length=MOST_PHOTOS)]
 After = Annotated[Moment | None, BeforeValidator(_restore_plus), Query()]
 _NO_TIME: Final = msgid("A datetime is an RFC 3339 time, or two with a slash between them; .. leaves an end open.")
 _OPEN_END: Final = ("", "..")
