@@ -31,6 +31,7 @@ from issues.city import CityBook, load_cities
 from issues.hotspots import find_hotspots
 from issues.lifecycle import OPEN
 from issues.near import find_near
+from issues.open_data import ISSUES, Wanted, list_features
 from issues.pairs import PairState
 from issues.review import list_pairs
 from issues.submission import Submission
@@ -178,10 +179,14 @@ def searches_of_the_map(city: CityBook, now: datetime) -> list[Expected]:
     async def pack_tile(session: AsyncSession) -> None:
         assert await pack_layers(session, city.id, tile_at(_HERE.lon, _HERE.lat, 15), on=now.date())
 
+    async def features(session: AsyncSession) -> None:
+        assert (await list_features(session, city.id, ISSUES, Wanted(_SCREEN), limit=100, cursor=None)).items
+
     return [
         Expected("the cells of what changed", ["ix_issue_map"], counted),
         *(Expected(f"a tile of zoom {zoom}", ["pk_issue_cell"], issues_of(zoom)) for zoom in (10, CELLS_TO)),
         *(Expected(f"a tile of zoom {zoom}", ["ix_issue_map"], issues_of(zoom)) for zoom in (CELLS_TO + 2, 18)),
+        Expected("open data on a screen", ["ix_issue_map"], features),
         Expected("districts and streets of a tile", ["ix_street_city_id_line"], pack_tile),
     ]
 
