@@ -98,7 +98,6 @@ _VALUES = {
     "bigint": "{city}",
     "smallint": "{city}",
     "text": "'of city {city}'",
-    "xid8": "'{city}'",
     "uuid": "gen_random_uuid()",
     "boolean": "false",
     "double precision": "0",

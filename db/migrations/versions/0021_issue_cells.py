@@ -8,8 +8,8 @@ from alembic import op
 from db.base import Xid8
 from db.tenancy import Access, guard_table
 
-revision: str = "0018"
-down_revision: str | None = "0017"
+revision: str = "0021"
+down_revision: str | None = "0020"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
