@@ -180,7 +180,7 @@ async def run_drill(stage: Stage, plan: Plan, evidence: Evidence) -> None:
                     await killing
                     stage.say("changes are over; waiting for what is still to do")
                     released.set()
-                    await settle(judge, killer.dead_leases, hurry=plan.hurry)
+                    await settle(judge, killer.dead_leases, hurry=plan.hurry, tries_come_due=True)
                     forgetting.cancel()
                 evidence.in_flight += [len(kill.in_flight) for kill in killer.kills]
                 await _judge(judge, evidence)

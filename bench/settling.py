@@ -20,13 +20,16 @@ class StillWaiting(Exception):
     """Jobs, pushes or photos were left over; says which. Dead jobs count: nobody would do them any more."""
 
 
-async def settle(judge: Database, dead_leases: AbstractSet[UUID] = frozenset(), *, hurry: bool) -> None:
+async def settle(
+    judge: Database, dead_leases: AbstractSet[UUID] = frozenset(), *, hurry: bool, tries_come_due: bool = False
+) -> None:
     """Wait until no job, push or photo is waiting any more; workers do them meanwhile.
 
     Args:
         judge: The database as its owner.
         dead_leases: Of pushes that killed workers were sending.
         hurry: Let the leases of dead workers end at once instead of after their minute, and tries that wait be made.
+        tries_come_due: Let only the latter be: after many failures they wait for up to an hour.
 
     Raises:
         StillWaiting: for three minutes, no less was waiting than before.
@@ -38,6 +41,8 @@ async def settle(judge: Database, dead_leases: AbstractSet[UUID] = frozenset(), 
         async with judge.transaction() as session:
             if hurry:
                 await _let_time_pass(session, dead_leases, since)
+            elif tries_come_due:
+                await session.execute(text(_COME_DUE))
             waiting = (await session.execute(text(_WAITING))).all()
         if not waiting:
             return
@@ -57,12 +62,15 @@ UNION ALL SELECT 'photo', count(*) FROM photo WHERE state = 'pending' HAVING cou
 """
 
 
+# Put off by their provider, or for an e-mail's turn.
+_COME_DUE = "UPDATE delivery SET due_at = now() WHERE state = 'queued' AND lease IS NULL AND due_at > now()"
+
+
 async def _let_time_pass(session: AsyncSession, dead_leases: AbstractSet[UUID], since: datetime) -> None:
     """End the leases of dead workers, as a minute of waiting would; those of the living stay."""
     for statement in (
         "UPDATE delivery SET due_at = now() WHERE state = 'queued' AND lease = ANY(:leases)",
-        # Put off by their provider, or for an e-mail's turn.
-        "UPDATE delivery SET due_at = now() WHERE state = 'queued' AND lease IS NULL AND due_at > now()",
+        _COME_DUE,
         # A job that a live worker took before may run a second time, which must not matter.
         "UPDATE pgqueuer SET heartbeat = now() - interval '1 hour' WHERE status = 'picked' AND heartbeat < :since",
         "UPDATE pgqueuer SET execute_after = now() WHERE status = 'queued'",
