@@ -14,6 +14,7 @@ from api.listener import language_of
 from api.models.fields import Text
 from api.models.issues import EventOut
 from api.openapi import Responses, problems
+from api.scope import HEAD_ONLY
 from api.serving import Serving
 from db.tenancy import enter_city
 from issues.events import end_of_feed, read_feed
@@ -55,8 +56,10 @@ async def listen_to_events(
         else:  # refused now, while there is somebody to tell
             await read_feed(session, book.id, staff=staff, limit=1, cursor=last_event_id)
     city = served.cities.named(book, language_of(request, book))
-    stream = _events(served, city, staff=staff, cursor=last_event_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    if HEAD_ONLY in request.scope:  # nobody would hear what follows
+        return Response(media_type="text/event-stream", headers=headers)
+    stream = _events(served, city, staff=staff, cursor=last_event_id)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 

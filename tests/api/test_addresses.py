@@ -18,10 +18,11 @@ def calls_of(app: FastAPI) -> list[tuple[str, str]]:
     ]
 
 
+LIVE = "/v1/events"  # goes on for as long as somebody listens
 CALLS = calls_of(create_app())
 
 
-@pytest.mark.parametrize("path", [path for method, path in CALLS if method == "GET"])
+@pytest.mark.parametrize("path", [path for method, path in CALLS if method == "GET" and path != LIVE])
 async def test_head_is_answered_as_get_is_without_the_body(api, hire, path):
     agent = await hire()
     asked = await agent.get(path)
@@ -30,6 +31,13 @@ async def test_head_is_answered_as_get_is_without_the_body(api, hire, path):
 
     assert (answer.status_code, answer.content) == (asked.status_code, b"")
     assert answer.headers["content-type"] == asked.headers["content-type"]
+
+
+async def test_head_of_what_goes_on_for_ever_ends(hire):
+    answer = await (await hire()).call("HEAD", LIVE)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 async def test_head_tells_the_length_that_get_would_have(api):
@@ -71,7 +79,7 @@ async def test_every_unknown_parameter_is_named_once(api):
     assert [error["field"] for error in problem_of(answer, 422, "invalid-fields")["errors"]] == ["Limit", "staus"]
 
 
-@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize(("method", "path"), [call for call in CALLS if call[1] != LIVE])
 async def test_the_city_may_be_named_with_every_call(api, hire, method, path):
     agent = await hire()
 
