@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from geo.points import LonLat, distance_m
+from issues.match import Candidate, Joins, MatchPolicy, assumed_accuracy_m, joinable, rank_candidates
 from issues.packs.check import check_pack
 from issues.packs.points import read_points, try_points
 from issues.packs.problems import Findings, Severity
+from issues.packs.schema import Kind
 
 CITIES = Path(__file__).parents[3] / "cities"
 SHIPPED = sorted(folder.parent.name for folder in CITIES.glob("*/city.yml"))
@@ -46,6 +49,39 @@ def test_a_shipped_pack_offers_at_least_25_services_in_two_languages(report):
 
     assert len(services) >= 25
     assert all({"fr", "en"} <= service.names.keys() for service in services)
+
+
+@pytest.mark.parametrize("folder", SHIPPED)
+def test_what_is_reported_twice_in_a_moment_joins_whichever_sibling_people_choose(folder):
+    services = {
+        service.code: service
+        for group in pack_of(folder).services.groups
+        for service in group.services
+        if not service.private
+        and service.match.joins is Joins.AUTOMATIC
+        and service.match.kind is not Kind.PREMISES  # a phone alone does not tell one door from the next
+    }
+    pairs = {
+        pair
+        for code, service in services.items()
+        for other in (code, *service.siblings)
+        if other in services
+        for pair in ((code, other), (other, code))
+    }
+
+    apart = {(code, other) for code, other in pairs if not _joins_at_once(services[code].match, code, other)}
+
+    assert len(pairs) > len(services)
+    assert apart == set()
+
+
+def _joins_at_once(match, code, other):
+    policy = MatchPolicy(match.radius_m, match.window_days, match.join, match.joins, match.kind)
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    accuracy_m = assumed_accuracy_m("gps")
+    issue = Candidate(UUID(int=1), other, 1.0, accuracy_m, now)
+    found = rank_candidates([issue], service_code=code, accuracy_m=accuracy_m, policy=policy, now=now)
+    return bool(joinable(found, policy))
 
 
 @pytest.mark.parametrize("folder", SHIPPED)
