@@ -18,8 +18,8 @@ from db.sessions import Database
 from issues.actors import Actor, Role
 from issues.city import CityBook, load_cities
 from issues.packs.check import check_pack
+from issues.packs.city_sheet import LimitsSheet
 from issues.packs.load import load_pack
-from issues.packs.schema import LimitsSheet
 from issues.staff import add_staff, list_staff
 from media.store import open_store
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geo.owners import owners_of
+from issues.packs.city_sheet import CitySheet, LayerFile
 from issues.packs.fingerprint import fingerprint
 from issues.packs.pack import Pack, Places
 from issues.packs.places import read_places
 from issues.packs.problems import Findings, Problem
 from issues.packs.routes import check_routes, read_rules
-from issues.packs.schema import CITY, DEPARTMENTS, SERVICES, CitySheet, DepartmentsSheet, LayerFile, ServicesSheet
+from issues.packs.schema import CITY, DEPARTMENTS, SERVICES, DepartmentsSheet
+from issues.packs.services_sheet import ServicesSheet
 from issues.packs.sheets import read_sheet
 
 

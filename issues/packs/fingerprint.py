@@ -7,9 +7,10 @@ from pathlib import Path
 
 import psycopg
 
+from issues.packs.city_sheet import CitySheet
 from issues.packs.problems import Findings
 from issues.packs.rules import RULES
-from issues.packs.schema import CITY, DEPARTMENTS, FORMAT_VERSION, ROUTES, SERVICES, CitySheet
+from issues.packs.schema import CITY, DEPARTMENTS, FORMAT_VERSION, ROUTES, SERVICES
 from issues.packs.sheets import read_sheet
 
 

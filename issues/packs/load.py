@@ -21,8 +21,9 @@ from geo.asked_places import leading_number
 from geo.cities import City
 from geo.districts import ALWAYS
 from geo.street_words import read_street
+from issues.packs.city_sheet import CitySheet
 from issues.packs.pack import Pack
-from issues.packs.schema import CitySheet, ServicesSheet
+from issues.packs.services_sheet import ServicesSheet
 from issues.packs.times import holidays_of
 from issues.routing import WEEK
 from issues.rule_rows import write_conditions

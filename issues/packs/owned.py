@@ -10,8 +10,8 @@ import shapely
 from geo.axes import Box, on_earth
 from geo.files import Feature
 from geo.owners import ROAD, OwnedShape
+from issues.packs.city_sheet import AssetFile, CitySheet, StreetFile
 from issues.packs.problems import Findings
-from issues.packs.schema import AssetFile, CitySheet, StreetFile
 from issues.packs.sources import open_source, text_of
 
 

@@ -11,7 +11,9 @@ from geo.atlas import NeighbourShape
 from geo.layers import DistrictShape
 from geo.owners import OwnedShape
 from geo.points import LonLat
-from issues.packs.schema import CitySheet, DepartmentsSheet, ServicesSheet
+from issues.packs.city_sheet import CitySheet
+from issues.packs.schema import DepartmentsSheet
+from issues.packs.services_sheet import ServicesSheet
 from issues.routing import RouteRule
 
 

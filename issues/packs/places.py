@@ -13,11 +13,12 @@ from geo.atlas import NeighbourShape
 from geo.axes import Box
 from geo.coverage import merge
 from geo.layers import DistrictShape
+from issues.packs.city_sheet import CitySheet, LayerFile, NeighbourFile
 from issues.packs.owned import read_owned
 from issues.packs.pack import LayerShapes, Places
 from issues.packs.polygons import check_versions, named_polygons, outline_of
 from issues.packs.problems import Findings
-from issues.packs.schema import CITY, CitySheet, LayerFile, NeighbourFile
+from issues.packs.schema import CITY
 from issues.packs.seams import compare_with_outline, sew
 from issues.packs.sources import open_source
 from issues.packs.streets import read_addresses, read_streets

@@ -14,8 +14,9 @@ from geo.axes import on_earth
 from geo.coverage import area_m2, as_multi, merge
 from geo.files import Feature, repair_polygon
 from geo.layers import DistrictShape
+from issues.packs.city_sheet import DistrictColumns, SourcedFile
 from issues.packs.problems import Findings
-from issues.packs.schema import LANGUAGES, DistrictColumns, SourcedFile
+from issues.packs.schema import LANGUAGES
 from issues.packs.sources import code_of, columns_present, text_of
 
 # Codes of districts are the city's own, but routes and addresses of pages are made of them.

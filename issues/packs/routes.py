@@ -13,7 +13,8 @@ from issues.packs.pack import LayerShapes
 from issues.packs.problems import Findings
 from issues.packs.reach import share_out
 from issues.packs.rules import RULES, RuleSheet, RulesSheet
-from issues.packs.schema import ROUTES, DepartmentsSheet, RouteSheet, ServicesSheet
+from issues.packs.schema import ROUTES, DepartmentsSheet, RouteSheet
+from issues.packs.services_sheet import ServicesSheet
 from issues.packs.sheets import read_lines, read_sheet
 from issues.routing import Beside, RouteRule
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from geo.axes import Box, put_axes_right
 from geo.files import Feature, UnreadablePlaces, read_features
+from issues.packs.city_sheet import SourcedFile, is_file_name
 from issues.packs.problems import Findings
-from issues.packs.schema import SourcedFile, is_file_name
 
 
 def open_source(folder: Path, source: SourcedFile, around: Box | None, findings: Findings) -> list[Feature]:

@@ -15,9 +15,9 @@ from geo.axes import Box, on_earth, put_axes_right
 from geo.files import Feature
 from geo.points import InvalidPosition, LonLat
 from geo.ranges import CivicRange, place_ranges
+from issues.packs.city_sheet import AddressColumns, AddressFile, StreetColumns, StreetFile, is_file_name
 from issues.packs.pack import AddressPoint, StreetLine
 from issues.packs.problems import Findings
-from issues.packs.schema import AddressColumns, AddressFile, StreetColumns, StreetFile, is_file_name
 from issues.packs.sheets import read_rows
 from issues.packs.sources import columns_present, open_source, say_swapped, text_of
 

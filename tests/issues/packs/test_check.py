@@ -11,8 +11,8 @@ import shapely
 
 from geo.coverage import area_m2
 from issues.packs.check import check_pack
+from issues.packs.city_sheet import NoticeSheet
 from issues.packs.problems import Severity
-from issues.packs.schema import NoticeSheet
 from tests.issues.packs.small_pack import EAST_SIDE, WEST_SIDE, district, geojson
 
 SHEETS = {"city.yml", "services.yml", "departments.yml", "routes.csv"}

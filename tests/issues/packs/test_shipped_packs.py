@@ -14,7 +14,7 @@ from issues.match import Candidate, Joins, MatchPolicy, assumed_accuracy_m, join
 from issues.packs.check import check_pack
 from issues.packs.points import read_points, try_points
 from issues.packs.problems import Findings, Severity
-from issues.packs.schema import Kind
+from issues.packs.services_sheet import Kind
 
 CITIES = Path(__file__).parents[3] / "cities"
 SHIPPED = sorted(folder.parent.name for folder in CITIES.glob("*/city.yml"))
