@@ -36,7 +36,7 @@ bench-photos: .venv/.dev ## CPU and memory of a photo, beside plain Pillow
 bench-where: .venv/.dev ## Point to city and districts, beside PostGIS
 	$(BIN)/python -m bench.where
 
-bench-places: .venv/.dev ## Addresses to places and back: hits and ms
+bench-places: .venv/.dev ## Addresses to places and back, districts of positions: hits, ms, calls a second
 	$(BIN)/python -m bench.places
 
 bench-city: .venv/.dev ## A city's raw files to its first routed report

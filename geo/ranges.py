@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from geo.points import LonLat, MetresPerDegree
 
-# Houses begin a little behind the crossing, and stand a little off the middle of the street.
-_FROM_CROSSING_M: Final = 8.0
+# Houses begin a little behind the crossing, and stand a little off the middle of the street: less, or the last houses
+# of two streets would stand at one place on the corner.
+_FROM_CROSSING_M: Final = 12.0
 _FROM_MIDDLE_M: Final = 8.0
 # Numbers nearer to each other than this would be told apart by less than a phone knows of its place.
 _APART_M: Final = 15.0

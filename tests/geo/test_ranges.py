@@ -55,6 +55,16 @@ def test_short_ranges_and_short_streets(line, first, last, expected):
     assert [civic for civic, _ in numbers_along(line, first, last, left=True)] == expected
 
 
+def test_two_streets_have_a_house_each_on_the_corner():
+    eastwards = shapely.LineString([(SOUTH.lon, SOUTH.lat), (SOUTH.lon + 0.0026, SOUTH.lat)])
+    corner = [CivicRange(NORTHWARDS, 2, 40, left=False), CivicRange(eastwards, 1, 39, left=True)]
+
+    first = {i: at for i, _, at in reversed(list(place_ranges(corner)))}
+
+    assert distance_m(first[0], first[1]) > 5.0
+    assert first[0].lat > first[1].lat
+
+
 def test_each_number_names_its_range():
     ranges = [CivicRange(NORTHWARDS, 2, 4, left=True), CivicRange(NORTHWARDS, 9, 9, left=False)]
 
