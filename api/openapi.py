@@ -16,6 +16,8 @@ from api.responses import PROBLEM
 _REF: Final = "#/components/schemas/{model}"
 # Models of bodies that handlers read for themselves.
 _UNSEEN: Final[Sequence[type[BaseModel]]] = (ProblemDocument, ReportIn, SyncIn)
+# Where wrong parameters are 400, as its standards have it, and never 422.
+OPEN_DATA_PATH: Final = "/v1/ogc/"
 _TEXTS: Final[Mapping[int, str]] = {
     400: "Not readable.",
     401: "The secret is unknown, or there is none.",
@@ -85,8 +87,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 "description": "A device's own secret, a report's tracking secret, a staff session or an API key.",
             }
         }
-        for operations in document["paths"].values():
+        for path, operations in document["paths"].items():
             for operation in operations.values():
+                if path.startswith(OPEN_DATA_PATH):
+                    del operation["responses"]["422"]
                 operation["summary"] = _summary(operation)
         document["security"] = [{}, {"secret": []}]
         app.openapi_schema = document

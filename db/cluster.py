@@ -42,6 +42,7 @@ SUPERUSER = "postgres"
 OWNER = "jalon_owner"
 WEB = "jalon_web"
 APP = "jalon_app"
+OPEN = "jalon_open"
 DATABASE = "jalon"
 EXTENSIONS = ("postgis", "btree_gist", "pg_trgm", "unaccent")
 
@@ -334,9 +335,9 @@ def _create_roles(cluster: Cluster) -> None:
         there = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
         for role in {OWNER, WEB} - there:
             connection.execute(login.format(sql.Identifier(role), sql.Literal(cluster.passwords[role])))
-        if APP not in there:
-            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(APP)))
-            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APP), sql.Identifier(WEB)))
+        for role in [role for role in (APP, OPEN) if role not in there]:
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(WEB)))
         databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
     if DATABASE not in databases:
         cluster.create_database(DATABASE)

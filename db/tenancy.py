@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.connections import driver_connection
 
 APP_ROLE = "jalon_app"
+# Reads the views of the schema `open`, and nothing else.
+OPEN_ROLE = "jalon_open"
 
 # What a policy compares a row's city with. On a reused connection an unset name reads as '', hence NULLIF.
 CURRENT_CITY = "NULLIF(current_setting('jalon.city_id', true), '')::integer"
@@ -89,6 +91,12 @@ async def enter_city(session: AsyncSession, city_id: int) -> None:
     """
     connection = await driver_connection(session)
     await connection.execute(b"SET LOCAL jalon.city_id = %d" % city_id)
+
+
+async def read_open_data_only(session: AsyncSession) -> None:
+    """Let the rest of this transaction read the open data of the city that it names, and nothing else."""
+    connection = await driver_connection(session)
+    await connection.execute(f"SET TRANSACTION READ ONLY; SET LOCAL ROLE {OPEN_ROLE}".encode())
 
 
 async def refuse_privileged_role(session: AsyncSession) -> None:

@@ -111,6 +111,12 @@ class CityMap:
         lon = (self._west + self._east) / 2.0
         return LonLat(lon - 360.0 if lon > 180.0 else lon, (self._south + self._north) / 2.0)
 
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """The box around the city: west, south, east and north; across the 180th meridian, west is the larger."""
+        east = self._east - 360.0 if self._east > 180.0 else self._east
+        return self._west, self._south, east, self._north
+
     def layer(self, code: str) -> LayerMap:
         """One of its layers."""
         return next(layer for layer in self.layers if layer.code == code)

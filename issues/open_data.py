@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
+from db.tenancy import read_open_data_only
 from issues.browse import BoundingBox
 from issues.pages import Page, read_cursor, read_number, read_text, write_cursor
 
@@ -108,21 +109,13 @@ def find_collection(name: str) -> Collection:
     return COLLECTIONS[name]
 
 
-async def read_bounds(session: AsyncSession, city_id: int) -> tuple[float, float, float, float]:
-    """Read the box around a city: west, south, east and north in WGS 84 degrees."""
-    edges = [f"ST_{edge}(outline)" for edge in ("XMin", "YMin", "XMax", "YMax")]
-    query = f"SELECT {', '.join(edges)} FROM city WHERE id = %(city)s"  # noqa: S608 - our own names
-    west, south, east, north = await (await _read_only(session, query, {"city": city_id})).fetchone()
-    return west, south, east, north
-
-
 async def list_features(
     session: AsyncSession, city_id: int, collection: Collection, wanted: Wanted, *, limit: int, cursor: str | None
 ) -> Page[str]:
     """List what a collection has, each as a GeoJSON feature in text, in the order of their ids.
 
     Args:
-        session: Open transaction of the city; it cannot write from here on.
+        session: Open transaction of the city; from here on it can read open data, and do nothing else.
         city_id: The city.
         collection: Of what.
         wanted: Which of them.
@@ -166,6 +159,7 @@ async def find_feature(session: AsyncSession, city_id: int, collection: Collecti
 
 async def read_all(session: AsyncSession, city_id: int, collection: Collection) -> AsyncIterator[tuple[Any, ...]]:
     """Read a whole collection, as it is at one moment: `id`, the fields in order, and the shape as WKB."""
+    await read_open_data_only(session)
     connection = await driver_connection(session)
     columns = ", ".join(("id::text AS key", *collection.fields, "ST_AsBinary(shape)"))
     async with connection.cursor(name="open_data") as cursor:
@@ -206,7 +200,7 @@ def _conditions(city_id: int, collection: Collection, wanted: Wanted) -> tuple[l
 
 
 async def _read_only(session: AsyncSession, query: str, values: Mapping[str, Any]) -> Any:
+    await read_open_data_only(session)
     connection = await driver_connection(session)
-    await connection.execute("SET TRANSACTION READ ONLY")
     # Planned for this box each time, as the lists of `issues.browse`.
     return await connection.execute(query, values, prepare=False)

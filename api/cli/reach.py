@@ -18,7 +18,7 @@ from db.cluster import Cluster, running_cluster
 from db.dumps import libpq_url
 from db.revisions import current_revision, newest_revision
 from db.sessions import Database
-from db.tenancy import APP_ROLE, enter_city, refuse_privileged_role
+from db.tenancy import APP_ROLE, OPEN_ROLE, enter_city, refuse_privileged_role
 
 _T = TypeVar("_T")
 
@@ -69,7 +69,7 @@ def bring_up_to_date(owner_url: str, *, before: Callable[[], None] = lambda: Non
 
 
 async def check_login(app_url: str) -> None:
-    """Go on only if a login is a member of the server's role and of nothing more.
+    """Go on only if a login is a member of the server's role and that of open data, and of nothing more.
 
     Raises:
         PrivilegedRole: it would see the rows of every city.
@@ -82,11 +82,12 @@ async def check_login(app_url: str) -> None:
         query = (
             "SELECT session_user, (SELECT pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = :r)"
         )
-        login, is_member = (await session.execute(text(query), {"r": APP_ROLE})).one()
-        if is_member is None:
-            raise CommandRefused(f"the database has no role {APP_ROLE}. As its administrator: CREATE ROLE {APP_ROLE};")
-        if not is_member:
-            raise CommandRefused(f"{login} may not work as {APP_ROLE}. GRANT {APP_ROLE} TO {login};")
+        for role in (APP_ROLE, OPEN_ROLE):
+            login, is_member = (await session.execute(text(query), {"r": role})).one()
+            if is_member is None:
+                raise CommandRefused(f"the database has no role {role}. As its administrator: CREATE ROLE {role};")
+            if not is_member:
+                raise CommandRefused(f"{login} may not work as {role}. GRANT {role} TO {login};")
 
 
 async def check_fit_to_serve(reached: Reached) -> None:

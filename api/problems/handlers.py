@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from api.auth import bearer_secret, find_caller
 from api.listener import listener_of
+from api.openapi import OPEN_DATA_PATH
 from api.problems import refusals
 from api.problems.particulars import Problem
 from api.problems.table import PROBLEMS, UNEXPECTED
@@ -50,7 +51,7 @@ def unexpected_answer(request: HTTPConnection, error: Exception) -> Response:
 async def _answer_situation(request: Request, error: Exception, *, field: str | None = None) -> Response:
     if CALLER not in request.scope and not isinstance(error, DatabaseUnavailable):
         await _find_language(request)
-    problem = _problem_of(error)
+    problem = _by_standard(_problem_of(error), request)
     if field is not None:
         problem = replace(problem, fields=(field,))
     if problem.status >= 500:
@@ -95,6 +96,16 @@ def _allowed_methods(request: Request) -> str:
 
 def _problem_of(error: Exception) -> Problem:
     return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
+
+
+def _by_standard(problem: Problem, request: HTTPConnection) -> Problem:
+    """Give a problem the status that the standards of open data have for it (OGC API - Features, 7.5 and 7.8).
+
+    A wrong parameter is 400 there, and a city, which is in the path, is found or it is not.
+    """
+    if problem.status != 422 or not request.url.path.startswith(OPEN_DATA_PATH):
+        return problem
+    return replace(problem, status=404 if problem is PROBLEMS[refusals.JurisdictionUnknown] else 400)
 
 
 async def _find_language(request: HTTPConnection) -> None:

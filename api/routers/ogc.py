@@ -29,14 +29,20 @@ from api.models.ogc import (
     TileSet,
     TileSets,
 )
+from api.openapi import OPEN_DATA_PATH, problems
 from api.queries import Box, bounding_box, time_range
 from api.responses import JSON, GeoJson
 from api.routers.tiles import MVT
 from db.tenancy import enter_city
 from issues.languages import msgid
-from issues.open_data import COLLECTIONS, Collection, Wanted, find_collection, find_feature, list_features, read_bounds
+from issues.open_data import COLLECTIONS, Collection, Wanted, find_collection, find_feature, list_features
 
-router = APIRouter(prefix="/v1/ogc/{jurisdiction_id}", tags=["open data"], dependencies=[Depends(identify)])
+router = APIRouter(
+    prefix=OPEN_DATA_PATH + "{jurisdiction_id}",
+    tags=["open data"],
+    dependencies=[Depends(identify)],
+    responses=problems(400),
+)
 
 _JSON: Final = "application/json"
 _GEOJSON: Final = "application/geo+json"
@@ -98,17 +104,16 @@ async def read_conformance(ask: Ask) -> Response:  # noqa: ARG001 - of a city th
 
 
 @router.get("/collections", response_model=Collections)
-async def list_collections(ask: Ask, session: Transaction) -> Response:
+async def list_collections(ask: Ask) -> Response:
     """List what is open data: issues, districts, streets."""
-    bounds = await read_bounds(session, ask.city.id)
-    found = [_collection(ask, each, bounds) for each in COLLECTIONS.values()]
+    found = [_collection(ask, each) for each in COLLECTIONS.values()]
     return _answer(Collections(collections=found, links=[ask.link("self", "/collections")]))
 
 
 @router.get("/collections/{name}", response_model=CollectionOut)
-async def read_collection(ask: Ask, session: Transaction, name: CollectionName) -> Response:
+async def read_collection(ask: Ask, name: CollectionName) -> Response:
     """Read what a collection is."""
-    return _answer(_collection(ask, find_collection(name), await read_bounds(session, ask.city.id)))
+    return _answer(_collection(ask, find_collection(name)))
 
 
 @router.get("/collections/{name}/items", response_model=OgcFeatures, response_class=GeoJson)
@@ -171,12 +176,12 @@ def _answer(body: Outgoing) -> Response:
     return Response(body.model_dump_json(by_alias=True, exclude_none=True), media_type=JSON)
 
 
-def _collection(ask: _Ask, collection: Collection, bounds: tuple[float, float, float, float]) -> CollectionOut:
+def _collection(ask: _Ask, collection: Collection) -> CollectionOut:
     path = f"/collections/{collection.name}"
     return CollectionOut(
         id=collection.name,
         title=in_language(collection.title, ask.language),
-        extent=Extent(spatial=SpatialExtent(bbox=[bounds])),
+        extent=Extent(spatial=SpatialExtent(bbox=[ask.city.map.bounds])),
         links=[ask.link("self", path), ask.link("items", f"{path}/items", _GEOJSON)],
     )
 

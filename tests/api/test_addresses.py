@@ -72,7 +72,7 @@ async def test_a_parameter_that_does_not_exist_is_refused_by_its_name(api, hire,
 
     answer = await agent.call(method, f"{path}?staus=received", headers={"Accept-Language": "fr"})
 
-    document = problem_of(answer, 422, "invalid-fields")
+    document = problem_of(answer, 400 if path.startswith("/v1/ogc/") else 422, "invalid-fields")
     assert document["errors"] == [{"field": "staus", "detail": "Ce paramètre n’existe pas."}]
 
 
@@ -88,7 +88,7 @@ async def test_the_city_may_be_named_with_every_call(api, hire, method, path):
 
     answer = await agent.call(method, f"{path}?jurisdiction_id=montreal.ca")
 
-    if answer.status_code == 422:
+    if answer.status_code in (400, 422):
         assert "jurisdiction_id" not in fields_of(answer.json())
 
 

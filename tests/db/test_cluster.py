@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.cluster import APP, OWNER, WEB, ClusterSecretsLost, revive, running_cluster
+from db.cluster import APP, OPEN, OWNER, WEB, ClusterSecretsLost, revive, running_cluster
 from db.dumps import libpq_url
 from db.postgres import (
     ClusterVersionChanged,
@@ -229,7 +229,7 @@ def test_no_role_but_the_superuser_may_pass_row_security_or_make_roles(cluster):
             " AND NOT (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb) ORDER BY 1"
         ).fetchall()
 
-    assert rows == [(APP, False), (OWNER, True), (WEB, True)]
+    assert rows == [(APP, False), (OPEN, False), (OWNER, True), (WEB, True)]
 
 
 def test_a_copied_database_has_the_rows_of_its_template_and_lets_only_jalon_in(cluster):

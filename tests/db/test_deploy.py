@@ -22,7 +22,7 @@ def script(cluster, tmp_path):
     yield script
     cluster.drop_database("trial")
     with cluster.connect() as connection:
-        connection.execute("DROP ROLE IF EXISTS trial_owner, trial_web, trial_app")
+        connection.execute("DROP ROLE IF EXISTS trial_owner, trial_web, trial_app, trial_open")
 
 
 def test_it_makes_two_logins_and_a_database_without_showing_a_password(cluster, script):

@@ -6,7 +6,7 @@ from psycopg import sql
 from sqlalchemy import text
 
 from db.connections import driver_connection
-from db.tenancy import APP_ROLE, UNGUARDED, UNGUARDED_PREFIX
+from db.tenancy import APP_ROLE, OPEN_ROLE, UNGUARDED, UNGUARDED_PREFIX, read_open_data_only
 
 MONTREAL, LAVAL = 1, 2
 
@@ -161,6 +161,26 @@ async def test_the_role_may_do_what_is_stated_and_nothing_else(session, role):
     granted = dict((await session.execute(text(_GRANTED), {"role": role})).all())
 
     assert granted == RIGHTS
+
+
+async def test_the_role_of_open_data_reads_its_views_and_nothing_else(session):
+    granted = (await session.execute(text(_GRANTED), {"role": OPEN_ROLE})).all()
+    views = _GRANTED.replace("n.nspname = 'public'", "n.nspname = 'open'")
+    open_views = (await session.execute(text(views), {"role": OPEN_ROLE})).all()
+
+    assert granted == []
+    assert open_views == [("districts", READ), ("issues", READ), ("streets", READ)]
+
+
+async def test_a_transaction_of_open_data_reaches_no_table(database):
+    async with database.transaction(MONTREAL) as session:
+        await read_open_data_only(session)
+        connection = await driver_connection(session)
+        for statement in ("SELECT FROM report", "SELECT FROM city", "CREATE TEMP TABLE mine (n integer)"):
+            with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)):
+                async with connection.transaction():
+                    await connection.execute(statement)
+        assert (await (await connection.execute("SELECT count(*) FROM open.issues")).fetchone()) == (0,)
 
 
 @pytest.fixture
