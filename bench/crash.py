@@ -203,11 +203,15 @@ class Killer:
             yield from self._rng.sample(children, len(children))
 
     async def _note(self, child: Child, after_s: float, leased: "dict[_Leased, _Send]") -> None:
-        """Leave out what the other worker was sending: it has recorded that by now."""
+        """Leave out what the other worker was sending, which is recorded by now, and what was held by one long dead."""
         if leased:
             await asyncio.sleep(_OWN_SENDS_END_S)
             still = await _leased_sends(self._judge)
-            leased = {lease: send for lease, send in leased.items() if lease in still}
+            leased = {
+                (delivery_id, lease): send
+                for (delivery_id, lease), send in leased.items()
+                if (delivery_id, lease) in still and lease not in self.dead_leases
+            }
         self.kills.append(Kill(child.log.stem, round(after_s, 2), set(leased.values())))
         self.dead_leases |= {lease for _, lease in leased}
 

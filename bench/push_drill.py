@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from uuid import UUID
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from api.demo.fcm_standin import Push, running_standin
 from bench.crash import SERVICE, Killer, Stage, places
@@ -36,7 +37,10 @@ from bench.settling import settle
 from bench.stage import CITY, empty_stage
 from db.base import new_id
 from db.sessions import Database
+from geo.cities import City
+from push.channels import AddressKind
 from push.encryption import public_point, to_base64url
+from push.redrive import redrive
 
 _AGENTS = 8
 _CHANGES_OF_AN_ISSUE = 20
@@ -76,6 +80,7 @@ class Evidence:
         taken: How often the provider took a message: by address, event and collapse key.
         notes: Events that nothing overtakes.
         in_flight: Sends that were in flight when their worker was killed, kill by kill.
+        redriven: Dead letters, refused by the provider so often in a row, that were given another life in the end.
         hanging: How the pushes to the host that hangs ended.
     """
 
@@ -84,6 +89,7 @@ class Evidence:
     taken: Counter[tuple[str, UUID, str | None]] = field(default_factory=Counter)
     notes: set[UUID] = field(default_factory=set)
     in_flight: list[int] = field(default_factory=list)
+    redriven: int = 0
     hanging: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -177,9 +183,14 @@ async def run_drill(stage: Stage, plan: Plan, evidence: Evidence) -> None:
                         killer.kill_in_turn([*servers, *workers], kills=plan.kills, pause_s=plan.pause_s)
                     )
                     evidence.notes |= await _change_all(line, stage.agent_secret, issues, plan.changes)
+                    stage.say("changes are over")
                     await killing
-                    stage.say("changes are over; waiting for what is still to do")
+                    stage.say(f"{evidence.taken.total()} pushes taken so far; waiting for what is still to do")
                     released.set()
+                    await settle(judge, killer.dead_leases, hurry=plan.hurry, tries_come_due=True)
+                    stage.say(f"{evidence.taken.total()} pushes taken; the provider is mended")
+                    await client.delete(f"{stage.fcm_url}/faults")
+                    evidence.redriven = await _redrive(stage)
                     await settle(judge, killer.dead_leases, hurry=plan.hurry, tries_come_due=True)
                     forgetting.cancel()
                 evidence.in_flight += [len(kill.in_flight) for kill in killer.kills]
@@ -268,6 +279,20 @@ async def _forget_attempts(client: httpx.AsyncClient, fcm_url: str) -> None:
         await client.delete(f"{fcm_url}/messages")
 
 
+async def _redrive(stage: Stage) -> int:
+    """Do as an operator once the provider is well again: of 100 000 that fail three times in ten, some always do."""
+    async with Database(stage.app_url) as database:
+        async with database.transaction() as session:
+            city_ids = (await session.scalars(select(City.id))).all()
+        count = 0
+        for city_id in city_ids:
+            async with database.transaction(city_id) as session:
+                count += await redrive(
+                    session, city_id, kinds=[AddressKind.FID], younger_than=timedelta(days=1), now=datetime.now(UTC)
+                )
+        return count
+
+
 async def _judge(judge: Database, evidence: Evidence) -> None:
     async with judge.transaction() as session:
         owed = await session.execute(text(_OWED))
@@ -299,7 +324,7 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between kills, on average")
     parser.add_argument("--failing", type=float, default=0.3)
     options = parser.parse_args()
-    console, evidence = Console(), Evidence()
+    console, evidence = Console(log_path=False), Evidence()
     leave_on_sigterm()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jalon-drill-")))
@@ -307,7 +332,7 @@ def main() -> None:
         database = stack.enter_context(empty_stage(folder))
         fcm_url = stack.enter_context(running_standin(folder / "fcm.json", on_push=counting(evidence)))
         secret = asyncio.run(hire_agent(database.app_url, CITY))
-        stage = Stage(database.app_url, database.owner_url, folder, fcm_url, folder / "fcm.json", secret, console.print)
+        stage = Stage(database.app_url, database.owner_url, folder, fcm_url, folder / "fcm.json", secret, console.log)
         plan = Plan(options.changes, options.followers, options.kills, options.pause, options.failing)
         asyncio.run(run_drill(stage, plan, evidence))
     faults = evidence.find_faults()
@@ -329,6 +354,7 @@ def summarise(evidence: Evidence, faults: Sequence[str]) -> dict[str, object]:
         "sends_in_flight_at_kills": sum(evidence.in_flight),
         "second_sends": evidence.second_sends,
         "taken_and_unrecorded": evidence.unrecorded,
+        "redriven": evidence.redriven,
         "at_the_host_that_hangs": evidence.hanging,
         "faults": len(faults),
     }

@@ -14,6 +14,7 @@ from db.sessions import Database
 
 _STALL_S = 180.0  # longer than a dead worker's lease, and than any wait between tries that a drill brings about
 _LOOK_AGAIN_S = 0.2
+_LOOKS_SHARE = 10  # so many times as long as a look is the pause after it
 
 
 class StillWaiting(Exception):
@@ -38,6 +39,7 @@ async def settle(
     async with judge.transaction() as session:
         since = await session.scalar(text("SELECT now()"))
     while True:
+        looks_at = time.monotonic()
         async with judge.transaction() as session:
             if hurry:
                 await _let_time_pass(session, dead_leases, since)
@@ -51,7 +53,8 @@ async def settle(
             fewest, deadline = left, time.monotonic() + _STALL_S
         elif time.monotonic() > deadline:
             raise StillWaiting(", ".join(f"{count} {what}" for what, count in waiting))
-        await asyncio.sleep(_LOOK_AGAIN_S)
+        # Where much is waiting, looking takes its time, which is to be theirs who do it.
+        await asyncio.sleep(max(_LOOK_AGAIN_S, _LOOKS_SHARE * (time.monotonic() - looks_at)))
 
 
 _WAITING = """
