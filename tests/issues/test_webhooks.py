@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from sqlalchemy import select
 
 from api.hooks import tell_webhooks
 from db.base import new_id
-from issues.webhooks import WebhookNotFound, add_webhook, list_webhooks, replay
+from issues.webhooks import Webhook, WebhookNotFound, add_webhook, list_webhooks, replay
 from push.hooks import HookPoster
 from tests.issues.people import bring, open_issue, others_ended
 from tests.issues.towns import NOON
@@ -24,16 +25,25 @@ class Receiver:
 
     def __init__(self) -> None:
         self.came: list[tuple[dict[str, str], bytes]] = []
-        self.says: list[int] = []
+        self.says: list[int | str] = []  # a status, `cut` or `silence`
+        self.headers: dict[str, str] = {}  # of what is not taken
+        self.speaks = threading.Event()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.says.pop(0) if receiver.says else 204
+                if status == "silence":
+                    receiver.speaks.wait(20)
+                if isinstance(status, str):
+                    self.close_connection = True
+                    return
                 if status < 300:
                     receiver.came.append(({key.lower(): value for key, value in self.headers.items()}, body))
                 self.send_response(status)
+                for name, value in ({} if status < 300 else receiver.headers).items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -58,6 +68,7 @@ def receiver() -> Iterator[Receiver]:
     thread = threading.Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield receiver
+    receiver.speaks.set()
     receiver.server.shutdown()
     thread.join()
     receiver.server.server_close()
@@ -66,14 +77,16 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 async def work(database, city):
     """Do the worker's part at a time."""
-    poster = HookPoster(allow_private=True, timeout_s=5)
+    opened = []
 
-    async def work(now: datetime = NOON) -> None:
+    async def work(now: datetime = NOON, *, answer_s: float = 5) -> None:
+        opened.append(poster := HookPoster(allow_private=True, timeout_s=answer_s))
         await others_ended(database)
         await tell_webhooks(database, poster, city.id, city.jurisdiction_id, clock=lambda: now)
 
     yield work
-    await poster.close()
+    for poster in opened:
+        await poster.close()
 
 
 async def hook(database, city, url, kinds=None):
@@ -119,6 +132,44 @@ async def test_an_event_that_is_not_taken_is_told_again_before_the_next(database
 
     assert receiver.types == ["report.opened", "issue.status"]
     assert ((await state(database, city)).failures, receiver.says) == (0, [])
+
+
+EVER_MORE_RARELY = [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
+
+
+@pytest.mark.parametrize(
+    ("says", "headers", "waits_s"),
+    [
+        (301, {"Location": "/elsewhere"}, EVER_MORE_RARELY[:3]),
+        (404, {}, EVER_MORE_RARELY[:3]),
+        (429, {}, EVER_MORE_RARELY[:3]),
+        (429, {"Retry-After": "90"}, [90, 90, 90, 90, 160]),
+        (500, {}, EVER_MORE_RARELY),
+        (503, {"Retry-After": "15"}, [15, 20, 40]),
+        ("cut", {}, EVER_MORE_RARELY[:3]),
+        ("silence", {}, EVER_MORE_RARELY[:3]),
+    ],
+)
+async def test_in_every_trouble_an_event_is_told_again_ever_more_rarely_until_it_is_taken(
+    database, city, receiver, work, says, headers, waits_s
+):
+    await hook(database, city, receiver.url)
+    await open_issue(database, city)
+    receiver.says, receiver.headers = [says] * len(waits_s), headers
+    now, waited_s = NOON, []
+
+    while not receiver.came:
+        left = len(receiver.says)
+        await work(now, answer_s=0.2 if says == "silence" else 5)
+        assert left - len(receiver.says) == min(left, 1)
+        if not receiver.came:
+            async with database.transaction(city.id) as session:
+                due_at = await session.scalar(select(Webhook.due_at))
+            waited_s.append((due_at - now).total_seconds())
+            now = due_at
+
+    assert (waited_s, receiver.types) == (waits_s, ["report.opened"])
+    assert ((await state(database, city)).failures, (await state(database, city)).last_error) == (0, None)
 
 
 async def test_a_replay_tells_again_from_an_event_on_under_the_same_ids(database, city, receiver, work):

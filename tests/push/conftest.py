@@ -1,7 +1,8 @@
-"""A stand-in for FCM on a real socket, and the channel that talks to it through Google's library."""
+"""Stand-ins for providers on real sockets, and a clock that the test sets."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import pytest_asyncio
 from api.demo.fcm_standin import Push, running_standin
 from push.channels import ANSWER_S
 from push.fcm import FcmChannel
+from tests.push.mail_server import MailServer, running_mail_server
+from tests.push.people import Clock
+from tests.push.push_service import VAPID_KEY, PushService, running_push_service
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,21 @@ async def fcm(stand_in: StandIn) -> AsyncIterator[FcmChannel]:
     channel = FcmChannel(stand_in.account, url=stand_in.url, timeout_s=ANSWER_S)
     yield channel
     await channel.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def services() -> Iterator[list[PushService]]:
+    """Two push services, each on a port of its own."""
+    with ExitStack() as running:
+        yield [running.enter_context(running_push_service(VAPID_KEY.public_key)) for _ in range(2)]
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    with running_mail_server() as server:
+        yield server

@@ -1,7 +1,7 @@
 """A stand-in for a city's mail server on a real socket, which says what the test wants."""
 
+import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,24 +20,37 @@ class MailServer:
 
     Attributes:
         says: What to answer to RCPT or, with the key `DATA`, to a letter; each once, then as if nothing were wrong.
-        hangs: Set it to have the server keep silent after a letter until it is set anew.
+        always: The same, but each time, and also with the key `MAIL`; `cut` ends the line, `silence` says nothing.
+        came: How many letters were begun, counted before each is answered.
     """
 
     letters: list[EmailMessage] = field(default_factory=list)
     says: dict[str, str] = field(default_factory=dict)
-    hangs: threading.Event | None = None
+    always: dict[str, str] = field(default_factory=dict)
+    came: int = 0
     port: int = 0
 
-    async def handle_RCPT(  # noqa: N802 - as aiosmtpd calls it
+    async def handle_MAIL(  # noqa: N802 - as aiosmtpd calls it
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        if (said := self.says.pop(address, None)) is not None:
+        self.came += 1
+        if (said := self.always.get("MAIL")) is not None:
+            return said
+        envelope.mail_from = address
+        return "250 2.1.0 OK"
+
+    async def handle_RCPT(  # noqa: N802 - as above
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if (said := self.says.pop(address, None) or self.always.get("RCPT")) is not None:
             return said
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
-        if (said := self.says.pop("DATA", None)) is not None:
+        if (said := self.says.pop("DATA", None) or self.always.get("DATA")) is not None:
+            if said == "silence":
+                await asyncio.sleep(60)
             if said == "cut":
                 server.transport.close()
             return said

@@ -22,6 +22,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from push.channels import PushKeys
+from push.vapid import VapidKey
+
+VAPID_KEY = VapidKey(b"\1" * 32)
+CUT = 0
+"""Instead of a status: the line is cut once the request has come."""
 
 
 def unpadded(value: bytes) -> str:
@@ -90,6 +95,7 @@ class PushService:
 
     Attributes:
         public_key: Whose pushes it takes; a real one keeps it with each subscription.
+        came: How many requests did, counted before each is answered.
         answers: Status and headers by path, `*` for any; 201 else.
         on_arrival: Called, in the service's thread, before it answers.
     """
@@ -98,6 +104,7 @@ class PushService:
         self.url = url
         self.public_key = public_key
         self.browsers: dict[str, Browser] = {}
+        self.came = 0
         self.arrivals: list[Arrival] = []
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.on_arrival: list[Callable[[str], None]] = []
@@ -116,6 +123,7 @@ class PushService:
         return [arrival.path.removeprefix("/push/") for arrival in self.arrivals if arrival.status == 201]
 
     def receive(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str]]:
+        self.came += 1
         claims = self._claims(headers.get("Authorization", ""))
         text = json.loads(self.browsers[path].decrypt(body))
         for call in self.on_arrival:
@@ -150,6 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers = self.service.receive(self.path, dict(self.headers), body)
         except Exception:  # noqa: BLE001 - whatever is wrong with a request, a real service refuses it
             status, headers = 401, {}
+        if status == CUT:
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

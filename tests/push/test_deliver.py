@@ -16,7 +16,7 @@ from push.deliver import Sender
 from push.fcm import FcmChannel
 from push.outbox import Delivery
 from push.queueing import Recipient, queue_notifications
-from tests.push.people import CITY, NOON, Clock, a_device, after
+from tests.push.people import CITY, NOON, a_device, after
 
 WORDS = {"fr-CA": ("Votre signalement", "Réglé."), "en-CA": ("Your report", "Fixed.")}
 
@@ -25,11 +25,6 @@ def render(kind, params, locale):
     if "unspeakable" in params:
         raise KeyError("no words")
     return WORDS[locale]
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from api.demo.fcm_standin import write_credentials
 from push.channels import AddressKind, Message, Outcome, Platform
 from push.fcm import FcmChannel
-from tests.push.people import NOON, Clock
+from tests.push.people import NOON
 
 EVENT = UUID("01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f")
 
@@ -24,11 +24,6 @@ def nowhere() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 def a_message(

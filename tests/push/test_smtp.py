@@ -1,6 +1,5 @@
 """Letters through a real SMTP server: each handed in once, and what its answers mean."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -8,16 +7,10 @@ import pytest
 from db.base import new_id
 from push.channels import AddressKind, Message, Outcome, Platform
 from push.smtp import EmailChannel, Letter, SmtpServer
-from tests.push.mail_server import MailServer, running_mail_server
+from tests.push.mail_server import running_mail_server
 from tests.push.people import NOON, Clock
 
 ANNA = "anna@example.org"
-
-
-@pytest.fixture
-def server() -> Iterator[MailServer]:
-    with running_mail_server() as server:
-        yield server
 
 
 def channel(port: int, *, compose=None) -> EmailChannel:
@@ -34,17 +27,17 @@ def a_message(address: str = ANNA) -> Message:
     )  # fmt: skip
 
 
-async def outcomes(server, *messages, window=None):
-    results = await channel(server.port).send(messages, window or Clock().window())
+async def outcomes(mail_server, *messages, window=None):
+    results = await channel(mail_server.port).send(messages, window or Clock().window())
     return [result.outcome for result in results]
 
 
-async def test_a_letter_has_both_forms_its_name_and_the_one_click_that_ends_them(server):
+async def test_a_letter_has_both_forms_its_name_and_the_one_click_that_ends_them(mail_server):
     message = a_message()
 
-    [result] = await channel(server.port).send([message], Clock().window())
+    [result] = await channel(mail_server.port).send([message], Clock().window())
 
-    [letter] = server.letters
+    [letter] = mail_server.letters
     assert result.outcome is Outcome.SENT
     assert (letter["To"], letter["Subject"]) == (ANNA, "Nid-de-poule\u00a0: réglé")
     assert letter["Message-ID"] == f"<{message.collapse_id}.{message.recipient_id}@essai.example>"
@@ -65,21 +58,21 @@ async def test_a_letter_has_both_forms_its_name_and_the_one_click_that_ends_them
         ({"DATA": "cut"}, Outcome.NO_ANSWER),
     ],
 )
-async def test_what_the_server_says_decides_and_costs_nobody_else_their_letter(server, says, outcome):
-    server.says |= says
+async def test_what_the_server_says_decides_and_costs_nobody_else_their_letter(mail_server, says, outcome):
+    mail_server.says |= says
     others = [a_message(f"ben{n}@example.org") for n in range(3)]
 
-    got = await outcomes(server, a_message(), *others)
+    got = await outcomes(mail_server, a_message(), *others)
 
     # The four connections take one letter each; any of them may meet what is said to the first DATA.
     assert sorted(got) == sorted([outcome, *[Outcome.SENT] * 3])
-    assert len(server.letters) == 3
+    assert len(mail_server.letters) == 3
 
 
-async def test_an_error_never_holds_the_address(server):
-    server.says[ANNA] = f"550 5.1.1 <{ANNA}> unknown"
+async def test_an_error_never_holds_the_address(mail_server):
+    mail_server.says[ANNA] = f"550 5.1.1 <{ANNA}> unknown"
 
-    [result] = await channel(server.port).send([a_message()], Clock().window())
+    [result] = await channel(mail_server.port).send([a_message()], Clock().window())
 
     assert result.error == "RCPT: 550"
 
@@ -93,29 +86,29 @@ async def test_a_server_that_is_not_there_has_got_nothing():
     assert (result.outcome, result.retry_after_s) == (Outcome.UNSENT, 30)
 
 
-async def test_nothing_leaves_once_the_window_has_closed(server):
-    assert await outcomes(server, a_message(), window=Clock().window(0)) == [Outcome.UNSENT]
-    assert server.letters == []
+async def test_nothing_leaves_once_the_window_has_closed(mail_server):
+    assert await outcomes(mail_server, a_message(), window=Clock().window(0)) == [Outcome.UNSENT]
+    assert mail_server.letters == []
 
 
-async def test_a_letter_that_cannot_be_written_costs_nobody_else_theirs(server):
+async def test_a_letter_that_cannot_be_written_costs_nobody_else_theirs(mail_server):
     def compose(message: Message) -> Letter:
         if message.address == ANNA:
             raise KeyError("number")
         return Letter("s", "t", "<p>t</p>", "https://jalon.example/t/abc")
 
-    results = await channel(server.port, compose=compose).send(
+    results = await channel(mail_server.port, compose=compose).send(
         [a_message(), a_message("ben@example.org")], Clock().window()
     )
 
     assert [result.outcome for result in results] == [Outcome.GIVE_UP, Outcome.SENT]
 
 
-async def test_many_letters_are_each_handed_in_once(server):
+async def test_many_letters_are_each_handed_in_once(mail_server):
     messages = [a_message(f"p{n}@example.org") for n in range(60)]
 
-    assert set(await outcomes(server, *messages)) == {Outcome.SENT}
-    assert sorted(letter["To"] for letter in server.letters) == sorted(message.address for message in messages)
+    assert set(await outcomes(mail_server, *messages)) == {Outcome.SENT}
+    assert sorted(letter["To"] for letter in mail_server.letters) == sorted(message.address for message in messages)
 
 
 @pytest.mark.parametrize("url", ["http://mail.example", "smtp://", "mail.example:25"])

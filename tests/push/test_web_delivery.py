@@ -3,7 +3,6 @@
 import itertools
 import threading
 from collections import Counter
-from contextlib import ExitStack
 
 import pytest
 import pytest_asyncio
@@ -16,29 +15,14 @@ from push.deliver import Sender
 from push.devices import Device, register_device
 from push.outbox import Delivery
 from push.queueing import Recipient, queue_notifications
-from push.vapid import VapidKey
 from push.webpush import WebPushChannel
-from tests.push.people import CITY, NOON, Clock, a_registration
-from tests.push.push_service import running_push_service
-
-KEY = VapidKey(b"\1" * 32)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def services():
-    """Two push services, each on a port of its own."""
-    with ExitStack() as running:
-        yield [running.enter_context(running_push_service(KEY.public_key)) for _ in range(2)]
+from tests.push.people import CITY, NOON, a_registration
+from tests.push.push_service import VAPID_KEY
 
 
 @pytest_asyncio.fixture
 async def sender(database, clock):
-    channel = WebPushChannel(KEY, contact="mailto:push@city.example", clock=lambda: clock.now, allow_private=True)
+    channel = WebPushChannel(VAPID_KEY, contact="mailto:push@city.example", clock=lambda: clock.now, allow_private=True)
     yield Sender(
         database, dict.fromkeys((AddressKind.WEBPUSH, AddressKind.UNIFIEDPUSH), channel),
         render=lambda *_: ("Votre signalement", "Réglé."), clock=clock, seconds=clock.seconds,

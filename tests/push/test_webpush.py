@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -12,26 +11,12 @@ import pytest_asyncio
 
 from push.channels import AddressKind, Message, Outcome, Platform
 from push.circuits import FAILURES
-from push.vapid import VapidKey
 from push.webpush import WebPushChannel
-from tests.push.people import NOON, Clock
-from tests.push.push_service import running_push_service
+from tests.push.people import NOON
+from tests.push.push_service import VAPID_KEY
 
 EVENT = UUID("01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f")
 CONTACT = "mailto:push@city.example"
-KEY = VapidKey(b"\1" * 32)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def services():
-    """Two push services, each on a port of its own."""
-    with ExitStack() as running:
-        yield [running.enter_context(running_push_service(KEY.public_key)) for _ in range(2)]
 
 
 @pytest.fixture
@@ -43,7 +28,7 @@ def service(services):
 async def channel(clock):
     async def open_channel(**how):
         how = {"contact": CONTACT, "clock": lambda: clock.now, "allow_private": True, **how}
-        opened.append(WebPushChannel(KEY, **how))
+        opened.append(WebPushChannel(VAPID_KEY, **how))
         return opened[-1]
 
     opened: list[WebPushChannel] = []
