@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-intake bench-bombs bench-photos bench-where bench-places bench-city bench-push bench-tiles bench-plans bench-matching eval-matching drill-crash drill-intake fuzz-photos drill-push drill-races drill-edges lock clean
+.PHONY: help demo test check format bench-intake bench-bombs bench-photos bench-where bench-places bench-city bench-push bench-tiles bench-plans bench-matching eval-matching drill-crash drill-intake fuzz-photos drill-push drill-webpush drill-races drill-edges lock clean
 
 BIN := .venv/bin
 
@@ -69,6 +69,9 @@ fuzz-photos: .venv/.dev ## 20 000 damaged photos through the API (DATA=folder: m
 drill-push: .venv/.dev ## 10 000 changes to 20 followers each, with 200 kills and a failing provider
 	$(BIN)/python -m bench.push_drill
 
+drill-webpush: .venv/.dev .venv/.webpush ## Web Push bodies and signatures, read by node and npm's http_ece
+	$(BIN)/python -m bench.webpush_drill
+
 drill-races: .venv/.dev ## 50 times 60 reports of one problem at once: one issue each
 	$(BIN)/python -m bench.races
 
@@ -91,3 +94,6 @@ clean: ## Remove what set-up and tools made here (data folders stay)
 
 .venv/.dev: requirements-dev.lock requirements-uv.lock pyproject.toml bin/setup
 	@bin/setup dev
+
+.venv/.webpush: bench/webpush/package-lock.json bin/setup
+	@bin/setup webpush
