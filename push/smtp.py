@@ -1,7 +1,7 @@
 """E-mail, through an SMTP server (RFC 5321) that the operator names.
 
 A letter has one name, made of the event and the address: what is sent a second time has it too, so that mail programs
-know it for the same. Bounces that come later go to the sender's mailbox; here counts what the server says at once.
+know it for the same. Here counts what the server says at once; what it writes back later is for `push.bounces`.
 """
 
 import asyncio

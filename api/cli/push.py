@@ -1,6 +1,7 @@
 """`jalon push`: what became of pushes, and another try for those that died."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -21,9 +22,42 @@ class ChannelName(StrEnum):
     EMAIL = "email"
 
 
-@app.callback()
-def push() -> None:
-    """Keep `redrive` a command of its own name while it is the only one."""
+# A report of a failure is some kilobytes, and gives at most the letter back.
+_MOST_BYTES = 10_000_000
+
+
+@app.command()
+def bounce() -> None:
+    """Read what a mail server wrote back (a bounce) from standard input, as a mail server's alias pipes it.
+
+    The letter counts as not delivered from then on, and an address that is gone gets no more. Anything else is let be.
+    """
+    from sqlalchemy import select
+
+    from api.cli.reach import as_app, reached_database
+    from api.settings import Settings
+    from db.sessions import Database
+    from geo.cities import City
+    from push.bounces import read_bounce, record_bounce
+
+    bounced = read_bounce(sys.stdin.buffer.read(_MOST_BYTES))
+    if bounced is None:
+        say("no letter that failed")
+        return
+
+    async def record(database: Database) -> bool:
+        async with database.transaction() as session:
+            cities = (await session.scalars(select(City.id).order_by(City.id))).all()
+        for city_id in cities:
+            async with database.transaction(city_id) as session:
+                if await record_bounce(session, city_id, bounced, now=datetime.now(UTC)):
+                    return True
+        return False
+
+    with reached_database(Settings()) as reached:
+        known = asyncio.run(as_app(reached, record))
+    gone = ", and its address is gone" if bounced.address_is_gone else ""
+    say(f"a letter came back ({bounced.status}){gone}" if known else "no letter that was sent from here")
 
 
 @app.command()

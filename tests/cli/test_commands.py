@@ -1,5 +1,6 @@
 """The command line does what it says, and ends in one line where it cannot."""
 
+import io
 import json
 import subprocess
 import sys
@@ -39,6 +40,41 @@ INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, 
 SELECT city_id, gen_random_uuid(), told.id, phone.id, (ARRAY['dead', 'queued'])[row_number() OVER ()],
        1, now() + interval '5 minutes', 'SenderIdMismatchError'
 FROM told, phone
+"""
+
+# A letter that was handed in, and what its server wrote back.
+_LETTER = """
+WITH address AS (
+    INSERT INTO email_address (city_id, id, person_id, address, locale, asked_at, verified_at)
+    SELECT id, '01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e70', gen_random_uuid(), 'anna@example.org', 'fr-CA', now(), now()
+    FROM city RETURNING city_id, id, person_id
+), told AS (
+    INSERT INTO notification (city_id, id, event_id, person_id, kind, params, created_at, expires_at)
+    SELECT city_id, gen_random_uuid(), '01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f', person_id, 'resolved', '{}', now(),
+           now() + interval '1 day'
+    FROM address RETURNING city_id, id
+)
+INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
+SELECT told.city_id, gen_random_uuid(), told.id, address.id, 'sent', 1, now() FROM told, address
+"""
+_BOUNCE = b"""\
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; anna@example.org
+Action: failed
+Status: 5.1.1
+
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: <01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f.01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e70@essai.example>
+
+--b--
 """
 
 
@@ -303,6 +339,23 @@ def test_the_doctor_says_what_pushes_wait_for_and_they_go_out_again_on_demand(ja
 
     assert any("are put off (SenderIdMismatchError)" in detail for detail in waiting)
     assert (counted, none, sent) == ("1 dead pushes\n", "0 pushes are queued again\n", "1 pushes are queued again\n")
+
+
+def test_a_bounce_is_read_from_standard_input_and_anything_else_let_be(jalon, city, owner_url, monkeypatch):
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        connection.execute(_LETTER)
+
+    def bounce(mail: bytes) -> str:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(mail)))
+        return str(jalon("push", "bounce").out)
+
+    said = [bounce(mail) for mail in (_BOUNCE, _BOUNCE, b"Subject: Absence\r\n\r\n")]
+
+    assert said == [
+        "a letter came back (5.1.1), and its address is gone\n",
+        "no letter that was sent from here\n",
+        "no letter that failed\n",
+    ]
 
 
 def test_the_doctor_tells_all_that_is_wrong_at_once(command, monkeypatch, cluster, bare_database, tmp_path):
