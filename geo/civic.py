@@ -17,53 +17,33 @@ _NUMBER: Final = re.compile(r"^(\d{1,6})(?:\s*-\s*\d+)?[A-Da-d]?(?:\s+1/2)?[\s,]
 _CROSSING: Final = re.compile(r"\s+(?:&|/|AND|ET)\s+")
 _NO_WORD: Final = re.compile(r"[^A-Z0-9&/ ]+")
 
-# Kinds of streets are written or left out as people please, in either language. Directions are not: N and S Main
-# Street are apart.
-_KINDS: Final = frozenset(
-    {
-        "ALLEY",
-        "AV",
-        "AVE",
-        "AVENUE",
-        "BL",
-        "BLVD",
-        "BOUL",
-        "BOULEVARD",
-        "CH",
-        "CHEMIN",
-        "CIR",
-        "CIRCLE",
-        "COTE",
-        "COURT",
-        "CT",
-        "DR",
-        "DRIVE",
-        "HWY",
-        "LANE",
-        "LN",
-        "MONTEE",
-        "PARKWAY",
-        "PASSAGE",
-        "PKWY",
-        "PL",
-        "PLACE",
-        "PLAZA",
-        "PLZ",
-        "QUAI",
-        "RD",
-        "ROAD",
-        "ROUTE",
-        "RUE",
-        "SQ",
-        "SQUARE",
-        "ST",
-        "STREET",
-        "TER",
-        "TERR",
-        "TERRACE",
-        "WAY",
-    }
-)
+# Kinds of streets are written or left out as people please, in either language; where both addresses have one, 50th Place
+# is not 50th Street, nor 4e Avenue 4e Rue. Directions are never left out: N and S Main Street are apart.
+_KINDS: Final = {
+    word: kind
+    for kind, words in {
+        "alley": "ALLEY RUELLE",
+        "avenue": "AV AVE AVENUE",
+        "boulevard": "BL BLVD BOUL BOULEVARD",
+        "circle": "CIR CIRCLE",
+        "court": "COURT CT",
+        "drive": "DR DRIVE",
+        "hill": "COTE",
+        "lane": "LANE LN",
+        "parkway": "PARKWAY PKWY",
+        "passage": "PASSAGE",
+        "place": "PL PLACE",
+        "plaza": "PLAZA PLZ",
+        "quay": "QUAI",
+        "rise": "MONTEE",
+        "road": "CH CHEMIN HWY RD ROAD ROUTE",
+        "square": "SQ SQUARE",
+        "street": "RUE ST STREET",
+        "terrace": "TER TERR TERRACE TERRASSE",
+        "way": "WAY",
+    }.items()
+    for word in words.split()
+}
 # St is a saint as well as a street: saints go, however they are written.
 _LITTLE_WORDS: Final = frozenset({"DE", "DES", "DU", "LA", "LE", "LES", "D", "L", "SAINT", "SAINTE", "STE"})
 _SAID_SHORTER: Final = {"NORTH": "N", "SOUTH": "S", "EAST": "E", "WEST": "W"}
@@ -73,10 +53,14 @@ _BLOCK: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class CivicAddress:
-    """A street, by the words that tell it from others, and the number of a house on it (None at a crossing)."""
+    """A street, by the words that tell it from others, and the number of a house on it (None at a crossing).
+
+    `kinds` are what it is besides, a street or an avenue, as far as that was written.
+    """
 
     street: str
     number: int | None
+    kinds: frozenset[str] = frozenset()
 
 
 def read_address(text: str | None) -> CivicAddress | None:
@@ -93,8 +77,9 @@ def read_address(text: str | None) -> CivicAddress | None:
     number = int(numbered[1]) if numbered else None
     rest = (plain[numbered.end() :] if numbered else plain).split(",")[0]
     street = " & ".join(sorted(filter(None, map(_telling_words, _CROSSING.split(rest)))))
+    kinds = frozenset(_KINDS[word] for word in _words(rest) if word in _KINDS)
     # Digits alone are a number that lost its street.
-    return CivicAddress(street, number) if street and not street.isdigit() else None
+    return CivicAddress(street, number, kinds) if street and not street.isdigit() else None
 
 
 def numbers_apart(one: CivicAddress, other: CivicAddress) -> int | None:
@@ -102,7 +87,7 @@ def numbers_apart(one: CivicAddress, other: CivicAddress) -> int | None:
 
     The same crossing is 0 apart.
     """
-    if one.street != other.street:
+    if not _on_one_street(one, other):
         return None
     if one.number is None or other.number is None:
         return 0 if one.number == other.number else None
@@ -111,13 +96,23 @@ def numbers_apart(one: CivicAddress, other: CivicAddress) -> int | None:
 
 def same_block(one: CivicAddress, other: CivicAddress) -> bool:
     """Whether two numbers of one street share their hundreds, which many cities begin anew at each crossing."""
-    if one.street != other.street or one.number is None or other.number is None:
+    if not _on_one_street(one, other) or one.number is None or other.number is None:
         return False
     return one.number // _BLOCK == other.number // _BLOCK
 
 
+def _on_one_street(one: CivicAddress, other: CivicAddress) -> bool:
+    if one.street != other.street:
+        return False
+    return not one.kinds or not other.kinds or not one.kinds.isdisjoint(other.kinds)
+
+
+def _words(name: str) -> list[str]:
+    return _NO_WORD.sub(" ", name).split()
+
+
 def _telling_words(name: str) -> str:
-    words = _NO_WORD.sub(" ", name).split()
+    words = _words(name)
     telling = [word for word in words if word not in _KINDS and word not in _LITTLE_WORDS]
     # A street may be called nothing but Place or St.
     return " ".join(_SAID_SHORTER.get(word, word) for word in (telling or words))
