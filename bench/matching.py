@@ -178,7 +178,8 @@ def show_assessment(way: str, found: Assessment) -> None:
 
 def show_rules(reports: Sequence[LabelledReport], begins: datetime) -> None:
     """Print what fixed radii and windows reach."""
-    wide = [trial for trial in replay(reports, radius_m=250.0, window_days=3650) if trial.report.created >= begins]
+    alone = replay(reports, radius_m=250.0, window_days=3650, together=False)
+    wide = [trial for trial in alone if trial.report.created >= begins]
     show("(a) 50 m, 12 weeks", within(wide, 50.0, 84.0))
     show("(a) 250 m, no window", within(wide, 250.0, 3650.0))
     rules = product((3.0, 10.0, 20.0, 30.0, 50.0, 100.0, 150.0, 250.0), (0.0, 1.0, 2.0, 3.0, 7.0, 30.0, 60.0))

@@ -17,8 +17,8 @@ _NUMBER: Final = re.compile(r"^(\d{1,6})(?:\s*-\s*\d+)?[A-Da-d]?(?:\s+1/2)?[\s,]
 _CROSSING: Final = re.compile(r"\s+(?:&|/|AND|ET)\s+")
 _NO_WORD: Final = re.compile(r"[^A-Z0-9&/ ]+")
 
-# Kinds of streets are written or left out as people please, in either language; where both addresses have one, 50th Place
-# is not 50th Street, nor 4e Avenue 4e Rue. Directions are never left out: N and S Main Street are apart.
+# Kinds of streets are written or left out as people please, in either language. Where both addresses have one, 50th
+# Place is not 50th Street, nor 4e Avenue 4e Rue. Directions are never left out: N and S Main Street are apart.
 _KINDS: Final = {
     word: kind
     for kind, words in {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from geo.civic import numbers_apart
 from geo.points import LonLat, distance_m
 from issues.labelled import LabelledReport
 from issues.match import LEARNED_ACCURACY_M, Candidate, Joins, Match, MatchPolicy, Wording, rank_candidates
@@ -20,6 +21,9 @@ RADIUS_M: Final = {"stretch": 200.0}
 RADIUS_OTHERWISE_M: Final = 100.0
 WINDOW_DAYS: Final = 60
 LABEL_DAYS: Final = 1.0
+# What comes so soon from the very place of an open issue joins it, whatever weights are being tried.
+_SURELY_ONE_DAYS: Final = 1.0
+_SURELY_ONE_M: Final = 10.0
 # Cells are a little wider than the radius, for a degree is not worth the same metres everywhere.
 _CELL_PER_RADIUS: Final = 1.02
 _METRES_PER_DEGREE: Final = 111_320.0
@@ -29,9 +33,10 @@ _Cell = tuple[_Family, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A report and the earlier ones, still open, that it may be about; a candidate's id tells its place among all.
+    """A report and the issues, still open, that it may be about; a candidate's id tells its opener's place among all.
 
-    `parent` is the place of the report it is a duplicate of, where that is known and among the replayed.
+    `parent` is the place of the report it is a duplicate of, or of the opener of the candidate which has that one;
+    None where that is not known or not among the replayed.
     """
 
     report: LabelledReport
@@ -45,10 +50,12 @@ def replay(
     radius_m: float | None = None,
     window_days: float = WINDOW_DAYS,
     label_days: float = LABEL_DAYS,
+    together: bool = True,
 ) -> list[Trial]:
     """Show each report what was near it when it came.
 
-    Every earlier report stands for an issue of its own, whatever the labels say: they are what is to be guessed. But
+    Earlier reports stand for issues of their own, whatever the labels say: they are what is to be guessed. But what
+    came from one place within a day is one issue, as on a server: five calls about a lamp are no crowd of lamps. And
     an issue that by then had been called a duplicate, or had got one, has several reports.
 
     Args:
@@ -57,23 +64,25 @@ def replay(
             if left out.
         window_days: How far back.
         label_days: After how long a label is known.
+        together: Whether what came from one place within a day is one issue.
     """
     numbers = {report.id: number for number, report in enumerate(reports)}
     told: defaultdict[int, list[datetime]] = defaultdict(list)
+    openers: list[int] = []
     trials = []
-    for report, near in _with_neighbours(reports, radius_m, timedelta(days=window_days)):
-        candidates = [
-            _candidate(number, reports[number], metres, 1 + sum(when <= report.created for when in told[number]))
-            for number, metres in near
-        ]
+    for me, (report, near) in enumerate(_with_neighbours(reports, radius_m, timedelta(days=window_days))):
+        issues: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
+        for number, metres in sorted(near):
+            issues[openers[number]].append((number, metres))
+        candidates = [_issue(members, reports, told, report.created) for members in issues.values()]
+        openers.append(_surely_about(report, candidates, openers) if together else me)
         parent = numbers.get(report.parent or "")
         if report.duplicate:
             # Without a parent's name, what it is a duplicate of is most likely the nearest.
-            nearest = min(near, key=lambda pair: (pair[1], -pair[0]), default=(None, 0.0))[0]
-            original = nearest if parent is None else parent
-            for number in {numbers[report.id], numbers[report.id] if original is None else original}:
+            nearest = min(near, key=lambda pair: (pair[1], -pair[0]), default=(me, 0.0))[0]
+            for number in {me, nearest if parent is None else parent}:
                 told[number].append(report.created + timedelta(days=label_days))
-        trials.append(Trial(report, tuple(candidates), parent))
+        trials.append(Trial(report, tuple(candidates), _opener_of(parent, issues.values())))
     return trials
 
 
@@ -101,17 +110,51 @@ def _policy(kind: str) -> MatchPolicy:
     return MatchPolicy(math.inf, 100_000, 0.0, Joins.AUTOMATIC, kind)
 
 
-def _candidate(number: int, earlier: LabelledReport, metres: float, reports: int) -> Candidate:
+def _issue(
+    members: Sequence[tuple[int, float]],
+    reports: Sequence[LabelledReport],
+    told: Mapping[int, Sequence[datetime]],
+    now: datetime,
+) -> Candidate:
+    """The issue of reports that lie so far away, the oldest first."""
+    number, metres = members[0]
+    opener = reports[number]
+    more = sum(when <= now for member, _ in members for when in told.get(member, ()))
     return Candidate(
         issue_id=UUID(int=number),
-        service_code=earlier.service,
+        service_code=opener.service,
         distance_m=metres,
         accuracy_m=LEARNED_ACCURACY_M,
-        last_report_at=earlier.created,
-        address=earlier.address,
-        words=earlier.words,
-        reports=reports,
+        last_report_at=reports[members[-1][0]].created,
+        address=opener.address,
+        words=opener.words,
+        reports=len(members) + more,
     )
+
+
+def _surely_about(report: LabelledReport, candidates: Iterable[Candidate], openers: Sequence[int]) -> int:
+    """The opener of the issue that a report surely is about; its own place, which comes next, if there is none."""
+    since = report.created - timedelta(days=_SURELY_ONE_DAYS)
+    sure = [
+        (candidate.distance_m, -number_of(candidate))
+        for candidate in candidates
+        if candidate.service_code == report.service
+        and candidate.last_report_at >= since
+        and _at_one_place(report, candidate)
+    ]
+    return openers[-min(sure)[1]] if sure else len(openers)
+
+
+def _at_one_place(report: LabelledReport, candidate: Candidate) -> bool:
+    if candidate.distance_m > _SURELY_ONE_M:
+        return False
+    if report.address is None or candidate.address is None:
+        return True
+    return numbers_apart(report.address, candidate.address) == 0
+
+
+def _opener_of(parent: int | None, issues: Iterable[Sequence[tuple[int, float]]]) -> int | None:
+    return next((members[0][0] for members in issues if any(number == parent for number, _ in members)), parent)
 
 
 def _with_neighbours(

@@ -72,12 +72,30 @@ def test_issues_called_duplicates_by_then_have_several_reports(tmp_path, parent,
         tmp_path,
         "1,2018-12-01,,0,,Pothole,,41.9003,-87.6",
         "2,2018-12-01,,0,,Pothole,,41.9,-87.6",
-        f"3,2018-12-01,,1,{parent},Pothole,,41.9,-87.6",
-        "4,2018-12-01,,0,,Pothole,,41.9,-87.6",
+        f"3,2018-12-01,,1,{parent},Pothole,,41.89988,-87.6",
+        "4,2018-12-01,,0,,Pothole,,41.8998,-87.6",
     )
     trials = replay(read_reports(path).reports, label_days=label_days)
 
     assert {trials[number_of(each)].report.id: each.reports for each in trials[3].candidates} == sizes
+
+
+def test_what_came_from_one_place_within_a_day_is_one_issue_and_holds_the_parent(tmp_path):
+    path = written(
+        tmp_path,
+        "1,2018-12-01,,0,,Pothole,12 Main St,41.9,-87.6",
+        "2,2018-12-02,,0,,Pothole,12 Main St,41.9,-87.6",
+        "3,2018-12-02,,0,,Pothole,14 Main St,41.9,-87.6",  # another address
+        "4,2018-12-04,,0,,Pothole,12 Main St,41.9,-87.6",  # two days later
+        "5,2018-12-05,,0,,Pot hole,12 Main St,41.9,-87.6",  # another service, so none's sibling here
+        "6,2018-12-05,,1,2,Pothole,12 Main St,41.9,-87.6",
+    )
+    reports = read_reports(path).reports
+    last, alone = replay(reports)[-1], replay(reports, together=False)[-1]
+
+    issues = {reports[number_of(each)].id: (each.reports, each.last_report_at.day) for each in last.candidates}
+    assert issues == {"1": (2, 2), "3": (1, 2), "4": (1, 4)}
+    assert (last.parent, alone.parent, len(alone.candidates)) == (0, 1, 4)
 
 
 def test_rows_that_cannot_be_used_are_counted(tmp_path):
@@ -152,7 +170,7 @@ def test_what_several_reports_are_worth_is_learned(tmp_path):
         for place in range(60)
         for n in range(3)
     ]
-    trials = replay(read_reports(written(tmp_path, *rows)).reports, label_days=0.0)
+    trials = replay(read_reports(written(tmp_path, *rows)).reports, label_days=0.0, together=False)
 
     fitted = fit_weights(lessons_of([trials]), starting_weights()).kinds["stretch"]
 
