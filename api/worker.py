@@ -31,6 +31,7 @@ from issues.letters import Letters
 from issues.notices import NoticeTexts
 from issues.openings import notice_openings
 from issues.pairing import pair_by_photo
+from issues.push_extras import PushExtras
 from issues.taps import PURPOSE as TAPS
 from issues.taps import Taps
 from issues.usual_times import WORK_OUT, work_out_usual_times
@@ -109,9 +110,10 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         decoders = await opened.enter_async_context(_open_decoders(settings))
         photos = photo_jobs(database, open_store(settings.photos_url), decoders)
         texts = NoticeTexts(spoken)
+        extras = PushExtras(database, spoken, taps, settings.public_url, _now)
         poster = HookPoster(allow_private=settings.webpush_private)
         opened.push_async_callback(poster.close)
-        pushes = push_jobs(database, channels, texts, poster, stop)
+        pushes = push_jobs(database, channels, texts, extras, poster=poster, stop=stop)
         add_upkeep(pushes, database)  # quick as they are, and behind no photos
         _log.info("worker_started", push_channels=sorted(channels))
         # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
@@ -153,6 +155,8 @@ def push_jobs(
     database: Database,
     channels: Mapping[AddressKind, Channel],
     texts: NoticeTexts,
+    extras: PushExtras,
+    *,
     poster: HookPoster,
     stop: asyncio.Event,
 ) -> JobTable:
@@ -162,10 +166,13 @@ def push_jobs(
         database: Where notices and the outbox are.
         channels: Who reaches which kind of address; deliveries without one wait.
         texts: Write a push in a device's language, and in its city's words, which are read anew now and then.
+        extras: Give it links and a picture; the city's own, likewise.
         poster: Posts to the webhooks of other systems.
         stop: Ends a delivery after the batch it is at.
     """
-    sender = Sender(database, channels, render=texts.render, clock=database_time, seconds=seconds_passed)
+    sender = Sender(
+        database, channels, render=texts.render, enrich=extras.add, clock=database_time, seconds=seconds_passed
+    )
 
     async def tell_notice(job: Job) -> None:
         city_id = int(job.payload["city_id"])
@@ -182,6 +189,7 @@ def push_jobs(
             cities = (
                 await session.execute(select(City.id, City.jurisdiction_id, City.settings).order_by(City.id))
             ).all()
+        extras.links.update({city.jurisdiction_id: city.settings.get("app_link") for city in cities})
         texts.own.update({city.jurisdiction_id: city.settings.get("notices", {}) for city in cities})
         for city_id in [city.id for city in cities]:
             await _each_part(city_id, notice_openings)

@@ -7,6 +7,9 @@ from typing import Any, Final
 from issues.languages import SOURCE, Languages, msgid
 from issues.lifecycle import NoticeKind
 
+LINK_MARKS: Final = frozenset({"issue_id", "report_id", "number", "kind", "jurisdiction_id"})
+"""What a city's link may name of what a push is about; empty where there is none."""
+
 # As `push.digests` and `push.emails` call them, which know a database and so cannot be asked here.
 DIGEST: Final = "digest"
 VERIFY: Final = "verify-email"

@@ -52,6 +52,20 @@ class PushKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class PushAction:
+    """An answer that a push offers: one tap posts to its URL, without signing in.
+
+    Attributes:
+        code: How apps know it.
+        label: In the device's language.
+    """
+
+    code: str
+    label: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One push for one device, its words already in the device's language.
 
@@ -64,6 +78,9 @@ class Message:
         keys: Of an address that is an endpoint.
         params: All that the notification holds, for channels with room for more than title and body; as the rest.
         recipient_id: The device or address, as it is known here.
+        link: What a tap opens; None where the city has no app or page for it.
+        image_url: Of a picture that everybody may see.
+        actions: What may be answered with one tap.
     """
 
     address_kind: AddressKind
@@ -81,6 +98,15 @@ class Message:
     city_id: int | None = None
     person_id: UUID | None = None
     recipient_id: UUID | None = None
+    link: str | None = None
+    image_url: str | None = None
+    actions: tuple[PushAction, ...] = ()
+
+    @property
+    def app_data(self) -> dict[str, str]:
+        """What the app gets: `data`, what to open, and under `<code>_url` where to post each answer."""
+        opens = {} if self.link is None else {"link": self.link}
+        return {**self.data, **opens, **{f"{action.code}_url": action.url for action in self.actions}}
 
 
 @dataclass(frozen=True, slots=True)

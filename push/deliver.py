@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 Render = Callable[[str, Mapping[str, Any], str], tuple[str, str]]
 """Writes a notification's title and body from its kind, its params and the device's locale."""
 
+Enrich = Callable[[Message], Awaitable[Message]]
+"""Adds to a message what it carries besides its words; never fails, and is quick."""
+
 WINDOW_S: Final = 30.0
 LEASE_S: Final = 60.0
 
@@ -60,6 +63,7 @@ class Sender:
         channels: Mapping[AddressKind, Channel],
         *,
         render: Render,
+        enrich: Enrich | None = None,
         clock: Callable[[AsyncSession], Awaitable[datetime]],
         seconds: Callable[[], float],
     ) -> None:
@@ -69,12 +73,13 @@ class Sender:
             database: Where the outbox is; each step takes a short transaction of its own.
             channels: Who reaches which kind of address. Without one, deliveries wait for an operator to configure it.
             render: The words, in the device's language.
+            enrich: Adds links and pictures; without it, pushes have none.
             clock: Gives the time that leases are counted in, aware of its zone: the database's, which all share.
             seconds: Counts on while the process is stopped or the machine sleeps.
         """
         self._database = database
         self._channels = channels
-        self._render = render
+        self._compose = _composing(render, enrich)
         self._clock = clock
         self._seconds = seconds
         self._turn = asyncio.Lock()
@@ -144,7 +149,7 @@ class Sender:
             assert task is not None  # noqa: S101 - parts are tasks
             self._busy[lane] = task
             try:
-                results = await _send(city_id, lease, self._channels, self._render, window)
+                results = await _send(city_id, lease, self._channels, self._compose, window)
             finally:
                 del self._busy[lane]
         await self._record(city_id, lease, results)
@@ -201,7 +206,7 @@ class _Lanes:
 
 
 async def _send(
-    city_id: int, lease: Lease, channels: Mapping[AddressKind, Channel], render: Render, window: SendWindow
+    city_id: int, lease: Lease, channels: Mapping[AddressKind, Channel], compose: "_Compose", window: SendWindow
 ) -> Sequence[SendResult]:
     """Send a batch, each kind of address by its channel at the same time; one result for each, in order."""
     results: dict[int, SendResult] = {}
@@ -211,7 +216,7 @@ async def _send(
             results[at] = SendResult(Outcome.STOP_PROJECT, error=f"no channel for {delivery.address_kind}")
             continue
         try:
-            batches[delivery.address_kind][at] = _message(city_id, delivery, render, sent_at=lease.at)
+            batches[delivery.address_kind][at] = await compose(city_id, delivery, lease.at)
         except Exception as error:  # noqa: BLE001 - words that cannot be written must not cost the others theirs
             results[at] = SendResult(Outcome.GIVE_UP, error=f"rendering: {error!r}")
     answers = await asyncio.gather(
@@ -220,6 +225,19 @@ async def _send(
     for batch, answer in zip(batches.values(), answers, strict=True):
         results.update(zip(batch, answer, strict=True))
     return [results[at] for at in range(len(lease.deliveries))]
+
+
+_Compose = Callable[[int, LeasedDelivery, datetime], Awaitable[Message]]
+
+
+def _composing(render: Render, enrich: Enrich | None) -> _Compose:
+    """Make what writes a message for a delivery, with all that it carries."""
+
+    async def compose(city_id: int, delivery: LeasedDelivery, sent_at: datetime) -> Message:
+        message = _message(city_id, delivery, render, sent_at=sent_at)
+        return message if enrich is None else await enrich(message)
+
+    return compose
 
 
 def _message(city_id: int, delivery: LeasedDelivery, render: Render, *, sent_at: datetime) -> Message:

@@ -39,6 +39,11 @@ _UNREACHED_S = 30.0
 # then gives its turn up, and a later one finds the token.
 _TOKEN_WAIT_S = 15.0
 
+# The intent that opens what a push is about, on Android.
+_OPEN: Final = "OPEN_ISSUE"
+# Of what was read only the phone knows, so the badge says that there is something; the app takes it away.
+_SOMETHING_NEW: Final = 1
+
 # What FCM's answers mean, by exact type; any other is RETRY from a server in trouble, and else GIVE_UP. A sender
 # mismatch is not FORGET: wrong credentials on our side would then delete every device. Nor is a NOT_FOUND that does not
 # say UNREGISTERED: that is the project or the URL.
@@ -231,13 +236,16 @@ def fcm_message(message: Message) -> messaging.Message:
     """Write a message as FCM wants it, with the same collapse key on every platform."""
     collapse_key = str(message.collapse_id)
     target = messaging.Message(
-        data=dict(message.data),
-        notification=messaging.Notification(title=message.title, body=message.body),
+        data=message.app_data,
+        notification=messaging.Notification(title=message.title, body=message.body, image=message.image_url),
         android=messaging.AndroidConfig(
             collapse_key=collapse_key,  # replaces what still waits at FCM ...
             priority="high",
             ttl=message.ttl_s,
-            notification=messaging.AndroidNotification(tag=collapse_key),  # ... and this what is already shown
+            # ... and this what is already shown. The app declares an activity for the action, to open the link.
+            notification=messaging.AndroidNotification(
+                tag=collapse_key, click_action=None if message.link is None else _OPEN
+            ),
         ),
         apns=messaging.APNSConfig(
             headers={
@@ -245,12 +253,29 @@ def fcm_message(message: Message) -> messaging.Message:
                 "apns-expiration": str(int(message.expires_at.timestamp())),
                 "apns-priority": "10",
             },
-            payload=messaging.APNSPayload(messaging.Aps(sound="default")),
+            payload=messaging.APNSPayload(
+                messaging.Aps(
+                    sound="default",
+                    badge=_SOMETHING_NEW,
+                    thread_id=message.data.get("issue_id"),
+                    category=message.data.get("kind") if message.actions else None,
+                    mutable_content=True if message.image_url else None,  # lets the app fetch the picture
+                )
+            ),
+            fcm_options=messaging.APNSFCMOptions(image=message.image_url),
         ),
         webpush=messaging.WebpushConfig(
             # A topic has at most 32 characters (RFC 8030, section 5.4): the id without its dashes.
             headers={"Topic": message.collapse_id.hex, "TTL": str(message.ttl_s), "Urgency": "high"},
-            notification=messaging.WebpushNotification(tag=collapse_key),
+            notification=messaging.WebpushNotification(
+                tag=collapse_key,
+                image=message.image_url,
+                actions=[messaging.WebpushNotificationAction(action.code, action.label) for action in message.actions],
+            ),
+            # Only a link by https is taken.
+            fcm_options=messaging.WebpushFCMOptions(
+                link=message.link if message.link and message.link.startswith("https://") else None
+            ),
         ),
     )
     # Set here and not in the constructor, which warns of `token` as deprecated: a filter for that warning would

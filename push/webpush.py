@@ -204,7 +204,9 @@ def _encrypted(message: Message) -> bytes:
         "title": message.title,
         "body": message.body,
         "tag": str(message.collapse_id),
-        "data": dict(message.data),
+        "data": message.app_data,
+        **({"image": message.image_url} if message.image_url else {}),
+        **({"actions": [{"action": a.code, "title": a.label} for a in message.actions]} if message.actions else {}),
     }
     return encrypt(json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode(), message.keys)
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from issues.deadlines import Expected
 from issues.lifecycle import NoticeKind
 from issues.limits import Limits
+from issues.notices import LINK_MARKS
 from issues.packs.schema import Code, Names, Sheet, Word
 from issues.packs.times import Minute, as_list, known_calendar
 from issues.routing import WEEK, Day
@@ -220,6 +221,17 @@ class NoticeSheet(Sheet):
     body: NoticeNames | None = None
 
 
+def _known_marks(link: str) -> str:
+    """Refuse marks that nothing is put in the place of."""
+    marks = {mark[0] for _, *mark in Formatter().parse(link) if mark[0] is not None}
+    if not marks <= LINK_MARKS:
+        raise ValueError(f"only {', '.join(sorted(LINK_MARKS))} have a value here")
+    return link
+
+
+AppLink = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://\S+$"), AfterValidator(_known_marks)]
+
+
 class CitySheet(Sheet):
     """`city.yml`."""
 
@@ -234,6 +246,7 @@ class CitySheet(Sheet):
     expected: Expected = Expected.DEADLINE
     limits: LimitsSheet = LimitsSheet()
     notices: dict[NoticeKind, NoticeSheet] = Field(default_factory=dict)
+    app_link: AppLink | None = None  # what a tap on a push opens
     responsible_layer: Code
     layers: list[LayerFile] = Field(min_length=1)
     outline: SourcedFile | None = None  # left out: the districts of the responsible layer together

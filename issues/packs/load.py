@@ -121,6 +121,7 @@ def _city_facts(pack: Pack, now: datetime) -> dict[str, Any]:
             "expected": city.expected.value,
             "limits": city.limits.model_dump(),
             "elsewhere": [entry.model_dump() for entry in city.elsewhere],
+            "app_link": city.app_link,
             "notices": {kind.value: notice.model_dump() for kind, notice in city.notices.items()},
         },
         "pack_sha256": pack.sha256,

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from api.demo.fcm_standin import write_credentials
-from push.channels import AddressKind, Message, Outcome, Platform
+from push.channels import AddressKind, Message, Outcome, Platform, PushAction
 from push.fcm import FcmChannel
 from tests.push.people import NOON
 
@@ -63,6 +63,34 @@ async def test_every_platform_gets_the_events_id_to_collapse_by_and_the_end_of_i
     assert message["apns"]["headers"]["apns-expiration"] == str(int(NOON.timestamp()) + 3600)
     assert message["webpush"]["headers"]["Topic"] == EVENT.hex
     assert message["webpush"]["notification"]["tag"] == str(EVENT)
+
+
+async def test_pushes_of_one_issue_lie_together_and_lead_where_they_say(fcm, stand_in, clock):
+    answers = (PushAction("fixed", "Réglé", "https://jalon.example/t/yes"),)
+    rich = replace(
+        a_message(), data={"kind": "resolved", "issue_id": "i"}, link="https://ville.example/s/1", actions=answers,
+        image_url="https://jalon.example/v1/photos/p/small",
+    )  # fmt: skip
+    await fcm.send([rich, replace(a_message(), link="ville://s/1")], clock.window())
+
+    rich, plain = sorted((sent["message"] for sent in stand_in.messages()), key=lambda sent: -len(sent["data"]))
+    assert rich["data"] == {
+        "kind": "resolved", "issue_id": "i", "link": "https://ville.example/s/1",
+        "fixed_url": "https://jalon.example/t/yes",
+    }  # fmt: skip
+    assert (
+        rich["notification"]["image"]
+        == rich["apns"]["fcm_options"]["image"]
+        == rich["webpush"]["notification"]["image"]
+    )
+    aps = rich["apns"]["payload"]["aps"]
+    assert (aps["thread-id"], aps["badge"], aps["category"], aps["mutable-content"]) == ("i", 1, "resolved", 1)
+    assert rich["android"]["notification"]["click_action"] == "OPEN_ISSUE"
+    assert rich["webpush"]["notification"]["actions"] == [{"action": "fixed", "title": "Réglé"}]
+    assert rich["webpush"]["fcm_options"]["link"] == "https://ville.example/s/1"
+    # Firebase takes only https for a browser.
+    assert "link" not in plain["webpush"].get("fcm_options", {})
+    assert "category" not in plain["apns"]["payload"]["aps"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from push.channels import AddressKind, Message, Outcome, Platform
+from push.channels import AddressKind, Message, Outcome, Platform, PushAction
 from push.circuits import FAILURES
 from push.webpush import WebPushChannel
 from tests.push.people import NOON
@@ -73,6 +73,19 @@ async def test_the_browser_reads_the_words_and_ids_and_the_service_how_long_to_k
     assert {name: arrived.headers[name] for name in ("TTL", "Topic", "Urgency", "Content-Encoding")} == {
         "TTL": "3600", "Topic": EVENT.hex, "Urgency": "high", "Content-Encoding": "aes128gcm",
     }  # fmt: skip
+
+
+async def test_the_browser_gets_the_link_the_picture_and_the_answers_too(web_push, service, clock):
+    answers = (PushAction("fixed", "Réglé", "https://jalon.example/t/yes"),)
+    message = replace(a_message(service), link="https://ville.example/s/1", image_url="https://p", actions=answers)
+
+    await web_push.send([message], clock.window())
+
+    [arrived] = service.arrivals
+    assert arrived.text["image"] == "https://p"
+    assert arrived.text["actions"] == [{"action": "fixed", "title": "Réglé"}]
+    assert arrived.text["data"]["link"] == "https://ville.example/s/1"
+    assert arrived.text["data"]["fixed_url"] == "https://jalon.example/t/yes"
 
 
 async def test_each_service_is_shown_a_signature_for_itself_that_ends_within_a_day(web_push, services, clock):

@@ -49,7 +49,8 @@ async def test_a_pack_becomes_a_city_that_can_be_served(owner, session, folder):
     limits = {"device_reports_per_hour": 30, "device_photos_per_day": 300, "address_reports_per_hour": 600}
     assert city.profile.settings == {
         "photos": "public", "holidays": [], "limits": limits, "working_days": [0, 1, 2, 3, 4],
-        "working_hours": [8 * 60, 16 * 60 + 30], "expected": "deadline", "elsewhere": [], "notices": {},
+        "working_hours": [8 * 60, 16 * 60 + 30], "expected": "deadline", "elsewhere": [], "app_link": None,
+        "notices": {},
     }  # fmt: skip
     catalogue = await load_catalogue(session, outcome.city_id)
     assert list(catalogue.services) == ["nid-de-poule", "chaussee", "graffiti"]

@@ -1,0 +1,136 @@
+"""What a push carries besides its words: what a tap opens, answers that take one tap, and a picture."""
+
+import asyncio
+import logging
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import UUID
+
+from db.connections import driver_connection
+from db.sessions import Database, DatabaseUnavailable
+from issues.feedback import WITHIN
+from issues.languages import SOURCE, Languages, msgid
+from issues.lifecycle import NoticeKind
+from issues.notices import LINK_MARKS
+from issues.taps import Act, Tap, Taps
+from push.channels import AddressKind, Message, PushAction
+
+_log = logging.getLogger(__name__)
+
+_ANSWERS: Final = (("fixed", msgid("Fixed"), Act.SAY_FIXED), ("not_fixed", msgid("Not fixed"), Act.SAY_NOT_FIXED))
+# A push without its picture is better than one that comes late.
+_PATIENCE_S: Final = 2.0
+# Everybody who is told of an event sees the same; a few events are told of at a time.
+_KEPT: Final = 256
+
+# Only what everybody may see (as `issues.reports.photo_release` has it): after a repair the crew's last photo, else the
+# first that residents sent.
+_PHOTO: Final = """
+WITH shown AS (
+    SELECT issue.city_id, issue.id FROM issue JOIN city ON city.id = issue.city_id
+    WHERE issue.city_id = %(city)s AND issue.id = %(issue)s AND NOT private AND city.settings ->> 'photos' = 'public'
+), named AS (
+    SELECT photo_id, o.id AS target_id, 0 AS rank, o.updated_at AS at, -p.position AS position
+    FROM shown JOIN work_order_issue w ON w.city_id = shown.city_id AND w.issue_id = shown.id
+    JOIN work_order o ON o.city_id = w.city_id AND o.id = w.work_order_id AND o.status = 'done'
+    JOIN work_order_photo p ON p.city_id = o.city_id AND p.work_order_id = o.id
+    WHERE %(fixed)s AND NOT EXISTS (
+        SELECT FROM work_order_issue x JOIN issue i ON i.city_id = x.city_id AND i.id = x.issue_id
+        WHERE x.city_id = o.city_id AND x.work_order_id = o.id AND i.private)
+    UNION ALL
+    SELECT photo_id, r.id, 1, NULL, p.position
+    FROM shown JOIN report r ON r.city_id = shown.city_id AND r.issue_id = shown.id AND r.withdrawn_at IS NULL
+    JOIN report_photo p ON p.city_id = r.city_id AND p.report_id = r.id
+)
+SELECT photo.id FROM named JOIN photo ON photo.id = photo_id AND photo.state = 'ready'
+JOIN photo_claim c ON c.photo_id = photo.id AND c.sender = uploader AND c.target_id = named.target_id
+ORDER BY rank, at DESC, named.position, photo.id LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PushExtras:
+    """Adds them to messages.
+
+    Attributes:
+        taps: Signs the answers.
+        public_url: Where phones reach this server; None: neither answers nor pictures.
+        clock: The time that answers count from.
+        links: By jurisdiction, what a tap opens, with `LINK_MARKS` in braces; whoever serves replaces them as packs
+            change.
+    """
+
+    database: Database
+    languages: Languages
+    taps: Taps
+    public_url: str | None
+    clock: Callable[[], datetime]
+    links: MutableMapping[str, str | None] = field(default_factory=dict)
+    _photos: dict[UUID, UUID | None] = field(default_factory=dict)
+
+    async def add(self, message: Message) -> Message:
+        """Give a message all that there is for it. A letter has its own, and a digest is about no single issue."""
+        if message.address_kind is AddressKind.EMAIL or "issue_id" not in message.params:
+            return message
+        link = self._link(message)
+        if self.public_url is None:
+            return replace(message, link=link)
+        photo_id = await self._photo(message)
+        image_url = None if photo_id is None else f"{self._base}/v1/photos/{photo_id}/small"
+        return replace(message, link=link, image_url=image_url, actions=self._answers(message))
+
+    @property
+    def _base(self) -> str:
+        return (self.public_url or "").rstrip("/")
+
+    def _link(self, message: Message) -> str | None:
+        template = self.links.get(message.params.get("jurisdiction_id", ""))
+        known: dict[str, Any] = {**message.params, "kind": message.data.get("kind", "")}
+        marks = {mark: quote(str(known.get(mark, "")), safe="") for mark in LINK_MARKS}
+        return None if template is None else template.format_map(marks)
+
+    def _answers(self, message: Message) -> tuple[PushAction, ...]:
+        """What authors are asked once their issue is resolved."""
+        if message.data.get("kind") != NoticeKind.RESOLVED or "report_id" not in message.params:
+            return ()
+        assert message.city_id is not None  # noqa: S101 - a push about an issue is a city's, to somebody
+        assert message.person_id is not None  # noqa: S101 - as above
+        language = self.languages.choose(message.locale, None, message.params.get("locale") or SOURCE)
+        ends_at = self.clock() + WITHIN
+        return tuple(
+            PushAction(
+                code,
+                self.languages.translate(language, label),
+                f"{self._base}/t/"
+                + self.taps.sign(Tap(act, message.city_id, message.collapse_id, message.person_id, ends_at)),
+            )
+            for code, label, act in _ANSWERS
+        )
+
+    async def _photo(self, message: Message) -> UUID | None:
+        event_id = message.collapse_id
+        if event_id not in self._photos:
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    found = await self._find_photo(message)
+            except (DatabaseUnavailable, TimeoutError) as error:
+                _log.warning("push without a picture", extra={"city_id": message.city_id, "error": repr(error)})
+                return None
+            while len(self._photos) >= _KEPT:
+                del self._photos[next(iter(self._photos))]
+            self._photos[event_id] = found
+        return self._photos[event_id]
+
+    async def _find_photo(self, message: Message) -> UUID | None:
+        values = {
+            "city": message.city_id,
+            "issue": UUID(message.params["issue_id"]),
+            "fixed": message.data.get("kind") == NoticeKind.RESOLVED,
+        }
+        async with self.database.transaction(message.city_id) as session:
+            cursor = await (await driver_connection(session)).execute(_PHOTO, values)
+            row = await cursor.fetchone()
+        return None if row is None else row[0]
