@@ -27,6 +27,7 @@ from geo.cities import City
 from issues import languages
 from issues.audience import tell
 from issues.languages import Languages
+from issues.letter_pictures import LetterPictures
 from issues.letters import Letters
 from issues.notices import NoticeTexts
 from issues.openings import notice_openings
@@ -106,9 +107,11 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
             taps = Taps(await signing_key(session, TAPS))
         folders = [languages.LOCALES, Path(__file__).parent / "locales"]
         spoken = languages.load_languages(folders)
-        channels = await opened.enter_async_context(_open_channels(settings, vapid_key, spoken, taps))
+        store = open_store(settings.photos_url)
+        pictures = LetterPictures(database, store)
+        channels = await opened.enter_async_context(_open_channels(settings, vapid_key, spoken, taps, pictures))
         decoders = await opened.enter_async_context(_open_decoders(settings))
-        photos = photo_jobs(database, open_store(settings.photos_url), decoders)
+        photos = photo_jobs(database, store, decoders)
         texts = NoticeTexts(spoken)
         extras = PushExtras(database, spoken, taps, settings.public_url, _now)
         poster = HookPoster(allow_private=settings.webpush_private)
@@ -238,7 +241,7 @@ def add_upkeep(table: JobTable, database: Database) -> None:
 
 @asynccontextmanager
 async def _open_channels(
-    settings: Settings, vapid_key: VapidKey, spoken: Languages, taps: Taps
+    settings: Settings, vapid_key: VapidKey, spoken: Languages, taps: Taps, pictures: LetterPictures
 ) -> AsyncIterator[Mapping[AddressKind, Channel]]:
     """Open the ways to phones that the operator has set up; pushes for the others wait in the outbox."""
     channels: dict[AddressKind, Channel] = {}
@@ -261,7 +264,7 @@ async def _open_channels(
         _log.info("push_not_configured", missing="JALON_SMTP_URL, JALON_EMAIL_FROM or JALON_PUBLIC_URL")
     else:
         server = SmtpServer.of(settings.smtp_url.get_secret_value())
-        letters = Letters(spoken, taps, settings.public_url, _now)
+        letters = Letters(spoken, taps, settings.public_url, _now, pictures)
         channels[AddressKind.EMAIL] = EmailChannel(server, sender=settings.email_from, compose=letters.compose)
     try:
         yield channels

@@ -71,6 +71,11 @@ async def draw_minimap(session: AsyncSession, city_id: int, at: LonLat, *, title
     Returns:
         An SVG document.
     """
+    return write_minimap(await find_paths(session, city_id, at, on=on), title=title)
+
+
+async def find_paths(session: AsyncSession, city_id: int, at: LonLat, *, on: date) -> list[tuple[str, str, str]]:
+    """Find what is around a place, as `draw_minimap`: sort (street or edge), kind of street, and path, in metres."""
     degree = MetresPerDegree.around(at.lat)
     east, north = 0.6 * WIDTH_M / degree.lon, 0.6 * HEIGHT_M / degree.lat
     connection = await driver_connection(session)
@@ -86,14 +91,12 @@ async def draw_minimap(session: AsyncSession, city_id: int, at: LonLat, *, title
         "north": at.lat + north,
     }
     rows = await (await connection.execute(_PATHS, values, prepare=False)).fetchall()
-    return write_minimap([(sort, kind, path) for sort, kind, path in rows if path], title=title)
+    return [(sort, kind, path) for sort, kind, path in rows if path]
 
 
 def write_minimap(paths: Sequence[tuple[str, str, str]], *, title: str) -> str:
     """Write the document: streets, the narrow ones first, then edges, then the pin."""
-    widths = _WIDTHS_M | _NARROW_M
-    streets = sorted((widths.get(kind, _USUAL_M), path) for sort, kind, path in paths if sort == "street")
-    lines = [_STREET.format(path=path, width=width) for width, path in streets]
+    lines = [_STREET.format(path=path, width=width) for width, path in streets_of(paths)]
     lines += [_EDGE.format(path=path) for sort, _, path in paths if sort == "edge"]
     return _DOCUMENT.format(
         width=WIDTH_M,
@@ -103,3 +106,9 @@ def write_minimap(paths: Sequence[tuple[str, str, str]], *, title: str) -> str:
         title=escape(title),
         lines="\n".join(lines),
     )
+
+
+def streets_of(paths: Sequence[tuple[str, str, str]]) -> list[tuple[int, str]]:
+    """Choose the streets among paths, each with its width in metres, the narrow ones first."""
+    widths = _WIDTHS_M | _NARROW_M
+    return sorted((widths.get(kind, _USUAL_M), path) for sort, kind, path in paths if sort == "street")

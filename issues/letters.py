@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 from typing import Final
+from uuid import UUID
 
+from geo.minimap import HEIGHT_M, WIDTH_M
 from issues.languages import SOURCE, Languages, msgid
+from issues.letter_pictures import LetterPictures
 from issues.taps import Act, Tap, Taps
 from push.channels import Message
-from push.smtp import Letter
+from push.smtp import Letter, Picture
 
 FEEDBACK_WITHIN: Final = timedelta(days=14)
 
+_MAP_SIZE: Final = f' width="{WIDTH_M}" height="{HEIGHT_M}"'
 _VERIFY_WITHIN: Final = timedelta(days=2)
 _STOP_WITHIN: Final = timedelta(days=400)
 
@@ -21,6 +25,9 @@ _FIXED: Final = msgid("Yes, it is fixed")
 _NOT_FIXED: Final = msgid("No, it is not fixed")
 _STOP: Final = msgid("No more e-mails from the city about reports")
 _ASK: Final = msgid("Is the problem fixed?")
+_MAP: Final = msgid("Map of the place")
+_MAP_OF: Final = msgid("Map: {address}")
+_PHOTO: Final = msgid("Photo of the problem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,16 @@ class _Link:
     url: str
 
 
-_Part = str | _Link
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A picture, and its words for those who do not see it."""
+
+    picture: Picture
+    words: str
+    size: str = ""
+
+
+_Part = str | _Link | _Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +56,21 @@ class Letters:
         taps: Signs their links.
         public_url: Where residents reach this server.
         clock: The time that links count from.
+        pictures: Finds what to show; None for letters without.
     """
 
     languages: Languages
     taps: Taps
     public_url: str
     clock: Callable[[], datetime]
+    pictures: LetterPictures | None = None
 
-    def compose(self, message: Message) -> Letter:
+    async def compose(self, message: Message) -> Letter:
         """Write a letter in its reader's language."""
         language = self.languages.choose(message.locale, None, message.params.get("locale") or SOURCE)
         stop = _Link(self._say(language, _STOP), self._url(message, Act.STOP_EMAIL, _STOP_WITHIN))
-        parts: list[_Part] = [*message.body.splitlines()]
+        shown = await self._shown(message, language)
+        parts: list[_Part] = [*message.body.splitlines(), *shown]
         match message.data.get("kind"):
             case "verify-email":
                 parts.append(_Link(self._say(language, _VERIFY), self._url(message, Act.VERIFY_EMAIL, _VERIFY_WITHIN)))
@@ -62,10 +81,29 @@ class Letters:
                     _Link(self._say(language, _NOT_FIXED), self._url(message, Act.SAY_NOT_FIXED, FEEDBACK_WITHIN)),
                 ]
         parts.append(stop)
-        return Letter(message.title, _as_text(parts), _as_html(message.title, parts, language), stop.url)
+        html = _as_html(message.title, parts, language)
+        return Letter(message.title, _as_text(parts), html, stop.url, [one.picture for one in shown])
 
-    def _say(self, language: str, sentence: str) -> str:
-        return self.languages.translate(language, sentence)
+    async def _shown(self, message: Message, language: str) -> list[_Shown]:
+        """Find the map and the photo of what a letter tells of; of several things, and of none, there are none."""
+        issue_id = message.params.get("issue_id")
+        if self.pictures is None or issue_id is None or message.city_id is None:
+            return []
+        found = await self.pictures.find(message.city_id, UUID(issue_id), message.collapse_id, now=self.clock())
+        if found is None:
+            return []
+        where = self._say(language, _MAP)
+        if found.address is not None:
+            where = self._say(language, _MAP_OF, address=found.address)
+        minimap = Picture(f"map.{message.collapse_id}@jalon", "png", found.minimap)
+        shown = [_Shown(minimap, where, _MAP_SIZE)]
+        if found.photo is not None:
+            photo = Picture(f"photo.{message.collapse_id}@jalon", "webp", found.photo)
+            shown.append(_Shown(photo, self._say(language, _PHOTO)))
+        return shown
+
+    def _say(self, language: str, sentence: str, **values: str) -> str:
+        return self.languages.translate(language, sentence, **values)
 
     def _url(self, message: Message, act: Act, within: timedelta) -> str:
         assert message.city_id is not None  # noqa: S101 - a letter is always a city's, to somebody
@@ -78,15 +116,21 @@ class Letters:
 
 
 def _as_text(parts: Sequence[_Part]) -> str:
-    return "\n\n".join(f"{part.label}\n{part.url}" if isinstance(part, _Link) else part for part in parts) + "\n"
+    said = (part for part in parts if not isinstance(part, _Shown))
+    return "\n\n".join(f"{part.label}\n{part.url}" if isinstance(part, _Link) else part for part in said) + "\n"
+
+
+def _part_as_html(part: _Part) -> str:
+    match part:
+        case _Link(label, url):
+            return f'<p><a href="{escape(url)}">{escape(label)}</a></p>'
+        case _Shown(picture, words, size):
+            return f'<p><img src="cid:{picture.cid}" alt="{escape(words)}"{size}></p>'
+        case _:
+            return f"<p>{escape(part)}</p>"
 
 
 def _as_html(title: str, parts: Sequence[_Part], language: str) -> str:
-    shown = "\n".join(
-        f'<p><a href="{escape(part.url)}">{escape(part.label)}</a></p>'
-        if isinstance(part, _Link)
-        else f"<p>{escape(part)}</p>"
-        for part in parts
-    )
+    shown = "\n".join(map(_part_as_html, parts))
     head = f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(title)}</title></head>'
     return f"{head}<body><h1>{escape(title)}</h1>\n{shown}\n</body></html>\n"

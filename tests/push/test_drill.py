@@ -212,9 +212,11 @@ class Mail:
         server_address = SmtpServer.of(f"smtp://127.0.0.1:{server.port}")
         answer_s = 0.4 if row.answer == "DATA silence" else ANSWER_S
         letter = Letter("Réglé", "Réglé", "<p>Réglé</p>", "https://jalon.example/t/abc")
-        self.channel = EmailChannel(
-            server_address, sender="avis@essai.example", compose=lambda _: letter, timeout_s=answer_s
-        )
+
+        async def compose(_message):
+            return letter
+
+        self.channel = EmailChannel(server_address, sender="avis@essai.example", compose=compose, timeout_s=answer_s)
 
     async def sign_in(self):
         pass
@@ -256,6 +258,9 @@ class Refreshing:
         results = await self._channel.send(messages, window)
         await self._refresh()
         return results
+
+    async def close(self):
+        await self._channel.close()
 
 
 @pytest.fixture

@@ -14,10 +14,13 @@ ANNA = "anna@example.org"
 
 
 def channel(port: int, *, compose=None) -> EmailChannel:
+    async def write(_message: Message) -> Letter:
+        return letter
+
     letter = Letter("Nid-de-poule\u00a0: réglé", "Réglé", "<p>Réglé</p>", "https://jalon.example/t/abc")
     url = f"smtp://127.0.0.1:{port}"
     sender = "Ville d’Essai <avis@essai.example>"
-    return EmailChannel(SmtpServer.of(url), sender=sender, compose=compose or (lambda _: letter), timeout_s=5)
+    return EmailChannel(SmtpServer.of(url), sender=sender, compose=compose or write, timeout_s=5)
 
 
 def a_message(address: str = ANNA) -> Message:
@@ -92,7 +95,7 @@ async def test_nothing_leaves_once_the_window_has_closed(mail_server):
 
 
 async def test_a_letter_that_cannot_be_written_costs_nobody_else_theirs(mail_server):
-    def compose(message: Message) -> Letter:
+    async def compose(message: Message) -> Letter:
         if message.address == ANNA:
             raise KeyError("number")
         return Letter("s", "t", "<p>t</p>", "https://jalon.example/t/abc")
