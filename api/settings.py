@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     ] = None
     public_url: Annotated[
         str | None,
-        Field(pattern=r"^https?://\S+$", description="Where residents reach this server, for links in e-mail and pushes"),
+        Field(pattern=r"^https?://\S+$", description="Where residents reach this server: for e-mail, pushes"),
     ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least that is logged")] = (
         "info"

@@ -8,13 +8,13 @@ from typing import Final
 from uuid import UUID
 
 from geo.minimap import HEIGHT_M, WIDTH_M
+from issues.feedback import WITHIN
 from issues.languages import SOURCE, Languages, msgid
 from issues.letter_pictures import LetterPictures
+from issues.lifecycle import NoticeKind
 from issues.taps import Act, Tap, Taps
 from push.channels import Message
 from push.smtp import Letter, Picture
-
-FEEDBACK_WITHIN: Final = timedelta(days=14)
 
 _MAP_SIZE: Final = f' width="{WIDTH_M}" height="{HEIGHT_M}"'
 _VERIFY_WITHIN: Final = timedelta(days=2)
@@ -74,11 +74,11 @@ class Letters:
         match message.data.get("kind"):
             case "verify-email":
                 parts.append(_Link(self._say(language, _VERIFY), self._url(message, Act.VERIFY_EMAIL, _VERIFY_WITHIN)))
-            case "resolved" if "report_id" in message.params:
+            case NoticeKind.RESOLVED if "report_id" in message.params:
                 parts += [
                     self._say(language, _ASK),
-                    _Link(self._say(language, _FIXED), self._url(message, Act.SAY_FIXED, FEEDBACK_WITHIN)),
-                    _Link(self._say(language, _NOT_FIXED), self._url(message, Act.SAY_NOT_FIXED, FEEDBACK_WITHIN)),
+                    _Link(self._say(language, _FIXED), self._url(message, Act.SAY_FIXED, WITHIN)),
+                    _Link(self._say(language, _NOT_FIXED), self._url(message, Act.SAY_NOT_FIXED, WITHIN)),
                 ]
         parts.append(stop)
         html = _as_html(message.title, parts, language)
@@ -89,7 +89,10 @@ class Letters:
         issue_id = message.params.get("issue_id")
         if self.pictures is None or issue_id is None or message.city_id is None:
             return []
-        found = await self.pictures.find(message.city_id, UUID(issue_id), message.collapse_id, now=self.clock())
+        fixed = message.data.get("kind") == NoticeKind.RESOLVED
+        found = await self.pictures.find(
+            message.city_id, UUID(issue_id), message.collapse_id, fixed=fixed, now=self.clock()
+        )
         if found is None:
             return []
         where = self._say(language, _MAP)

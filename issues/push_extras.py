@@ -9,12 +9,12 @@ from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from db.connections import driver_connection
 from db.sessions import Database, DatabaseUnavailable
 from issues.feedback import WITHIN
 from issues.languages import SOURCE, Languages, msgid
 from issues.lifecycle import NoticeKind
 from issues.notices import LINK_MARKS
+from issues.shown_photo import find_shown_photo
 from issues.taps import Act, Tap, Taps
 from push.channels import AddressKind, Message, PushAction
 
@@ -25,30 +25,6 @@ _ANSWERS: Final = (("fixed", msgid("Fixed"), Act.SAY_FIXED), ("not_fixed", msgid
 _PATIENCE_S: Final = 2.0
 # Everybody who is told of an event sees the same; a few events are told of at a time.
 _KEPT: Final = 256
-
-# Only what everybody may see (as `issues.reports.photo_release` has it): after a repair the crew's last photo, else the
-# first that residents sent.
-_PHOTO: Final = """
-WITH shown AS (
-    SELECT issue.city_id, issue.id FROM issue JOIN city ON city.id = issue.city_id
-    WHERE issue.city_id = %(city)s AND issue.id = %(issue)s AND NOT private AND city.settings ->> 'photos' = 'public'
-), named AS (
-    SELECT photo_id, o.id AS target_id, 0 AS rank, o.updated_at AS at, -p.position AS position
-    FROM shown JOIN work_order_issue w ON w.city_id = shown.city_id AND w.issue_id = shown.id
-    JOIN work_order o ON o.city_id = w.city_id AND o.id = w.work_order_id AND o.status = 'done'
-    JOIN work_order_photo p ON p.city_id = o.city_id AND p.work_order_id = o.id
-    WHERE %(fixed)s AND NOT EXISTS (
-        SELECT FROM work_order_issue x JOIN issue i ON i.city_id = x.city_id AND i.id = x.issue_id
-        WHERE x.city_id = o.city_id AND x.work_order_id = o.id AND i.private)
-    UNION ALL
-    SELECT photo_id, r.id, 1, NULL, p.position
-    FROM shown JOIN report r ON r.city_id = shown.city_id AND r.issue_id = shown.id AND r.withdrawn_at IS NULL
-    JOIN report_photo p ON p.city_id = r.city_id AND p.report_id = r.id
-)
-SELECT photo.id FROM named JOIN photo ON photo.id = photo_id AND photo.state = 'ready'
-JOIN photo_claim c ON c.photo_id = photo.id AND c.sender = uploader AND c.target_id = named.target_id
-ORDER BY rank, at DESC, named.position, photo.id LIMIT 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +101,8 @@ class PushExtras:
         return self._photos[event_id]
 
     async def _find_photo(self, message: Message) -> UUID | None:
-        values = {
-            "city": message.city_id,
-            "issue": UUID(message.params["issue_id"]),
-            "fixed": message.data.get("kind") == NoticeKind.RESOLVED,
-        }
+        assert message.city_id is not None  # noqa: S101 - a push about an issue is a city's
+        issue_id, fixed = UUID(message.params["issue_id"]), message.data.get("kind") == NoticeKind.RESOLVED
         async with self.database.transaction(message.city_id) as session:
-            cursor = await (await driver_connection(session)).execute(_PHOTO, values)
-            row = await cursor.fetchone()
-        return None if row is None else row[0]
+            photo = await find_shown_photo(session, message.city_id, issue_id, fixed=fixed)
+        return None if photo is None else photo.id

@@ -76,7 +76,7 @@ async def reported_with_photo(database, owner, city, *, state="ready", key="smal
 
 
 async def find(pictures, issue):
-    return await pictures.find(issue.city_id, issue.id, new_id(), now=NOON)
+    return await pictures.find(issue.city_id, issue.id, new_id(), fixed=False, now=NOON)
 
 
 async def test_an_issue_is_shown_with_its_map_and_the_photo_for_everybody(database, owner, city, pictures):
@@ -107,12 +107,14 @@ async def test_of_a_private_issue_and_of_none_nothing_is_shown(database, owner, 
         await session.execute(text("UPDATE issue SET private = true"))
 
     assert await find(pictures, issue) is None
-    assert await pictures.find(issue.city_id, new_id(), new_id(), now=NOON) is None
+    assert await pictures.find(issue.city_id, new_id(), new_id(), fixed=False, now=NOON) is None
 
 
 async def test_while_the_database_is_away_letters_go_without(city, pictures):
     async with Database("postgresql://jalon@127.0.0.1:1/none", pool_size=1, timeout_s=0.2) as away:
-        assert await LetterPictures(away, pictures._store).find(city.id, new_id(), new_id(), now=NOON) is None
+        assert (
+            await LetterPictures(away, pictures._store).find(city.id, new_id(), new_id(), fixed=False, now=NOON) is None
+        )
 
 
 async def test_a_letter_brings_its_pictures_along_and_its_html_names_them(database, owner, city, pictures):
