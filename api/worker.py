@@ -5,7 +5,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from db.tenancy import refuse_privileged_role
 from geo.cities import City
 from issues import languages
 from issues.audience import tell
+from issues.city import load_cities
 from issues.languages import Languages
 from issues.letter_pictures import LetterPictures
 from issues.letters import Letters
@@ -33,6 +34,7 @@ from issues.notices import NoticeTexts
 from issues.openings import notice_openings
 from issues.pairing import pair_by_photo
 from issues.push_extras import PushExtras
+from issues.rescheduling import MOVE_DEADLINES, move_deadlines
 from issues.taps import PURPOSE as TAPS
 from issues.taps import Taps
 from issues.usual_times import WORK_OUT, work_out_usual_times
@@ -235,6 +237,15 @@ def add_upkeep(table: JobTable, database: Database) -> None:
             async with database.transaction(city_id) as session:
                 await work_out_usual_times(session, city_id, now=_now())
 
+    async def move_deadlines_again(job: Job) -> None:
+        begins = date.fromisoformat(job.payload["begins"])
+        async with database.transaction(int(job.payload["city_id"])) as session:
+            city = (await load_cities(session)).by_id(int(job.payload["city_id"]))
+            if city is not None:
+                codes = job.payload["service_codes"]
+                await move_deadlines(session, city, begins=begins, service_codes=codes, now=_now())
+
+    table.handle(MOVE_DEADLINES, move_deadlines_again)
     table.every(_EVERY_TEN_MINUTES, FORGET_RATES, forget_old_rates)
     table.every(_NIGHTLY, WORK_OUT, work_out_times)
 

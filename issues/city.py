@@ -4,7 +4,7 @@ A snapshot is immutable; whoever serves loads a new one when a pack has changed.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from geo.streets import load_street_map
 from issues.catalogue import Catalogue, load_catalogue
 from issues.deadlines import Expected, WorkCalendar
 from issues.limits import Limits
-from issues.pauses import load_pauses
+from issues.pauses import NO_PAUSES, PausesVersion, load_pauses, pauses_version
 
 _PUBLIC = "public"
 _WORKING_DAYS = frozenset(range(5))
@@ -113,11 +113,13 @@ class Cities:
     Attributes:
         books: By the city's number.
         atlas: Where each of them is.
+        pauses: The version of the pauses that their calendars have.
     """
 
-    def __init__(self, atlas: Atlas, books: Iterable[CityBook]) -> None:
+    def __init__(self, atlas: Atlas, books: Iterable[CityBook], pauses: PausesVersion = NO_PAUSES) -> None:
         """Index the cities of an atlas by number and by jurisdiction."""
         self.atlas = atlas
+        self.pauses = pauses
         self.books: Mapping[int, CityBook] = {book.id: book for book in books}
         self._by_jurisdiction = {book.jurisdiction_id: book for book in self.books.values()}
 
@@ -147,12 +149,20 @@ async def load_cities(session: AsyncSession, *, known: Cities | None = None) -> 
         known: The snapshot at hand.
 
     Returns:
-        A snapshot; `known` itself, after one short query, where no pack has been loaded since.
+        A snapshot; `known` itself, after two short queries, where no pack has been loaded and no pause declared since.
     """
+    pauses = await pauses_version(session)
     if known is not None and await atlas_version(session) == known.atlas.version:
-        return known
+        if pauses == known.pauses:
+            return known
+        return Cities(known.atlas, [await with_pauses(session, book) for book in known.books.values()], pauses)
     atlas = await load_atlas(session)
-    return Cities(atlas, [await _load_book(session, city_map) for city_map in atlas.cities])
+    return Cities(atlas, [await _load_book(session, city_map) for city_map in atlas.cities], pauses)
+
+
+async def with_pauses(session: AsyncSession, city: CityBook) -> CityBook:
+    """Read a city's pauses anew, and nothing else of it."""
+    return replace(city, calendar=replace(city.calendar, pauses=await load_pauses(session, city.id)))
 
 
 async def _load_book(session: AsyncSession, city_map: CityMap) -> CityBook:

@@ -30,6 +30,7 @@ from issues.languages import msgid
 from issues.lifecycle import TransitionNotAllowed
 from issues.merging import MergeNeedsConfirmation, MixedPrivacy
 from issues.open_data import FeatureNotFound, NoSuchCollection
+from issues.pauses import PauseIdTaken, PauseNotFound
 from issues.questions import AnswersRefused
 from issues.reports import ReportNotFound
 from issues.review import PairNotFound, PairSettled
@@ -154,6 +155,16 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
     ),
     WebhookNotFound: Problem(
         404, "webhook-not-found", msgid("No such webhook"), msgid("There is no such webhook or event here.")
+    ),
+    PauseNotFound: Problem(
+        404, "pause-not-found", msgid("No such pause"), msgid("The city has declared no such pause.")
+    ),
+    PauseIdTaken: Problem(
+        409,
+        "pause-id-taken",
+        msgid("Id taken"),
+        msgid("Another pause has this id, or it was taken back. Declare it under a new one."),
+        fields=("id",),
     ),
     TooManySubscriptions: Problem(
         409,

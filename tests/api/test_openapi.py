@@ -119,6 +119,8 @@ async def test_every_example_runs(api, hire, register, examples, each):
     hook = await each("POST /v1/webhooks", 201, lambda body: admin.post("/v1/webhooks", json=body))
     again, event = f"/v1/webhooks/{hook['id']}/replay", {"event_id": await the_first_event(agent, mine)}
     assert (await admin.post(again, json=examples.pop("POST /v1/webhooks/{webhook_id}/replay")[0] | event)).is_success
+    pause = f"/v1/pauses/{new_id()}"
+    await each("PUT /v1/pauses/{pause_id}", 200, lambda body: admin.put(pause, json=body))
     synced = await each("POST /v1/sync", 200, lambda body: agent.post("/v1/sync", json=body))
     assert [item["status"] for item in synced["items"]] == [201, 200]
     assert examples == {}

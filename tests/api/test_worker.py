@@ -1,8 +1,10 @@
 """The worker: from a notice to the phones, from bytes to a safe photo."""
 
 import asyncio
+import json
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest_asyncio
@@ -14,6 +16,8 @@ from api.worker import add_upkeep, photo_jobs, run_until, run_worker_process
 from db.base import new_id
 from db.jobs import Job, JobTable
 from db.rates import FORGET_RATES
+from issues.actors import Role
+from issues.rescheduling import MOVE_DEADLINES
 from media.photos import MAKE_SAFE
 from media.sweep import SWEEP
 from tests.api.served import BESIDE, IN_DOUBT, PICTURE, a_report
@@ -102,6 +106,25 @@ async def test_the_worker_sweeps_by_the_clock_what_is_a_day_old(app, decoders, t
 
     assert SWEEP in jobs.schedules
     assert [stored.key async for page in serving.store.pages("derived/") for stored in page] == [young]
+
+
+async def test_deadlines_are_moved_again_once_every_process_knows_of_a_pause(app, api, hire, owner):
+    """A report that came to a process that did not know yet has the deadline of a day without a pause."""
+    database, table = app.state.serving.database, JobTable()
+    add_upkeep(table, database)
+    move, _ = table.handlers[MOVE_DEADLINES]
+    days = {"begins": "2026-01-01", "ends": (datetime.now(UTC) + timedelta(days=30)).date().isoformat()}
+    said = {**days, "reason_fr": "Tempête", "reason_en": "Storm"}
+    await (await hire(Role.MANAGER)).put(f"/v1/pauses/{new_id()}", json=said)
+    issue = (await api.post("/v1/reports", json=a_report())).json()["issue"]
+    async with owner.transaction() as session:
+        waiting = text("SELECT payload FROM pgqueuer WHERE entrypoint = :kind")
+        (payload,) = (await session.execute(waiting, {"kind": MOVE_DEADLINES})).one()
+
+    await move(Job(id=1, kind=MOVE_DEADLINES, payload=json.loads(payload), attempt=1))
+
+    expected = (await api.get(f"/v1/issues/{issue['id']}?jurisdiction_id=montreal.ca")).json()["expected_datetime"]
+    assert datetime.fromisoformat(expected) > datetime.now(UTC) + timedelta(days=30)
 
 
 async def test_the_worker_forgets_by_the_clock_who_sent_how_much_in_hours_that_are_over(app, register, owner):

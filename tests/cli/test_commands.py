@@ -415,13 +415,18 @@ def test_what_a_pack_changes_for_open_issues_is_listed(jalon, city):
 
 
 def test_a_pause_is_declared_for_services_that_there_are(jalon, city, owner_url):
-    snow = ("--from", "2026-12-05", "--to", "2026-12-06", "--reason", "tempête")
+    snow = ("--from", "2126-12-05", "--to", "2126-12-06", "--reason", "tempête")
 
     declared = jalon("city", "pause", city, *snow)
 
     assert (declared.code, declared.out) == (0, "essai.ca: 0 open issues have a later deadline\n")
     with psycopg.connect(libpq_url(owner_url)) as connection:
         said = connection.execute("SELECT begins::text, ends::text, service_codes, reason FROM pause").fetchall()
-    assert said == [("2026-12-05", "2026-12-06", [], "tempête")]
+    assert said == [("2126-12-05", "2126-12-06", [], "tempête")]
+    [listed] = json.loads(jalon("city", "pauses", city, "--json").out)["pauses"]
+    assert listed["id"] in declared.err
+    assert jalon("city", "unpause", city, listed["id"]).out.startswith("essai.ca: 0 open issues have their earlier")
+    assert "No pause from today on." in jalon("city", "pauses", city).err
+    assert "has no pause" in jalon("city", "unpause", city, "01936f3e-0000-7000-8000-000000000000").err
     assert "has no service ski" in jalon("city", "pause", city, *snow, "--services", "ski").err
-    assert "ends before it begins" in jalon("city", "pause", city, *snow, "--to", "2026-12-04").err
+    assert "ends before it begins" in jalon("city", "pause", city, *snow, "--to", "2126-12-04").err

@@ -23,7 +23,8 @@ RIGHTS = {
     **dict.fromkeys(
         ("city", "layer", "district", "neighbour", "street", "address", "street_name", "owned_thing"), READ
     ),
-    **dict.fromkeys(("service", "department", "crew", "route", "pause"), READ),
+    **dict.fromkeys(("service", "department", "crew", "route"), READ),
+    "pause": CHANGE,
     "alembic_version": READ,
     "signing_key": READ,
     "usual_time": ALL,
@@ -134,7 +135,11 @@ def is_unguarded(table: str) -> bool:
 
 
 VIEWS = ("issue_map", "subscription_map")
-TENANT_TABLES = sorted(table for table, rights in RIGHTS.items() if not is_unguarded(table) and rights != READ)
+# What a city tells everybody: read by all, written by the city.
+TOLD_TABLES = ("pause",)
+TENANT_TABLES = sorted(
+    table for table, rights in RIGHTS.items() if not is_unguarded(table) and rights != READ and table not in TOLD_TABLES
+)
 PACK_TABLES = sorted(
     table for table, rights in RIGHTS.items() if not is_unguarded(table) and rights == READ and table not in VIEWS
 )
@@ -145,14 +150,15 @@ async def test_every_table_is_guarded_or_on_the_short_list_with_its_reason(sessi
 
     guarded = [tuple(row) for row in tables if not is_unguarded(row[0])]
     assert guarded == [(table, True, "city_id") for table, _, _ in guarded]
-    assert {table for table, _, _ in guarded} == {*TENANT_TABLES, *PACK_TABLES}
+    assert {table for table, _, _ in guarded} == {*TENANT_TABLES, *PACK_TABLES, *TOLD_TABLES}
 
 
 async def test_every_policy_names_the_city_of_the_transaction(session):
     policies = [tuple(row) for row in await session.execute(text(_POLICIES))]
 
-    of_cities = [(table, "PERMISSIVE", [APP_ROLE], "ALL", _OWN_CITY, _OWN_CITY) for table in TENANT_TABLES]
-    of_packs = [(table, "PERMISSIVE", [APP_ROLE], "SELECT", "true", None) for table in PACK_TABLES]
+    written = (*TENANT_TABLES, *TOLD_TABLES)
+    of_cities = [(table, "PERMISSIVE", [APP_ROLE], "ALL", _OWN_CITY, _OWN_CITY) for table in written]
+    of_packs = [(table, "PERMISSIVE", [APP_ROLE], "SELECT", "true", None) for table in (*PACK_TABLES, *TOLD_TABLES)]
     assert sorted(policies) == sorted([*of_cities, *of_packs])
 
 
@@ -192,7 +198,7 @@ def two_cities(cluster, database_name):
         connection.execute("SET session_replication_role = replica")
         for table, name in connection.execute(_CHECKS).fetchall():
             connection.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
-        for table in (*TENANT_TABLES, *PACK_TABLES):
+        for table in (*TENANT_TABLES, *PACK_TABLES, *TOLD_TABLES):
             columns = connection.execute(_NEEDED_COLUMNS, (table,)).fetchall()
             names = ", ".join(f'"{name}"' for name, _ in columns)
             values = ", ".join(_VALUES[kind] for _, kind in columns)
@@ -253,6 +259,15 @@ async def test_packs_are_read_by_all_and_written_by_nobody(database, two_cities)
             assert await rows_changed(connection, two_cities[table].format(city=LAVAL)) is None, table
             assert await rows_changed(connection, f"UPDATE {table} SET city_id = city_id") is None, table
             assert await rows_changed(connection, f"DELETE FROM {table}") is None, table
+
+
+async def test_what_a_city_tells_is_read_by_all_and_written_by_itself(database, two_cities):
+    async with database.transaction(LAVAL) as session:
+        connection = await driver_connection(session)
+        for table in TOLD_TABLES:
+            assert await cities_in(connection, table) == [MONTREAL, LAVAL], table
+            assert await rows_changed(connection, two_cities[table].format(city=MONTREAL)) is None, table
+            assert await rows_changed(connection, f"UPDATE {table} SET city_id = city_id") == 1, table
 
 
 @pytest.mark.parametrize("view", VIEWS)

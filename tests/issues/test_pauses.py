@@ -1,15 +1,19 @@
 """A pause moves the deadlines of what is open; and how long issues usually took."""
 
 from datetime import date, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 from sqlalchemy import select, text
 
 from issues.city import load_cities
 from issues.deadlines import Pause
 from issues.issue import Issue
-from issues.rescheduling import declare_pause, move_deadlines
+from issues.pauses import PauseIdTaken, PauseNotFound, list_pauses
+from issues.rescheduling import declare_pause, withdraw_pause
 from issues.usual_times import NONE_KNOWN, UsualTime, load_usual_times, work_out_usual_times
+from tests.issues.people import AGENT
 from tests.issues.towns import ESSAI, NOON, east_of, file, set_status, submission
 
 SNOW = Pause(date(2026, 11, 26), date(2026, 11, 27), frozenset({"nid-de-poule"}))
@@ -19,29 +23,74 @@ def end_of(day):
     return datetime(2026, 12, day, 23, 59, 59, tzinfo=ZoneInfo("America/Toronto"))
 
 
+REASONS = {"fr": "Tempête", "en": "Storm"}
+SNOW_ID = UUID("01936f3e-b000-7000-8000-00000000000a")
+
+
+async def due(session):
+    return {row.id: row.expected_at for row in await session.execute(select(Issue.id, Issue.expected_at))}
+
+
+async def declare(session, city, pause=SNOW):
+    return await declare_pause(session, city, SNOW_ID, pause, reasons=REASONS, actor=AGENT.sender, now=NOON)
+
+
 async def test_a_pause_moves_open_issues_of_its_services_and_those_to_come(owner, database, city):
     paused, closed, other = [
         (await file(database, city, submission(east_of(ESSAI.middle, metres), service_code=code))).issue
         for metres, code in ((0.0, "nid-de-poule"), (500.0, "nid-de-poule"), (900.0, "lampadaire"))
     ]
     await set_status(owner, closed.id, "resolved")
+    async with database.transaction() as session:
+        before = await load_cities(session)
 
-    async with owner.transaction() as session:
-        await declare_pause(session, city, SNOW, reason="Tempête", now=NOON)
-        now_paused = (await load_cities(session)).by_id(city.id)
-        assert now_paused is not None
-        moved = await move_deadlines(
-            session, now_paused, begins=SNOW.begins, service_codes=SNOW.service_codes, now=NOON
-        )
-        due = {row.id: row.expected_at for row in await session.execute(select(Issue.id, Issue.expected_at))}
+    async with database.transaction(city.id) as session:
+        done = await declare(session, city)
+        moved = await due(session)
 
-    assert moved == 1
+    assert (done.moved, done.is_new, done.pause.reasons) == (1, True, REASONS)
     assert paused.expected_at == end_of(1)
-    assert due == {paused.id: end_of(3), closed.id: end_of(1), other.id: end_of(1)}
+    assert moved == {paused.id: end_of(3), closed.id: end_of(1), other.id: end_of(1)}
+    async with database.transaction() as session:
+        after = await load_cities(session, known=before)
+        assert await load_cities(session, known=after) is after
+    assert after.by_id(city.id).calendar.pauses == (SNOW,)
+    assert after.by_id(city.id).streets is before.by_id(city.id).streets
+    now_paused = after.by_id(city.id)
+    assert now_paused is not None
     later = await file(database, now_paused, submission(east_of(ESSAI.middle, -500.0)))
     assert later.issue.expected_at == end_of(3)
-    async with database.transaction() as session:
-        assert (await load_cities(session, known=None)).by_id(city.id).calendar.pauses == (SNOW,)
+
+
+async def test_a_pause_that_is_taken_back_gives_the_deadlines_back(database, city):
+    issue = (await file(database, city, submission(ESSAI.middle))).issue
+    async with database.transaction(city.id) as session:
+        await declare(session, city)
+        paused = await load_cities(session)
+
+    async with database.transaction(city.id) as session:
+        done = await withdraw_pause(session, city, SNOW_ID, actor=AGENT.sender, now=NOON)
+        again = await withdraw_pause(session, city, SNOW_ID, actor=AGENT.sender, now=NOON)
+
+    assert (done.moved, done.is_new, again.moved, again.is_new) == (1, True, 0, False)
+    async with database.transaction(city.id) as session:
+        assert await due(session) == {issue.id: issue.expected_at}
+        assert await list_pauses(session, city.id, since=date.min) == []
+        assert (await load_cities(session, known=paused)).by_id(city.id).calendar.pauses == ()
+        with pytest.raises(PauseIdTaken):
+            await declare(session, city)
+
+
+async def test_a_pause_sent_again_is_declared_once(database, city):
+    async with database.transaction(city.id) as session:
+        first, second = [await declare(session, city) for _ in range(2)]
+        assert (first.is_new, second.is_new, second.pause) == (True, False, first.pause)
+        with pytest.raises(PauseIdTaken):
+            await declare(session, city, Pause(SNOW.begins, SNOW.ends))
+        with pytest.raises(PauseNotFound):
+            await withdraw_pause(session, city, UUID(int=1), actor=AGENT.sender, now=NOON)
+        assert [found.pause for found in await list_pauses(session, city.id, since=SNOW.ends)] == [SNOW]
+        assert await list_pauses(session, city.id, since=SNOW.ends + timedelta(days=1)) == []
 
 
 _RESOLVED = """
