@@ -144,6 +144,11 @@ def _let_in_only_jalon(connection: psycopg.Connection, database: str) -> None:
     connection.execute(opened)
 
 
+def has_cluster(data_dir: Path) -> bool:
+    """Whether the private cluster of a folder has been made."""
+    return _Home(data_dir).folder.exists()
+
+
 @contextmanager
 def running_cluster(data_dir: Path, *, durable: bool = True) -> Iterator[Cluster]:
     """Share the private cluster in `data_dir`, starting (or first making) it if nobody has.

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,11 @@ from api.cli.city_init import init
 from api.cli.output import AsJson, hint, say, show_json, show_table, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from rich.console import Console
+
+    from db.sessions import Database
     from issues.packs.check import PackReport
     from issues.packs.compare import PackDifference
     from issues.packs.load import LoadOutcome
@@ -56,39 +60,18 @@ def load(folder: Folder, dry_run: DryRun = False, as_json: AsJson = False) -> No
     """
     from rich.console import Console
 
-    from api.cli.reach import as_owner, bring_up_to_date, reached_database
     from api.demo.progress import step
-    from api.settings import Settings
-    from db.sessions import Database
-    from issues.packs.compare import compare_pack
-    from issues.packs.load import load_pack
 
     console = Console(stderr=True)
     with step(console, f"Checking {folder}"):
         report = _checked(folder)
     pack = _loadable(folder, report)
-    with reached_database(Settings()) as reached:
-        if reached.cluster is not None:
-            bring_up_to_date(reached.owner_url)
-
-        async def compare(database: Database) -> "PackDifference":
-            async with database.transaction() as session:
-                return await compare_pack(session, pack)
-
-        difference = asyncio.run(as_owner(reached, compare))
+    if dry_run:
+        difference, changed = _compared(pack), False
         if not as_json:
             _show_difference(difference)
-        changed = False
-        if not dry_run:
-            with step(console, f"Loading {pack.city.jurisdiction_id}") as advance:
-
-                async def write(database: Database) -> "LoadOutcome":
-                    async with database.transaction() as session:
-                        return await load_pack(
-                            session, pack, now=datetime.now(UTC), progress=lambda _step, done, of: advance(done, of)
-                        )
-
-                changed = asyncio.run(as_owner(reached, write)).changed
+    else:
+        difference, changed = _loaded(pack, console, show=lambda told: None if as_json else _show_difference(told))
     if as_json:
         show_json(_difference_as_json(pack, difference) | {"loaded": changed})
         return
@@ -97,6 +80,67 @@ def load(folder: Folder, dry_run: DryRun = False, as_json: AsJson = False) -> No
     if changed:
         changes = f"jalon city reroute {pack.city.jurisdiction_id} --dry-run"
         hint(f"Open issues stay with whom they are; what would change: {changes}")
+
+
+def _compared(pack: "Pack") -> "PackDifference":
+    """Tell what loading a pack would change, without changing anything: no migration, no cluster that is not there."""
+    import psycopg
+
+    from api.cli.reach import as_owner, reached_database
+    from api.cli.refusals import CommandRefused
+    from api.settings import Settings
+    from db.cluster import has_cluster
+    from db.dumps import libpq_url
+    from db.revisions import current_revision, newest_revision
+    from issues.packs.compare import compare_with_nothing
+
+    settings = Settings()
+    if settings.database_url is None and not has_cluster(settings.data_dir):
+        return asyncio.run(compare_with_nothing(pack))
+
+    with reached_database(settings) as reached:
+        with psycopg.connect(libpq_url(reached.owner_url)) as connection:
+            there = current_revision(connection)
+        if there is None:
+            return asyncio.run(compare_with_nothing(pack))
+        if there != newest_revision():
+            raise CommandRefused(
+                f"the database stands at migration {there}, and a dry run changes nothing. Run: jalon db migrate"
+            )
+        return asyncio.run(as_owner(reached, partial(_difference, pack)))
+
+
+def _loaded(
+    pack: "Pack", console: "Console", *, show: "Callable[[PackDifference], None]"
+) -> "tuple[PackDifference, bool]":
+    """Load a pack, once what it changes was shown; answers with that, and whether anything was written."""
+    from api.cli.reach import as_owner, bring_up_to_date, reached_database
+    from api.demo.progress import step
+    from api.settings import Settings
+    from db.sessions import Database
+    from issues.packs.load import load_pack
+
+    with reached_database(Settings()) as reached:
+        if reached.cluster is not None:
+            bring_up_to_date(reached.owner_url)
+        difference = asyncio.run(as_owner(reached, partial(_difference, pack)))
+        show(difference)
+        with step(console, f"Loading {pack.city.jurisdiction_id}") as advance:
+
+            async def write(database: Database) -> "LoadOutcome":
+                async with database.transaction() as session:
+                    return await load_pack(
+                        session, pack, now=datetime.now(UTC), progress=lambda _step, done, of: advance(done, of)
+                    )
+
+            return difference, asyncio.run(as_owner(reached, write)).changed
+
+
+async def _difference(pack: "Pack", database: "Database") -> "PackDifference":
+    from issues.packs.compare import compare_pack
+
+    async with database.transaction() as session:
+        return await compare_pack(session, pack)
 
 
 @app.command("test")

@@ -16,6 +16,9 @@ from geo.coverage import area_m2
 from geo.districts import ALWAYS
 from issues.packs.pack import Pack
 
+# Where the city is loaded; None where it is not.
+_There = AsyncConnection | None
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -65,20 +68,26 @@ async def compare_pack(session: AsyncSession, pack: Pack) -> PackDifference:
     found = await (await connection.execute(query, [pack.city.jurisdiction_id])).fetchone()
     if found is not None and found[1] == pack.sha256:
         return PackDifference(is_new=False, is_same=True)
-    city_id = -1 if found is None else int(found[0])
-    return PackDifference(
-        is_new=found is None,
-        is_same=False,
-        changes=[
-            await _services(connection, city_id, pack),
-            *await _owners(connection, city_id, pack),
-            *await _districts(connection, city_id, pack),
-            *await _counted(connection, city_id, pack),
-        ],
-    )
+    if found is None:
+        return await compare_with_nothing(pack)
+    return PackDifference(is_new=False, is_same=False, changes=await _changes(connection, int(found[0]), pack))
 
 
-async def _services(connection: AsyncConnection, city_id: int, pack: Pack) -> Change:
+async def compare_with_nothing(pack: Pack) -> PackDifference:
+    """Tell what a checked pack brings where its city is not loaded; needs no database."""
+    return PackDifference(is_new=True, is_same=False, changes=await _changes(None, 0, pack))
+
+
+async def _changes(connection: _There, city_id: int, pack: Pack) -> list[Change]:
+    return [
+        await _services(connection, city_id, pack),
+        *await _owners(connection, city_id, pack),
+        *await _districts(connection, city_id, pack),
+        *await _counted(connection, city_id, pack),
+    ]
+
+
+async def _services(connection: _There, city_id: int, pack: Pack) -> Change:
     sheet = pack.services
     ours = {}
     for group in sheet.groups:
@@ -99,7 +108,7 @@ async def _services(connection: AsyncConnection, city_id: int, pack: Pack) -> Ch
     return _by_code("services", {code: tuple(rest) for code, *rest in rows}, ours)
 
 
-async def _owners(connection: AsyncConnection, city_id: int, pack: Pack) -> list[Change]:
+async def _owners(connection: _There, city_id: int, pack: Pack) -> list[Change]:
     departments = pack.departments.departments
     ours = {department.code: department.names for department in departments}
     crews = {crew.code: (crew.names, department.code) for department in departments for crew in department.crews}
@@ -111,7 +120,7 @@ async def _owners(connection: AsyncConnection, city_id: int, pack: Pack) -> list
     ]
 
 
-async def _districts(connection: AsyncConnection, city_id: int, pack: Pack) -> list[Change]:
+async def _districts(connection: _There, city_id: int, pack: Pack) -> list[Change]:
     query = "SELECT layer, code, valid_from, ST_AsBinary(polygon), names FROM district WHERE city_id = %s"
     stored: dict[str, dict[str, tuple[BaseGeometry, object]]] = {}
     for layer, code, valid_from, polygon, names in await _rows(connection, query, city_id):
@@ -135,7 +144,7 @@ def _moved(code: str, before: tuple[BaseGeometry, object], after: tuple[BaseGeom
     return code if before[1] != after[1] else None
 
 
-async def _counted(connection: AsyncConnection, city_id: int, pack: Pack) -> list[Change]:
+async def _counted(connection: _There, city_id: int, pack: Pack) -> list[Change]:
     """What has no codes of its own is replaced as a whole."""
     places = pack.places
     after = {
@@ -152,11 +161,14 @@ async def _counted(connection: AsyncConnection, city_id: int, pack: Pack) -> lis
                (SELECT count(*) FROM owned_thing WHERE city_id = %(city)s),
                (SELECT count(*) FROM route WHERE city_id = %(city)s)
         """
-    before = await (await connection.execute(query, {"city": city_id})).fetchone() or (0,) * len(after)
+    stored = None if connection is None else await (await connection.execute(query, {"city": city_id})).fetchone()
+    before = stored or (0,) * len(after)
     return [Change(what, count, after[what]) for what, count in zip(after, before, strict=True)]
 
 
-async def _rows(connection: AsyncConnection, query: str, city_id: int) -> list[tuple[Any, ...]]:
+async def _rows(connection: _There, query: str, city_id: int) -> list[tuple[Any, ...]]:
+    if connection is None:
+        return []
     return await (await connection.execute(query.encode(), [city_id])).fetchall()
 
 

@@ -7,12 +7,14 @@ import json
 import sys
 
 import numpy as np
+import psycopg
 import pyogrio
 import pytest
 import shapely
 import yaml
 from pyproj import Transformer
 
+from db.dumps import libpq_url
 from tests.issues.packs.small_pack import ADDRESSES, EAST_SIDE, WEST_SIDE
 
 NAMED = ("--name", "Essai", "--source", "Ville d’Essai", "--licence", "CC BY 4.0")
@@ -179,6 +181,29 @@ def test_a_dry_load_says_what_would_change_and_changes_nothing(jalon, raw):
     assert (dry["new"], dry["loaded"]) == (True, False)
     assert {change["what"]: change["after"] for change in dry["changes"]}["addresses"] == 2
     assert jalon("city", "list").out == ""
+
+
+def test_a_dry_load_makes_no_database(command, raw, monkeypatch, tmp_path):
+    monkeypatch.setenv("JALON_DATA_DIR", str(tmp_path / "none"))
+    command("city", "init", str(raw), *NAMED)
+
+    dry = json.loads(command("city", "load", str(raw), "--dry-run", "--json").out)
+
+    assert (dry["new"], dry["loaded"]) == (True, False)
+    assert {change["what"]: change["before"] for change in dry["changes"]}["addresses"] == 0
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_dry_load_migrates_nothing(jalon, raw, owner_url):
+    jalon("city", "init", str(raw), *NAMED)
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+
+    dry = jalon("city", "load", str(raw), "--dry-run")
+
+    assert (dry.code, "stands at migration 0001" in dry.err) == (1, True)
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
 
 
 def test_check_draws_its_map_and_test_tells_who_is_wrong(jalon, raw, tmp_path):
