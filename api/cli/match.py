@@ -25,6 +25,9 @@ History = Annotated[
 ]
 Service = Annotated[str | None, typer.Option(help="Only reports whose service, or its family, has this in its name.")]
 Since = Annotated[datetime | None, typer.Option(help="Score reports from this day on; earlier ones are history.")]
+LabelDays = Annotated[
+    float, typer.Option(min=0.0, help="After how many days a label is known: 0 if given as a report comes in.")
+]
 Until = Annotated[datetime | None, typer.Option(help="Learn from reports before this day only.")]
 
 
@@ -36,6 +39,7 @@ def evaluate(
     weights: WeightsFile = None,
     service: Service = None,
     since: Since = None,
+    label_days: LabelDays = 1.0,
     refit_every: Annotated[
         int | None, typer.Option(min=1, help="Fit the weights anew to what was known, after so many labelled reports.")
     ] = None,
@@ -53,13 +57,13 @@ def evaluate(
     own = _reports(file, service)
     first_day = None if since is None else since.replace(tzinfo=UTC)
     scored = {report.id for report in own if first_day is None or report.created >= first_day}
-    trials = _replayed(own, history, service)
+    trials = _replayed(own, history, service, label_days)
     if not any(trial.report.id in scored and trial.report.duplicate is not None for trial in trials):
         raise CommandRefused(f"{file} has no labelled report to score (a column is_dup, and days since --since)")
     if refit_every is None:
         verdicts = judge((trial for trial in trials if trial.report.id in scored), _weights(weights))
     else:
-        verdicts = judge_as_time_passes(trials, scored, _weights(weights), Rhythm(every=refit_every))
+        verdicts = judge_as_time_passes(trials, scored, _weights(weights), Rhythm(refit_every, label_days=label_days))
     found = sum_up(verdicts)
     if pictures is not None:
         _draw(pictures, file, found)
@@ -82,13 +86,14 @@ def fit(
     start: WeightsFile = None,
     service: Service = None,
     until: Until = None,
+    label_days: LabelDays = 1.0,
 ) -> None:
     """Learn weights from labelled reports, beginning from those that come with Jalon or from others."""
     from api.cli.refusals import CommandRefused
     from issues.fitting import fit_weights, lessons_of
     from issues.weights import write_weights
 
-    trials = _replayed(_reports(file, service), history, service)
+    trials = _replayed(_reports(file, service), history, service, label_days)
     if until is not None:
         trials = [trial for trial in trials if trial.report.created < until.replace(tzinfo=UTC)]
     labelled = sum(trial.report.duplicate is not None for trial in trials)
@@ -110,13 +115,16 @@ def _reports(file: Path, service: str | None) -> "list[LabelledReport]":
     return [report for report in found.reports if wanted in f"{report.family} {report.service}".casefold()]
 
 
-def _replayed(own: "list[LabelledReport]", history: Path | None, service: str | None) -> "list[Trial]":
+def _replayed(
+    own: "list[LabelledReport]", history: Path | None, service: str | None, label_days: float
+) -> "list[Trial]":
     from issues.replay import replay
 
     earlier = [] if history is None else _reports(history, service)
     # Files may overlap; what the newer one says of a report counts.
     reports = {report.id: report for report in (*earlier, *own)}
-    return replay(sorted(reports.values(), key=lambda report: (report.created, report.id)))
+    in_order = sorted(reports.values(), key=lambda report: (report.created, report.id))
+    return replay(in_order, label_days=label_days)
 
 
 def _draw(folder: Path, file: Path, found: "Assessment") -> None:
