@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,8 +77,9 @@ def read_address(text: str | None) -> CivicAddress | None:
     numbered = _NUMBER.match(plain)
     number = int(numbered[1]) if numbered else None
     rest = (plain[numbered.end() :] if numbered else plain).split(",")[0]
-    street = " & ".join(sorted(filter(None, map(_telling_words, _CROSSING.split(rest)))))
-    kinds = frozenset(_KINDS[word] for word in _words(rest) if word in _KINDS)
+    names = [_NO_WORD.sub(" ", name).split() for name in _CROSSING.split(rest)]
+    street = " & ".join(sorted(filter(None, map(_telling, names))))
+    kinds = frozenset(_KINDS[word] for words in names for word in words if word in _KINDS)
     # Digits alone are a number that lost its street.
     return CivicAddress(street, number, kinds) if street and not street.isdigit() else None
 
@@ -107,12 +109,7 @@ def _on_one_street(one: CivicAddress, other: CivicAddress) -> bool:
     return not one.kinds or not other.kinds or not one.kinds.isdisjoint(other.kinds)
 
 
-def _words(name: str) -> list[str]:
-    return _NO_WORD.sub(" ", name).split()
-
-
-def _telling_words(name: str) -> str:
-    words = _words(name)
+def _telling(words: Sequence[str]) -> str:
     telling = [word for word in words if word not in _KINDS and word not in _LITTLE_WORDS]
     # A street may be called nothing but Place or St.
     return " ".join(_SAID_SHORTER.get(word, word) for word in (telling or words))
