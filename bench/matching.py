@@ -10,7 +10,7 @@ shipped, which all sets' earlier parts have taught.
 A duplicate of what lies outside the file, or of something closed, can be recognised by nobody: "within reach" says how
 many can, the F1 of one who errs in none of them, and how many are marked all the same with nothing near. Where few
 reports are scored, their shares vary: what follows the calibration error is what scores that are exactly right would
-show. What can be reached at all is told in CONTRIBUTING.md.
+show. What can be reached at all, and what was reached, is told in CONTRIBUTING.md.
 
 What was chosen by looking where: the form of the model, how strongly it is drawn to its start, and the curves in
 starting_weights.toml by the earlier parts alone, each predicted from what came before in it. The scored parts were
