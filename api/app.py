@@ -23,6 +23,7 @@ from api.problems.handlers import install_handlers
 from api.queries import refuse_unknown_parameters
 from api.readiness import Readiness
 from api.routers import (
+    basemap,
     corrections,
     devices,
     hotspots,
@@ -116,6 +117,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         pauses,
         places,
         tiles,
+        basemap,
         minimap,
         ogc,
         devices,

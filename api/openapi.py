@@ -29,6 +29,7 @@ _TEXTS: Final[Mapping[int, str]] = {
     412: "Another version of the protocol.",
     413: "Too large.",
     415: "Of a kind that is not taken.",
+    416: "It ends before the range that is asked for.",
     422: "Fields are wrong; all of them are named.",
     423: "Another request is at it.",
     429: "Its sender has sent enough for now; `Retry-After` says when to send it again.",

@@ -5,6 +5,7 @@ from sqlalchemy import MetaData
 import db.credentials
 import db.rates
 import db.signing
+import geo.base_map
 import geo.cities
 import geo.districts
 import geo.owned_things

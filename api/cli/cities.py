@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from api.cli.reach import Reached
     from db.sessions import Database
+    from geo.base_map import BaseMapFile
     from issues.packs.check import PackReport
     from issues.packs.compare import PackDifference
     from issues.packs.load import LoadOutcome
@@ -133,7 +135,50 @@ def _loaded(
                         session, pack, now=datetime.now(UTC), progress=lambda _step, done, of: advance(done, of)
                     )
 
-            return difference, asyncio.run(as_owner(reached, write)).changed
+            outcome = asyncio.run(as_owner(reached, write))
+        if outcome.changed:
+            _draw(reached, outcome.city_id, console)
+        return difference, outcome.changed
+
+
+def _draw(reached: "Reached", city_id: int, console: "Console") -> "BaseMapFile":
+    """Draw a city's base map, in a transaction of its own: the city is served meanwhile."""
+    from api.cli.reach import as_owner
+    from api.demo.progress import step
+    from geo.base_map import make_base_map
+
+    with step(console, "Drawing the base map") as advance:
+
+        async def draw(database: "Database") -> "BaseMapFile":
+            async with database.transaction() as session:
+                return await make_base_map(session, city_id, on=datetime.now(UTC).date(), progress=advance)
+
+        return asyncio.run(as_owner(reached, draw))
+
+
+@app.command("basemap")
+def draw_base_map(
+    jurisdiction: Annotated[str, typer.Argument(metavar="JURISDICTION", help="Such as laval.ca.")],
+) -> None:
+    """Draw a city's base map anew, as of today; loading a pack that changed does so too."""
+    from rich.console import Console
+
+    from api.cli.reach import as_app, reached_database
+    from api.cli.refusals import CommandRefused
+    from api.settings import Settings
+    from db.sessions import Database
+    from issues.city import load_cities
+
+    async def find(database: Database) -> int:
+        async with database.transaction() as session:
+            city = (await load_cities(session)).by_jurisdiction(jurisdiction)
+        if city is None:
+            raise CommandRefused(f"no city {jurisdiction} is loaded; jalon city list names those that are")
+        return city.id
+
+    with reached_database(Settings()) as reached:
+        drawn = _draw(reached, asyncio.run(as_app(reached, find)), Console(stderr=True))
+    say(f"{jurisdiction}: {drawn.length} bytes")
 
 
 async def _difference(pack: "Pack", database: "Database") -> "PackDifference":

@@ -15,6 +15,7 @@ from api.settings import Settings
 from db.cluster import Cluster
 from db.private_files import write_private
 from db.sessions import Database
+from geo.base_map import make_base_map
 from issues.actors import Actor, Role
 from issues.city import CityBook, load_cities
 from issues.packs.check import check_pack
@@ -62,7 +63,12 @@ async def _load(owner: Database, folder: Path, advance: Advance) -> None:
     # Whoever tries things out sends more than a resident does, and all from one address.
     pack = replace(report.pack, city=report.pack.city.model_copy(update={"limits": _GENEROUS}))
     async with owner.transaction() as session:
-        await load_pack(session, pack, now=datetime.now(UTC), progress=lambda _step, done, of: advance(done, of))
+        loaded = await load_pack(
+            session, pack, now=datetime.now(UTC), progress=lambda _step, done, of: advance(done, of)
+        )
+    if loaded.changed:
+        async with owner.transaction() as session:
+            await make_base_map(session, loaded.city_id, on=datetime.now(UTC).date(), progress=advance)
 
 
 async def _staff(database: Database, city: CityBook, kept: Path) -> Actor:

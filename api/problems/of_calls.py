@@ -63,6 +63,17 @@ OF_CALLS: Final[Mapping[type[Exception], Problem]] = {
         msgid("Bodies of JSON may be compressed with gzip or deflate, others not at all."),
         fields=("Content-Encoding",),
     ),
+    refusals.BaseMapNotMade: Problem(
+        404, "base-map-not-found", msgid("No base map"), msgid("No base map of this city has been made yet.")
+    ),
+    refusals.RangeNotSatisfiable: Problem(
+        416,
+        "range-not-satisfiable",
+        msgid("No such range"),
+        msgid("It has {length} bytes, which end before this range."),
+        fields=("Range",),
+        particulars=lambda error, _: Particulars({"length": error.length}),
+    ),
     refusals.MediaTypeNotSupported: Problem(
         415,
         "media-type-not-supported",

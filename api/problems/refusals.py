@@ -298,6 +298,22 @@ class OutOfTime(Exception):
     """The time for a call was over before this part of it was done."""
 
 
+class BaseMapNotMade(Exception):
+    """The city has no base map yet."""
+
+
+class RangeNotSatisfiable(Exception):
+    """What is there ends before the range that is asked for.
+
+    Attributes:
+        length: Of all of it, in bytes.
+    """
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+
 class NothingHere(Exception):
     """What the address names does not exist, or not for this caller."""
 

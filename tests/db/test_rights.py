@@ -23,7 +23,7 @@ RIGHTS = {
     **dict.fromkeys(
         ("city", "layer", "district", "neighbour", "street", "address", "street_name", "owned_thing"), READ
     ),
-    **dict.fromkeys(("service", "department", "crew", "route"), READ),
+    **dict.fromkeys(("service", "department", "crew", "route", "base_map"), READ),
     "pause": CHANGE,
     "alembic_version": READ,
     "signing_key": READ,
