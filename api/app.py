@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
@@ -63,6 +63,9 @@ from issues.taps import Taps
 from media.store import open_store
 from push.vapid import PURPOSE as VAPID
 from push.vapid import VapidKey
+
+if TYPE_CHECKING:
+    from api.other_geocoders import OtherGeocoder
 
 _DESCRIPTION: Final = """
 Residents' reports of problems in their city, from the phone to the crew and back.
@@ -153,6 +156,7 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             push_key = VapidKey(await signing_key(session, VAPID)).public_key
         store = open_store(settings.photos_url)
         live = Live(database)
+        geocoder = _open_geocoder(settings)
         serving = Serving(
             settings=settings,
             database=database,
@@ -168,6 +172,7 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
             rate_key=rate_key,
             taps=taps_key,
             live=live,
+            geocoder=geocoder,
             push_key=None if settings.webpush_contact is None else push_key,
         )
         chores = [asyncio.create_task(cities.keep_fresh(database)), asyncio.create_task(live.keep_telling())]
@@ -179,6 +184,17 @@ async def _open_serving(settings: Settings) -> AsyncIterator[Serving]:
                 with suppress(asyncio.CancelledError):
                     await chore
             await live.close()
+            if geocoder is not None:
+                geocoder.close()
+
+
+def _open_geocoder(settings: Settings) -> "OtherGeocoder | None":
+    """Prepare to ask the geocoder that the operator names, if there is one."""
+    if settings.geocoder_url is None:
+        return None
+    from api.other_geocoders import OtherGeocoder  # noqa: PLC0415 - its library takes half a second to load
+
+    return OtherGeocoder(settings.geocoder_url.get_secret_value())
 
 
 def database_url(settings: Settings) -> str:

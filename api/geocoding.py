@@ -1,13 +1,25 @@
 """From an address that somebody gave to places in the cities served here."""
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from geo.geocode import FoundPlace, find_places
+from geo.geocode import FoundAs, FoundPlace, find_places, with_others
 from geo.street_words import plain_words
 from issues.city import Cities, CityBook
+
+if TYPE_CHECKING:  # loaded where an operator names one
+    from api.other_geocoders import Box, OtherGeocoder
+
+
+# Beyond it, nobody else is asked. Above a street alone (0.5 at most), and never enough to file a report by.
+_WELL_KNOWN: Final = 0.75
+_THEIR_SCORE: Final = 0.6
+_THEIR_ACCURACY_M: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,36 @@ async def look_for(
     asked = cities.books if only_in is None else {only_in.id: only_in}
     found = await find_places(session, asked.keys(), address, towns=_towns(cities))
     return [NamedPlace(place, asked[place.city_id].jurisdiction_id) for place in found]
+
+
+async def look_further(
+    cities: Cities,
+    address: str,
+    found: list[NamedPlace],
+    *,
+    other: OtherGeocoder,
+    only_in: CityBook | None,
+    language: str,
+) -> list[NamedPlace]:
+    """Ask another geocoder where the city's own data know no place well; what it finds elsewhere is left out."""
+    if found and found[0].place.score >= _WELL_KNOWN:
+        return found
+    asked = cities.books if only_in is None else {only_in.id: only_in}
+    theirs = []
+    for place in await other.find(address, _box_around(asked.values()), language):
+        book = cities.at(place.at)
+        if book is not None and book.id in asked:
+            theirs.append(
+                FoundPlace(book.id, place.at, _THEIR_ACCURACY_M, place.address, _THEIR_SCORE, FoundAs.ELSEWHERE)
+            )
+    merged = with_others([named.place for named in found], theirs)
+    return [NamedPlace(place, asked[place.city_id].jurisdiction_id) for place in merged]
+
+
+def _box_around(books: Iterable[CityBook]) -> Box:
+    bounds = [book.map.bounds for book in books]
+    wests, souths, easts, norths = zip(*bounds, strict=True)
+    return min(wests), min(souths), max(easts), max(norths)
 
 
 def _towns(cities: Cities) -> Mapping[str, int | None]:

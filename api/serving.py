@@ -1,6 +1,9 @@
 """What a serving process holds, made once in `api.app` and handed to every request."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
@@ -15,6 +18,9 @@ from db.sessions import Database
 from issues.languages import Languages
 from issues.taps import Taps
 from media.store import PhotoStore
+
+if TYPE_CHECKING:  # loaded where an operator names one
+    from api.other_geocoders import OtherGeocoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Serving:
     rate_key: bytes  # of the hashes under which is counted what everybody sends
     taps: Taps
     live: Live
+    geocoder: OtherGeocoder | None  # asked where a city's own data know no place
     push_key: str | None  # what browsers subscribe for; None where the operator has not set up Web Push
 
 

@@ -124,6 +124,13 @@ class Settings(BaseSettings):
         str | None,
         Field(pattern=r"^https?://\S+$", description="Where residents reach this server: for e-mail, pushes"),
     ] = None
+    geocoder_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="Whom to ask for places that a city's own data do not know: photon+https://..., nominatim+..."
+            " or pelias+...?api_key=..."
+        ),
+    ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least that is logged")] = (
         "info"
     )
@@ -141,6 +148,15 @@ class Settings(BaseSettings):
     def _smtp(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None:
             SmtpServer.of(url.get_secret_value())
+        return url
+
+    @field_validator("geocoder_url")
+    @classmethod
+    def _geocoder(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            from api.other_geocoders import check_url  # noqa: PLC0415 - its library takes half a second to load
+
+            check_url(url.get_secret_value())
         return url
 
     @field_validator("data_dir", "fcm_credentials")

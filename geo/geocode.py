@@ -110,6 +110,7 @@ class FoundAs(StrEnum):
     INTERPOLATED = "interpolated"  # known numbers of the street lie around it, or near it
     CROSSING = "crossing"
     STREET = "street"  # the street is known, the place on it is not
+    ELSEWHERE = "elsewhere"  # another geocoder knows it, the city's own data do not
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,11 @@ def sure_place(found: Sequence[FoundPlace]) -> FoundPlace | None:
     if not found or found[0].score < _SURE_SCORE or found[0].accuracy_m > _SURE_ACCURACY_M:
         return None
     return None if any(other.score > found[0].score - _SURE_LEAD for other in found[1:]) else found[0]
+
+
+def with_others(found: Sequence[FoundPlace], others: Iterable[FoundPlace]) -> list[FoundPlace]:
+    """Put what another geocoder found among what the city's own data tell, the likeliest first."""
+    return _best([*found, *others])
 
 
 async def _streets_like(connection: AsyncConnection, city_ids: Collection[int], name: str) -> list[_Street]:

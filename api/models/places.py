@@ -121,7 +121,7 @@ class PlaceProperties(Outgoing):
     score: float = Field(description="From 0 to 1: how sure it is that this was asked for.")
     found_as: FoundAs = Field(
         description="`address`: the number is known; `interpolated`: its neighbours are; `crossing`; `street`: the"
-        " street is known, the place on it is not."
+        " street is known, the place on it is not; `elsewhere`: another geocoder knows it."
     )
 
     @classmethod

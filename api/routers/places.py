@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.deps import Anyone, JurisdictionId, Now, Served, Transaction, city_asked_for, identify
-from api.geocoding import look_for
+from api.geocoding import look_for, look_further
 from api.language import Say
 from api.listener import language_of
 from api.models.fields import Accuracy, AddressLine, Code, Latitude, Longitude
@@ -81,6 +81,7 @@ def _address_or_block(streets: StreetMap, at: LonLat, say: Say) -> str | None:
 @router.get("/geocode", response_model=PlaceCollection, response_class=GeoJson)
 async def geocode(
     *,
+    request: Request,
     served: Served,
     caller: Anyone,
     session: Transaction,
@@ -101,7 +102,12 @@ async def geocode(
     """Find where an address, a crossing or a street may be: at most five places, the likeliest first."""
     named = caller.city_id is not None or jurisdiction_id is not None
     city = city_asked_for(served.cities, caller, jurisdiction_id) if named else None
-    return GeoJson.of(PlaceCollection.of(await look_for(session, served.cities.current, q, only_in=city)))
+    cities = served.cities.current
+    found = await look_for(session, cities, q, only_in=city)
+    if served.geocoder is not None and cities.books:
+        language = language_of(request, city)
+        found = await look_further(cities, q, found, other=served.geocoder, only_in=city, language=language)
+    return GeoJson.of(PlaceCollection.of(found))
 
 
 @router.get("/services", response_model=ItemList[ServiceOut])
