@@ -10,6 +10,7 @@ import geo.cities
 import geo.districts
 import geo.owned_things
 import geo.streets
+import issues.assignments
 import issues.audience
 import issues.catalogue
 import issues.cells

@@ -8,6 +8,7 @@ that of a quiet machine. Prints rates and ratios; times on a busy machine say li
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import statistics
@@ -255,6 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--followers", type=int, default=100_000)
     parser.add_argument("--theirs", type=int, default=20_000, help="messages for the provider's own loop")
+    parser.add_argument("--delays", type=int, nargs="+", default=[0, 50], help="of the provider's answers, in ms")
     options = parser.parse_args()
     console = Console(stderr=True)
     leave_on_sigterm()
@@ -266,12 +268,13 @@ def main() -> None:
         with Reports(stage.server.url, stage.secret) as quiet:
             time.sleep(_QUIET_S)
         found["api_p99_quiet_ms"] = quiet.p99_ms()
-        for delay_s, status in ((0.0, "acknowledged"), (0.05, "scheduled")):
+        for delay_ms, status in zip(options.delays, itertools.cycle(("acknowledged", "scheduled")), strict=False):
+            delay_s = delay_ms / 1000
             ours = measure_ours(stage, delay_s=delay_s, followers=options.followers, status=status, console=console)
             theirs = measure_theirs(stage, delay_s=delay_s, messages=options.theirs, console=console)
             ratios = {"theirs_per_s": theirs, "ratio": ours["per_s"] / theirs}
             ratios["api_p99_ratio"] = ours["api_p99_ms"] / found["api_p99_quiet_ms"]
-            found[f"at_{delay_s * 1000:.0f}_ms"] = {name: round(value, 2) for name, value in (ours | ratios).items()}
+            found[f"at_{delay_ms}_ms"] = {name: round(value, 2) for name, value in (ours | ratios).items()}
     print(json.dumps(found))
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
 from issues.actors import Actor, Role
+from issues.assignments import tell_crew
 from issues.commands import CommandIdUsed, claim_command
 from issues.events import ORDER_PLANNED, ORDER_RESCHEDULED, NewEvent, append_event
 from issues.issue import IssueMerged, IssueNotFound, IssueView, lock_issues
@@ -118,7 +119,7 @@ class PhotoTaken(Exception):
 async def create_work_order(
     session: AsyncSession, city_id: int, draft: WorkOrderDraft, *, actor: Actor, now: datetime
 ) -> PlannedOrder:
-    """Plan a job for a crew on a day; its issues become scheduled, and residents are told.
+    """Plan a job for a crew on a day; its issues become scheduled, and residents and the crew are told.
 
     Issues on which work goes on already stay in progress.
 
@@ -151,6 +152,7 @@ async def create_work_order(
     order = await read_work_order(session, city_id, order_id)
     await _record(session, issues.values(), ORDER_PLANNED, order, actor=actor, now=now)
     await _move_issues(session, issues.values(), order_id, OrderStatus.PLANNED, actor=actor, now=now)
+    await tell_crew(session, order, issues[draft.issue_ids[0]], now=now)
     return PlannedOrder(await read_work_order(session, city_id, order_id), created=True)
 
 
@@ -205,7 +207,10 @@ async def change_work_order(
     await _add_photos(session, order, photo_ids, actor)
     await _update(session, order, values, now=now)
     await _take_issues_along(session, order, values, issues, actor=actor, now=now)
-    return await read_work_order(session, city_id, order_id)
+    changed = await read_work_order(session, city_id, order_id)
+    if values.keys() & _PLAN and changed.status in ACTIVE_ORDERS:
+        await tell_crew(session, changed, next(iter(issues)), now=now)
+    return changed
 
 
 async def _lock(

@@ -13,9 +13,11 @@ LINK_MARKS: Final = frozenset({"issue_id", "report_id", "number", "kind", "juris
 # As `push.digests` and `push.emails` call them, which know a database and so cannot be asked here.
 DIGEST: Final = "digest"
 VERIFY: Final = "verify-email"
+ASSIGNED: Final = "assigned"
+"""Kind of what a crew's members are told of their work; residents are told nothing of that kind."""
 
 # Title and body. The service's name, the number and the status are all that they may tell.
-_SENTENCES: Mapping[NoticeKind, tuple[str, str]] = {
+_SENTENCES: Mapping[str, tuple[str, str]] = {
     NoticeKind.ACKNOWLEDGED: (
         msgid("{service}: report acknowledged"),
         msgid("The city has read report {number} and will follow it up."),
@@ -52,9 +54,13 @@ _SENTENCES: Mapping[NoticeKind, tuple[str, str]] = {
         msgid("{service}: new report nearby"),
         msgid("Somebody reported this in a place that you follow. It has the number {number}."),
     ),
+    ASSIGNED: (
+        msgid("{service}: work for your crew"),
+        msgid("Planned for {day}, for report {number}."),
+    ),
 }
 # Where the city wrote to residents why.
-_WITH_REASON: Mapping[NoticeKind, str] = {
+_WITH_REASON: Mapping[str, str] = {
     NoticeKind.DECLINED: msgid("The city will not act on report {number}. Open it to read why."),
 }
 # Of a private service not even the name is shown.
@@ -88,11 +94,11 @@ class NoticeTexts:
         """Write the title and the body of a notice.
 
         Args:
-            kind: A `NoticeKind`, or a digest of several.
+            kind: A `NoticeKind`, `ASSIGNED`, or a digest of several.
             params: Of a digest, the `items`, each with its `kind` and its params, and their `count`. Of others
                 `number`; `note` where the city wrote something with it that residents may read; the service's
-                name in each language as `service_<language>`, where it may be shown; the city's `locale`, for people
-                whose language is not spoken here.
+                name in each language as `service_<language>`, where it may be shown; the `day` of work; the city's
+                `locale`, for people whose language is not spoken here.
             locale: Of the device that shows it, such as `fr-CA`.
         """
         language = self.languages.choose(locale, None, params.get("locale") or SOURCE)
@@ -104,10 +110,11 @@ class NoticeTexts:
         return self._single(kind, params, language)
 
     def _single(self, kind: str, params: Mapping[str, Any], language: str) -> tuple[str, str]:
-        title, body = _SENTENCES[NoticeKind(kind)]
+        title, body = _SENTENCES[kind]
         if "note" in params:
-            body = _WITH_REASON.get(NoticeKind(kind), body)
+            body = _WITH_REASON.get(kind, body)
         values = {"service": self._service(params, language), "number": params["number"]}
+        values["day"] = params.get("day", "")
         own = self.own.get(params.get("jurisdiction_id", ""), {}).get(kind, {})
         return (
             self._say(language, title, (own.get("title") or {}).get(language), values),

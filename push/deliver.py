@@ -48,7 +48,7 @@ _PROVIDER_PATIENCE_S = 2.0
 _PASS_BY_S = 15.0
 _RECORD_AGAIN_S = 1.0
 # What of a notification's params an app gets, beside the event's id and the kind.
-_DATA = ("issue_id", "report_id", "jurisdiction_id", "status")
+_DATA = ("issue_id", "report_id", "work_order_id", "jurisdiction_id", "status")
 
 
 class Sender:

@@ -40,6 +40,7 @@ async def queue_notifications(
     happened_at: datetime,
     about: UUID | None = None,
     safety: bool = False,
+    whatever_kinds: bool = False,
     now: datetime,
     expires_after: timedelta = EXPIRES_AFTER,
 ) -> int:
@@ -57,6 +58,7 @@ async def queue_notifications(
         about: Of what it tells the state: once the same person is to be told of a later one, it is not sent any more.
             None where it stays worth telling whatever happens.
         safety: Whether it concerns safety, and rings also where people want quiet, unless they want quiet from that.
+        whatever_kinds: Whether also those are told who named kinds of news, and not this one.
         now: Time of queuing.
         expires_after: So long after it happened it is worth nothing and is not sent any more, also if queued late;
             where its person wants to hear of it later, so long after their turn.
@@ -78,7 +80,14 @@ async def queue_notifications(
     # In the order of the persons: two runs for one event then wait for each other instead of dead-locking.
     while chunk := sorted(islice(remaining, _PERSONS_A_STATEMENT), key=lambda recipient: recipient.person_id):
         planned = await _plan(
-            session, city_id, chunk, kind=kind, safety=safety, happened_at=happened_at, now=now, worth=expires_after
+            session,
+            city_id,
+            chunk,
+            kind=None if whatever_kinds else kind,
+            safety=safety,
+            happened_at=happened_at,
+            now=now,
+            worth=expires_after,
         )
         await _add_notifications(session, planned, params, told)
         queued += await _add_deliveries(session, planned, told)
@@ -101,7 +110,7 @@ async def _plan(
     city_id: int,
     recipients: Sequence[Recipient],
     *,
-    kind: str,
+    kind: str | None,
     safety: bool,
     happened_at: datetime,
     now: datetime,
@@ -112,7 +121,7 @@ async def _plan(
     planned = []
     for recipient in recipients:
         wishes = wishes_of.get(recipient.person_id, _EVERYBODYS)
-        if wishes.kinds is not None and kind not in wishes.kinds:
+        if wishes.kinds is not None and kind is not None and kind not in wishes.kinds:
             continue
         told_today = await _count_told(session, city_id, recipient.person_id, wishes, now=now)
         turn = turn_of(wishes, told_today=told_today, safety=safety, now=now)

@@ -15,6 +15,7 @@ from api.models.fields import SECRET_PATTERN, OwnId
 from api.problems.refusals import FieldError, InvalidFields, SecretUnknown, SignInNeeded
 from api.responses import answer
 from db.tenancy import enter_city
+from issues.assignments import forget_work
 from issues.follows import forget_follows
 from issues.languages import msgid
 from issues.subscriptions import unsubscribe
@@ -77,6 +78,7 @@ async def delete_device(
             await enter_city(session, city_id)
             await forget_follows(session, city_id, caller.actor.person_id)
             await unsubscribe(session, city_id, caller.actor.person_id, None)
+            await forget_work(session, city_id, caller.actor.person_id)
             await forget_address_of(session, city_id, caller.actor.person_id)
         await forget_preferences(session, caller.actor.person_id)
         await forget_device(session, device_id)

@@ -1,21 +1,30 @@
 """What concerns the caller alone."""
 
+from typing import Final
+from uuid import UUID
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from api.auth import find_caller
 from api.deps import City, DeviceCaller, Now, Served, Transaction
 from api.models.feedback import EmailIn, EmailOut
 from api.models.wishes import PreferencesIn, PreferencesOut
+from api.models.work import WorkIn, WorkOut
 from api.openapi import problems
-from api.problems.refusals import EmailNotOffered, NoEmail
+from api.problems.refusals import EmailNotOffered, FieldError, InvalidFields, NoEmail
 from api.responses import answer
 from db.base import new_id
 from db.jobs import enqueue
+from issues.assignments import forget_work, hear_of_work
+from issues.languages import msgid
 from push.emails import VERIFY, find_address, forget_address_of, name_address
 from push.preferences import read_preferences, write_preferences
 from push.queueing import queue_letter
 
 router = APIRouter(prefix="/v1/me", tags=["me"])
+
+_NOT_STAFF: Final = msgid("Nobody on the city's staff has this secret.")
 
 
 @router.put("/email", response_model=EmailOut, responses=problems(409, 429))
@@ -58,6 +67,26 @@ async def delete_email(*, caller: DeviceCaller, session: Transaction, city: City
     """Get no more letters from a city; again, it sends none already."""
     assert caller.actor.person_id is not None  # noqa: S101 - as below
     await forget_address_of(session, city.id, caller.actor.person_id)
+    return Response(status_code=204)
+
+
+@router.put("/work", response_model=WorkOut)
+async def put_work(*, caller: DeviceCaller, session: Transaction, city: City, now: Now, body: WorkIn) -> Response:
+    """Use this device for work: what is assigned to its user's crew is told here, by push or e-mail as they wish."""
+    assert caller.actor.person_id is not None  # noqa: S101 - as above
+    staff = await find_caller(session, body.secret, now=now)
+    if staff is None or staff.city_id != city.id or not staff.actor.sender.startswith("staff:"):
+        raise InvalidFields([FieldError("secret", _NOT_STAFF)])
+    staff_id = UUID(staff.actor.sender.removeprefix("staff:"))
+    await hear_of_work(session, city.id, staff_id, caller.actor.person_id, now=now)
+    return answer(WorkOut(jurisdiction_id=city.jurisdiction_id, role=staff.actor.role, crew_code=staff.actor.crew_code))
+
+
+@router.delete("/work", status_code=204, response_class=Response)
+async def delete_work(*, caller: DeviceCaller, session: Transaction, city: City) -> Response:
+    """Hear of a city's work no more on this device; again, it hears of none already."""
+    assert caller.actor.person_id is not None  # noqa: S101 - as above
+    await forget_work(session, city.id, caller.actor.person_id)
     return Response(status_code=204)
 
 

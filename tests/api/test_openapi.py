@@ -110,6 +110,7 @@ async def test_every_example_runs(api, hire, register, examples, each):
     await each("PUT /v1/me/preferences", 200, lambda body: phone.put("/v1/me/preferences", json=body))
     del examples["PUT /v1/subscriptions/{subscription_id}"][1:]  # their districts change with the pack
     await each("PUT /v1/subscriptions/{subscription_id}", 201, lambda body: phone.put(path, params=montreal, json=body))
+    await each("PUT /v1/me/work", 422, lambda body: phone.put("/v1/me/work", params=montreal, json=body))
     await each("PUT /v1/me/email", 409, lambda body: phone.put("/v1/me/email", params=montreal, json=body))
     mine = (await phone.post("/v1/reports", json=a_report(lat=45.5350))).json()["issue"]["id"]
     await agent.post(f"/v1/issues/{mine}/status", json={"status": "resolved"})

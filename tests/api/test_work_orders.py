@@ -1,6 +1,7 @@
 """Work orders from planning to done."""
 
 import pytest
+from sqlalchemy import text
 
 from db.base import new_id
 from issues.actors import Role
@@ -124,3 +125,29 @@ async def test_what_cannot_be_planned_is_named(plan, crews):
     assert fields_of(problem_of(no_crew, 422, "crew-unknown")) == {"crew"}
     assert fields_of(problem_of(no_issue, 404, "issue-not-found")) == {"issue_ids[0]"}
     assert problem_of(closed, 409, "issue-not-open")["issue_status"] == "declined"
+
+
+async def test_a_device_lent_to_work_hears_of_the_crews_orders_until_it_is_taken_back(
+    plan, hire, register, crews, owner
+):
+    worker, phone = await hire(role=Role.CREW, crew=crews[0]), await register(fid="phone-1")
+    montreal = {"jurisdiction_id": "montreal.ca"}
+    lent = await phone.api.put("/v1/me/work", params=montreal, json={"secret": worker.secret})
+
+    await plan()
+    taken_back = [(await phone.api.delete("/v1/me/work", params=montreal)).status_code for _ in range(2)]
+    await plan()
+
+    assert lent.json() == {"jurisdiction_id": "montreal.ca", "role": "crew", "crew_code": crews[0]}
+    assert taken_back == [204, 204]
+    async with owner.transaction() as session:
+        assert (await session.scalars(text("SELECT kind FROM notification"))).all() == ["assigned"]
+
+
+async def test_only_a_secret_of_the_citys_staff_lends_a_device(hire, register, api):
+    phone, other = await register(), await register()
+    laval = {"jurisdiction_id": "laval.ca"}
+    for secret in (other.api.secret, "somebody", (await hire()).secret):
+        answer = await phone.api.put("/v1/me/work", params=laval, json={"secret": secret})
+        assert fields_of(problem_of(answer, 422, "invalid-fields")) == {"secret"}
+    problem_of(await api.put("/v1/me/work", params=laval, json={"secret": "x"}), 401, "sign-in-needed")

@@ -43,6 +43,7 @@ RIGHTS = {
     "work_order_issue": ADD_AND_FORGET,
     "work_order_photo": CHANGE,
     "staff": CHANGE,
+    "staff_person": ALL,
     "issue_pair": ALL,
     "issue_cell": ALL,
     "issue_cell_left": ADD_AND_FORGET,

@@ -4,7 +4,7 @@ import pytest
 
 from issues.languages import LOCALES, load_languages
 from issues.lifecycle import NoticeKind
-from issues.notices import NoticeTexts, OwnWords
+from issues.notices import ASSIGNED, NoticeTexts, OwnWords
 
 TEXTS = NoticeTexts(load_languages([LOCALES]))
 PARAMS = {
@@ -32,6 +32,13 @@ PARAMS = {
 )
 def test_a_notice_is_in_the_language_of_the_device(locale, title, body):
     assert TEXTS.render("acknowledged", PARAMS, locale) == (title, body)
+
+
+def test_a_crew_reads_for_which_day_its_work_is():
+    title, body = TEXTS.render(ASSIGNED, {**PARAMS, "day": "2026-11-24"}, "fr-CA")
+
+    assert title == "Nid-de-poule\u00a0: travail pour votre équipe"
+    assert body == "Prévu le 2026-11-24, pour le signalement 2026-000124."
 
 
 def test_a_device_in_a_language_that_is_not_spoken_hears_the_citys():
@@ -63,7 +70,7 @@ def test_people_are_sent_to_read_why_only_where_the_city_has_written_why(locale,
     assert explained == (without[0], f"{without[1]} {invited}")
 
 
-@pytest.mark.parametrize("kind", NoticeKind)
+@pytest.mark.parametrize("kind", [*NoticeKind, ASSIGNED])
 @pytest.mark.parametrize("locale", ["fr", "en"])
 def test_every_kind_fits_a_locked_screen_and_holds_no_id(kind, locale):
     title, body = TEXTS.render(kind, {**PARAMS, "note": "public"}, locale)
