@@ -1,4 +1,4 @@
-"""From words to a position: addresses, crossings and streets of a city's own data, found despite typing errors.
+"""From words to a position: addresses, crossings, streets and places of a city's own data, despite typing errors.
 
 `street_name` gives the streets whose words are most like those asked for (trigrams, by an index on the stored words);
 `geo.street_words` then judges the few by letters, kind and heading. Numbers and crossings decide the rest.
@@ -20,7 +20,7 @@ from geo.asked_places import part_town, read_place
 from geo.numbering import ADDRESS_ACCURACY_M, KnownNumber, PlacedNumber, place_number
 from geo.points import LonLat, distance_m
 from geo.street_map import write_address
-from geo.street_words import likeness, read_street, street_readings
+from geo.street_words import likeness, name_likeness, place_words, read_street, street_readings
 
 MOST_FOUND: Final = 5
 
@@ -35,6 +35,11 @@ _WORSE_BY: Final = 0.25
 _BETWEEN: Final = 0.95
 _BEYOND: Final = 0.7
 _NO_NUMBER: Final = 0.5
+
+# Of names of places: how like one must be to count, and what is left of that, since a street may be called so too.
+_LEAST_LIKE_A_NAME: Final = 0.75
+_BY_NAME: Final = 0.95
+_NEAREST_PLACES: Final = 20
 
 _CROSSING_ACCURACY_M: Final = 15.0
 # Answers so near to each other are one: a crossing of a divided road, a street spelt in two ways.
@@ -103,12 +108,23 @@ ORDER BY asked.nth
 """
 
 
+PLACES_SQL: Final = """
+SELECT near.city_id, near.name, near.words, ST_X(near.place::geometry), ST_Y(near.place::geometry), near.reach_m
+FROM unnest(%(cities)s::integer[]) AS city (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM place_name WHERE place_name.city_id = city.id
+    ORDER BY place_name.words <-> %(words)s::text LIMIT %(limit)s
+) AS near
+"""
+
+
 class FoundAs(StrEnum):
     """How a place was found."""
 
     ADDRESS = "address"  # the number is known
     INTERPOLATED = "interpolated"  # known numbers of the street lie around it, or near it
     CROSSING = "crossing"
+    PLACE = "place"  # a park, a public building, a district, by its name
     STREET = "street"  # the street is known, the place on it is not
     ELSEWHERE = "elsewhere"  # another geocoder knows it, the city's own data do not
 
@@ -160,19 +176,25 @@ async def find_places(
     asked = read_place(text)
     if asked is None:
         return []
+    connection = await driver_connection(session)
     towns = towns or {}
-    asked, town = part_town(asked, towns)
+    whole, (asked, town) = asked, part_town(asked, towns)
+    # The park at Mont-Royal is not in the town of that name: a place is looked for by all of its name.
+    names = []
+    if whole.number is None:
+        names = await _named(connection, city_ids, f"{whole.street} {whole.crossing or ''}")
     if town is not None:
         city_ids = [city_id for city_id in city_ids if city_id == towns[town]]
+        if city_ids and asked.number is None and asked.crossing is None:
+            names += await _named(connection, city_ids, asked.street)
     if not city_ids:
-        return []
-    connection = await driver_connection(session)
+        return _best(names)
     streets = await _streets_like(connection, city_ids, asked.street)
     if asked.crossing is not None:
         others = await _streets_like(connection, city_ids, asked.crossing)
-        return _best(await _crossings(connection, streets, others))
+        return _best([*names, *await _crossings(connection, streets, others)])
     found = [] if asked.number is None else await _numbered(connection, streets, asked.number)
-    return _best(found or await _streets_alone(connection, streets))
+    return _best([*names, *(found or await _streets_alone(connection, streets))])
 
 
 def sure_place(found: Sequence[FoundPlace]) -> FoundPlace | None:
@@ -205,6 +227,22 @@ async def _streets_like(connection: AsyncConnection, city_ids: Collection[int], 
     }
     like = [_Street(*key, value) for key, value in likenesses.items() if value >= _LEAST_LIKENESS]
     return sorted(like, key=lambda street: (-street.like, street.name, street.city_id))[:_LOOKED_INTO]
+
+
+async def _named(connection: AsyncConnection, city_ids: Collection[int], name: str) -> list[FoundPlace]:
+    """Get the places whose names are most like one."""
+    words = place_words(name)
+    if not words:
+        return []
+    values = {"cities": sorted(city_ids), "words": words, "limit": _NEAREST_PLACES}
+    cursor = await connection.execute(PLACES_SQL, values, prepare=True)
+    found = []
+    for city_id, known, known_words, lon, lat, reach_m in await cursor.fetchall():
+        like = name_likeness(words, known_words)
+        if like >= _LEAST_LIKE_A_NAME:
+            at, accuracy_m = LonLat(lon, lat), ADDRESS_ACCURACY_M + reach_m
+            found.append(FoundPlace(city_id, at, accuracy_m, known, like * _BY_NAME, FoundAs.PLACE))
+    return found
 
 
 async def _numbered(connection: AsyncConnection, streets: Sequence[_Street], number: int) -> list[FoundPlace]:

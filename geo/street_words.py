@@ -140,12 +140,23 @@ def street_readings(name: str) -> Iterator[StreetWords]:
         yield StreetWords(second.words, second.kind, second.heading, guessed=True)
 
 
-def likeness(asked: StreetWords, street: StreetWords) -> float:
-    """Tell how near a street is to the one asked for: 1 for the same, 0 for nothing in common."""
-    one, other = asked.words.replace(" ", ""), street.words.replace(" ", "")
+def place_words(name: str) -> str:
+    """Read the name of a place that is no street: `parc fontaine` of `Parc La Fontaine`, '' where no word is left."""
+    words = plain_words(name)
+    return " ".join(_one_spelling(word) for word in words if word not in _LITTLE_WORDS)
+
+
+def name_likeness(one: str, other: str) -> float:
+    """Tell how near the words of two names are to each other: 1 for the same, 0 for nothing in common."""
+    one, other = one.replace(" ", ""), other.replace(" ", "")
     longest, apart = max(len(one), len(other), 1), abs(len(one) - len(other))
     # Counting is dear, and so much longer a word is another one.
-    like = 1.0 - (apart if apart * 2 > longest else edits(one, other)) / longest
+    return 1.0 - (apart if apart * 2 > longest else edits(one, other)) / longest
+
+
+def likeness(asked: StreetWords, street: StreetWords) -> float:
+    """Tell how near a street is to the one asked for: 1 for the same, 0 for nothing in common."""
+    like = name_likeness(asked.words, street.words)
     if asked.kind is not None and street.kind != asked.kind:
         like *= _OTHER_KIND
     if asked.heading != street.heading:

@@ -1,8 +1,8 @@
-"""Streets and addresses of a city: the rows, and the map made of them."""
+"""Streets, addresses and names of places of a city: the rows, and the map made of them."""
 
 import numpy as np
 from geoalchemy2 import Geography, WKBElement
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Double, ForeignKey, Index
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -67,6 +67,28 @@ class StreetName(Base):
     city_id: Mapped[int] = mapped_column(ForeignKey("city.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     words: Mapped[str]  # as `geo.street_words` reads the name
+
+
+class PlaceName(Base):
+    """A name of a place that is no street: a park, a public building, a district."""
+
+    __tablename__ = "place_name"
+    __table_args__ = (
+        Index(
+            "ix_place_name_city_id_words",
+            "city_id",
+            "words",
+            postgresql_using="gist",
+            postgresql_ops={"words": "gist_trgm_ops"},
+        ),
+    )
+
+    city_id: Mapped[int] = mapped_column(ForeignKey("city.id", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str]
+    words: Mapped[str]  # as `geo.street_words` reads the name
+    place: Mapped[WKBElement] = mapped_column(Geography("POINT", srid=4326, spatial_index=False))
+    reach_m: Mapped[float] = mapped_column(Double)  # how far from there it reaches; 0 for a point
 
 
 async def load_street_map(session: AsyncSession, city_id: int, *, middle: LonLat) -> StreetMap:

@@ -120,8 +120,9 @@ class PlaceProperties(Outgoing):
     accuracy_m: float = Field(description="How far the place may be from here, in metres.")
     score: float = Field(description="From 0 to 1: how sure it is that this was asked for.")
     found_as: FoundAs = Field(
-        description="`address`: the number is known; `interpolated`: its neighbours are; `crossing`; `street`: the"
-        " street is known, the place on it is not; `elsewhere`: another geocoder knows it."
+        description="`address`: the number is known; `interpolated`: its neighbours are; `crossing`; `place`: a park, a"
+        " public building or a district, by its name; `street`: the street is known, the place on it is not;"
+        " `elsewhere`: another geocoder knows it."
     )
 
     @classmethod

@@ -167,6 +167,18 @@ class AddressFile(SourcedFile):
     columns: AddressColumns
 
 
+class PlaceColumns(Sheet):
+    """Which column of a file of named places holds their names."""
+
+    name: Word
+
+
+class PlaceFile(SourcedFile):
+    """Places that people know by name, such as parks and public buildings."""
+
+    columns: PlaceColumns
+
+
 _AS_USUAL = Limits()
 
 
@@ -255,3 +267,4 @@ class CitySheet(Sheet):
     streets: StreetFile | None = None
     assets: list[AssetFile] = Field(default_factory=list)
     addresses: AddressFile | None = None
+    places: list[PlaceFile] = Field(default_factory=list)

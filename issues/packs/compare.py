@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.connections import driver_connection
 from geo.coverage import area_m2
 from geo.districts import ALWAYS
+from issues.packs.named_places import all_named
 from issues.packs.pack import Pack
 
 # Where the city is loaded; None where it is not.
@@ -151,6 +152,7 @@ async def _counted(connection: _There, city_id: int, pack: Pack) -> list[Change]
         "neighbours": len(places.neighbours),
         "streets": len(places.streets),
         "addresses": len(places.addresses),
+        "names of places": len(all_named(places)),
         "owned roads and assets": len(places.owned),
         "routes": len(pack.routes),
     }
@@ -158,6 +160,7 @@ async def _counted(connection: _There, city_id: int, pack: Pack) -> list[Change]
         SELECT (SELECT count(*) FROM neighbour WHERE city_id = %(city)s),
                (SELECT count(*) FROM street WHERE city_id = %(city)s),
                (SELECT count(*) FROM address WHERE city_id = %(city)s),
+               (SELECT count(*) FROM place_name WHERE city_id = %(city)s),
                (SELECT count(*) FROM owned_thing WHERE city_id = %(city)s),
                (SELECT count(*) FROM route WHERE city_id = %(city)s)
         """

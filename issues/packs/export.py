@@ -46,6 +46,9 @@ def export_pack(folder: Path, pack: Pack) -> dict[str, bytes]:
         files["streets.geojson.gz"] = _zip(_collection(lines))
     if pack.places.addresses:
         files["addresses.csv.gz"] = _zip(_addresses(pack))
+    if pack.places.named:
+        shapes = ((place.shape, {"name": place.name}) for place in pack.places.named)
+        files["places.geojson.gz"] = _zip(_collection(shapes))
     sheets = [SERVICES, DEPARTMENTS, ROUTES, RULES, POINTS, "SOURCES.md", *_with_owners(pack)]
     kept = {name: (folder / name).read_bytes() for name in sheets if (folder / name).is_file()}
     return {CITY: _city(pack).encode(), **kept, **files}
@@ -74,6 +77,10 @@ def _city(pack: Pack) -> str:
         columns = {"number": "number", "street": "street", "lon": "lon", "lat": "lat"}
         sheet["addresses"] = addresses
         _point_to(addresses, "addresses.csv.gz", columns)
+    if pack.places.named:
+        [place, *_] = sheet["places"]
+        sheet["places"] = [place]
+        _point_to(place, "places.geojson.gz", {"name": "name"})
     return yaml.safe_dump(sheet, allow_unicode=True, sort_keys=False, width=120)
 
 

@@ -16,7 +16,7 @@ from issues.packs.sheets import read_sheet
 
 def fingerprint(folder: Path, city: CitySheet) -> str:
     """Get one hash over all files of a pack and the way they are read."""
-    sources = [*city.layers, *city.assets, city.outline, city.neighbours, city.streets, city.addresses]
+    sources = [*city.layers, *city.assets, *city.places, city.outline, city.neighbours, city.streets, city.addresses]
     names = {CITY, SERVICES, DEPARTMENTS, RULES, ROUTES, *(source.file for source in sources if source)}
     whole = hashlib.sha256(f"{FORMAT_VERSION}".encode())
     for name in sorted(names):

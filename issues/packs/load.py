@@ -20,8 +20,9 @@ from db.tenancy import APP_ROLE
 from geo.asked_places import leading_number
 from geo.cities import City
 from geo.districts import ALWAYS
-from geo.street_words import read_street
+from geo.street_words import place_words, read_street
 from issues.packs.city_sheet import CitySheet
+from issues.packs.named_places import all_named, middle_and_reach
 from issues.packs.pack import Pack
 from issues.packs.services_sheet import ServicesSheet
 from issues.packs.times import holidays_of
@@ -71,6 +72,7 @@ async def load_pack(
         "streets": _write_streets,
         "addresses": _write_addresses,
         "street names": _write_street_names,
+        "names of places": _write_place_names,
         "owners": _write_owned,
         "routes": _write_routes,
     }
@@ -79,7 +81,9 @@ async def load_pack(
             progress(step, done, len(steps))
             await write(connection, city_id, pack)
         # Until the server looks by itself, it would plan for empty tables.
-        await connection.execute("ANALYZE city, service, route, district, neighbour, street, address, street_name")
+        await connection.execute(
+            "ANALYZE city, service, route, district, neighbour, street, address, street_name, place_name"
+        )
     progress("done", len(steps), len(steps))
     return LoadOutcome(city_id, changed)
 
@@ -282,6 +286,15 @@ async def _write_street_names(connection: AsyncConnection, city_id: int, pack: P
         "COPY street_name (city_id, name, words) FROM STDIN",
         ((city_id, name, read_street(name).words) for name in sorted(names)),
     )
+
+
+async def _write_place_names(connection: AsyncConnection, city_id: int, pack: Pack) -> None:
+    await connection.execute("DELETE FROM place_name WHERE city_id = %s", [city_id])
+    rows = []
+    for number, place in enumerate(all_named(pack.places), start=1):
+        middle, reach_m = middle_and_reach(place)
+        rows.append((city_id, number, place.name, place_words(place.name), _ewkb(middle), reach_m))
+    await _copy(connection, "COPY place_name (city_id, id, name, words, place, reach_m) FROM STDIN", rows)
 
 
 async def _write_routes(connection: AsyncConnection, city_id: int, pack: Pack) -> None:

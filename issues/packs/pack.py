@@ -55,6 +55,14 @@ class AddressPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedPlace:
+    """A place that people know by name; its shape is in WGS 84 degrees."""
+
+    name: str
+    shape: BaseGeometry
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """All that a pack knows of its city's ground."""
 
@@ -64,6 +72,7 @@ class Places:
     streets: Sequence[StreetLine]
     addresses: Sequence[AddressPoint]
     owned: Sequence[OwnedShape] = ()
+    named: Sequence[NamedPlace] = ()
 
 
 @dataclass(frozen=True, slots=True)

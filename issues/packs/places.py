@@ -14,6 +14,7 @@ from geo.axes import Box
 from geo.coverage import merge
 from geo.layers import DistrictShape
 from issues.packs.city_sheet import CitySheet, LayerFile, NeighbourFile
+from issues.packs.named_places import read_named
 from issues.packs.owned import read_owned
 from issues.packs.pack import LayerShapes, Places
 from issues.packs.polygons import check_versions, named_polygons, outline_of
@@ -52,6 +53,7 @@ def read_places(folder: Path, city: CitySheet, findings: Findings) -> Places:
         streets=streets,
         addresses=read_addresses(folder, city.addresses, around, findings) if city.addresses else on_ranges,
         owned=read_owned(folder, city, around, findings),
+        named=[place for source in city.places for place in read_named(folder, source, around, findings)],
     )
     unread = any(layer.responsible and layer.codes is None for layer in layers)
     if places.outline.is_empty and not unread:

@@ -20,9 +20,8 @@ ALL = "SELECT, INSERT, UPDATE, DELETE"
 # more than the code needs. DELETE is for what may be forgotten: wishes, devices, what a person said, jobs, orphans.
 RIGHTS = {
     # a city pack's
-    **dict.fromkeys(
-        ("city", "layer", "district", "neighbour", "street", "address", "street_name", "owned_thing"), READ
-    ),
+    **dict.fromkeys(("city", "layer", "district", "neighbour", "owned_thing"), READ),
+    **dict.fromkeys(("street", "address", "street_name", "place_name"), READ),
     **dict.fromkeys(("service", "department", "crew", "route", "base_map"), READ),
     "pause": CHANGE,
     "alembic_version": READ,

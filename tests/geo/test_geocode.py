@@ -119,6 +119,42 @@ async def test_nothing_is_found_where_nothing_fits(session, ids, typed):
     assert await find_places(session, ids, typed) == []
 
 
+async def test_a_place_is_found_by_its_name(session, owner, ids, cities):
+    montreal = city_named(cities, "montreal.ca")
+    named = [
+        ("Parc de la Promenade-Bellerive", "parc promenade bellerive", 900.0),
+        ("Bibliothèque Mordecai-Richler", "bibliotheque mordecai richler", 0.0),
+        ("Parc du Mont-Royal", "parc mont royal", 2500.0),
+    ]
+    add = text(
+        "INSERT INTO place_name VALUES (:city, :id, :name, :words, ST_Point(:lon, 45.5, 4326)::geography, :reach)"
+    )
+    async with owner.transaction() as owners:
+        for nth, (name, words, reach_m) in enumerate(named):
+            values = {"city": montreal, "id": 900_000 + nth, "name": name, "words": words, "lon": -73.6 + nth / 100}
+            await owners.execute(add, values | {"reach": reach_m})
+    towns = {"mont royal": None, "montreal": montreal}
+
+    async def found(typed):
+        return [place.address for place in await find_places(session, ids, typed, towns=towns)][:1]
+
+    assert await found("parc promenade bellerive") == ["Parc de la Promenade-Bellerive"]
+    assert await found("Parc de la Promnade Bellerive, Montréal") == ["Parc de la Promenade-Bellerive"]
+    assert await found("parc du mont-royal") == ["Parc du Mont-Royal"]
+    assert await found("parc Qwertyuiop") == []
+    [library, *_] = await find_places(session, ids, "bibliotheque mordecai richler")
+    assert (library.found_as, library.accuracy_m, library.score) == (FoundAs.PLACE, 15.0, 0.95)
+    assert sure_place([library]) == library
+    assert sure_place(await find_places(session, ids, "parc promenade bellerive")) is None
+
+
+async def test_a_district_is_found_by_its_name_and_is_no_place_for_a_report(session, ids):
+    found = await find_places(session, ids, "mile end")
+
+    assert (found[0].address, found[0].found_as) == ("Mile End", FoundAs.PLACE)
+    assert sure_place(found) is None
+
+
 async def test_only_the_cities_asked_for_are_looked_through(session, cities):
     assert await find_places(session, [city_named(cities, "laval.ca")], "4475 rue Saint-Denis") == []
     assert await find_places(session, [], "4475 rue Saint-Denis") == []

@@ -73,6 +73,7 @@ group:voirie,ouest,travaux-publics,voirie-1
 group:voirie,secteurs:est,travaux-publics,voirie-2
 *,*,centre-311,
 """
+NAMED_PLACES = "{file: parcs.geojson, columns: {name: nom}, source: Ville, licence: CC BY 4.0}"
 ADDRESSES = "numero,rue,lat,lon\n1,Rue A,45.51,-73.66\n2A,Rue A,45.512,-73.66\n"
 
 

@@ -8,7 +8,7 @@ import shapely
 from issues.packs.check import check_pack
 from issues.packs.export import export_pack
 from issues.packs.problems import Severity
-from tests.issues.packs.small_pack import EAST_SIDE, WEST_SIDE, geojson, sound
+from tests.issues.packs.small_pack import EAST_SIDE, NAMED_PLACES, WEST_SIDE, geojson, sound
 
 
 @pytest.fixture
@@ -59,3 +59,13 @@ def test_days_of_districts_and_an_outline_are_kept(folder, spoil, exported):
 
     assert [str(d.valid_to) for d in places.layers[0].districts] == ["2027-01-01", "None"]
     assert places.outline.bounds == (-73.70, 45.50, -73.60, 45.56)
+
+
+def test_named_places_are_kept_with_their_shapes(folder, spoil, exported):
+    park = shapely.box(-73.69, 45.51, -73.68, 45.52)
+    (folder / "parcs.geojson").write_text(geojson((park, {"nom": "Parc du Bout"}), (park.centroid, {"nom": ""})))
+    spoil("city.yml", "timezone:", f"places: [{NAMED_PLACES}]\ntimezone:")
+
+    places = exported().pack.places
+
+    assert [(place.name, shapely.equals(place.shape, park)) for place in places.named] == [("Parc du Bout", True)]

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+import shapely
 from sqlalchemy import text
 
 from geo.cities import load_atlas
@@ -13,11 +14,12 @@ from issues.catalogue import load_catalogue
 from issues.packs.check import check_pack
 from issues.packs.load import load_pack, number_sequence
 from issues.routing import Circumstances
+from tests.issues.packs.small_pack import NAMED_PLACES, geojson
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TABLES = (
-    "city", "layer", "district", "neighbour", "street", "address", "owned_thing",
+    "city", "layer", "district", "neighbour", "street", "address", "place_name", "owned_thing",
     "service", "department", "crew", "route",
 )  # fmt: skip
 
@@ -170,11 +172,11 @@ async def test_progress_is_told_from_the_first_step_to_the_end(owner, folder):
     await load(owner, folder, progress=lambda *step: steps.append(step))
 
     assert [name for name, _, _ in steps] == [
-        "services", "departments", "districts", "streets", "addresses", "street names", "owners", "routes",
-        "done",
+        "services", "departments", "districts", "streets", "addresses", "street names", "names of places", "owners",
+        "routes", "done",
     ]  # fmt: skip
-    assert [done for _, done, _ in steps] == list(range(9))
-    assert {whole for _, _, whole in steps} == {8}
+    assert [done for _, done, _ in steps] == list(range(10))
+    assert {whole for _, _, whole in steps} == {9}
 
 
 async def test_another_citys_rows_are_left_alone(owner, session, folder, spoil):
@@ -187,3 +189,19 @@ async def test_another_citys_rows_are_left_alone(owner, session, folder, spoil):
     atlas = await load_atlas(session)
     assert [len(city.layers[0].districts) for city in atlas.cities] == [2, 2]
     assert len((await load_catalogue(session, first)).services) == 3
+
+
+async def test_places_and_districts_are_kept_by_their_names(owner, session, folder, spoil):
+    park = shapely.box(-73.69, 45.51, -73.68, 45.52)
+    (folder / "parcs.geojson").write_text(geojson((park, {"nom": "Parc du Saint-Ours"})))
+    spoil("city.yml", "timezone:", f"places: [{NAMED_PLACES}]\ntimezone:")
+
+    outcome = await load(owner, folder)
+
+    query = "SELECT name, words, round(ST_Y(place::geometry)::numeric, 3)::float8, reach_m > 1000 FROM place_name"
+    rows = await session.execute(text(f"{query} WHERE city_id = :city ORDER BY id"), {"city": outcome.city_id})
+    assert [tuple(row) for row in rows] == [
+        ("Parc du Saint-Ours", "parc st ours", 45.515, True),
+        ("Ouest", "ouest", 45.525, True),
+        ("Est", "est", 45.525, True),
+    ]

@@ -9,7 +9,7 @@ from pyproj import Transformer
 
 from issues.packs.check import check_pack
 from issues.packs.problems import Severity
-from tests.issues.packs.small_pack import EAST_SIDE, WEST_SIDE, geojson
+from tests.issues.packs.small_pack import EAST_SIDE, NAMED_PLACES, WEST_SIDE, geojson
 
 TO_MTM8 = Transformer.from_crs("EPSG:4326", "EPSG:32188", always_xy=True)
 
@@ -188,3 +188,15 @@ def test_of_many_mistakes_of_one_kind_the_first_are_told_and_how_many_more(folde
 
     assert len(errors) == 51
     assert errors[-1][2] == "and 70 more such as: its number or street is empty"
+
+
+def test_places_without_a_name_are_left_out_and_those_nowhere_are_errors(folder, spoil):
+    park = shapely.box(-73.69, 45.51, -73.68, 45.52)
+    far = shapely.Point(5_000_000.0, 300_000.0)
+    (folder / "parcs.geojson").write_text(geojson((park, {"nom": "Parc"}), (park, {"nom": None}), (far, {"nom": "X"})))
+    spoil("city.yml", "timezone:", f"places: [{NAMED_PLACES}]\ntimezone:")
+
+    report = check_pack(folder)
+
+    assert ("parcs.geojson", "", "1 places without a name were left out") in said(report, Severity.NOTE)
+    assert [(file, where) for file, where, _ in said(report, Severity.ERROR)] == [("parcs.geojson", "feature 3")]
