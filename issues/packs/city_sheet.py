@@ -133,10 +133,18 @@ class NeighbourFile(SourcedFile):
 
 
 class StreetOwner(Sheet):
-    """Who owns streets of some kinds; without kinds, all that are left."""
+    """Who owns streets of some kinds, or whose names begin so; without either, all that are left."""
 
     owner: Code
     kinds: list[Word] | None = None
+    names: list[Word] | None = None  # their first words, such as Autoroute
+
+    def fits(self, name: str, kind: str) -> bool:
+        """Whether a street is one of these: of one of the kinds, and of one of the names, where they are told."""
+        begins = f"{name.casefold()} "
+        return (self.kinds is None or kind in self.kinds) and (
+            self.names is None or any(begins.startswith(f"{words.casefold()} ") for words in self.names)
+        )
 
 
 class StreetFile(SourcedFile):

@@ -32,15 +32,15 @@ def _roads(folder: Path, source: StreetFile, around: Box | None) -> Iterator[Own
     if not source.owners and columns.owner is None:
         return
     for feature in open_source(folder, source, around, Findings()):
-        owner = _text(feature, columns.owner) or _owner_of_kind(source, _text(feature, columns.kind))
+        name = _text(feature, columns.name)
+        owner = _text(feature, columns.owner) or _owner_of(source, name, _text(feature, columns.kind))
         if owner and feature.geometry is not None and on_earth(feature.geometry):
-            name = _text(feature, columns.name)
             for line in shapely.get_parts(feature.geometry):
                 yield OwnedShape(ROAD, owner, name, shapely.to_wkb(line))
 
 
-def _owner_of_kind(source: StreetFile, kind: str) -> str:
-    return next((each.owner for each in source.owners if each.kinds is None or kind in each.kinds), "")
+def _owner_of(source: StreetFile, name: str, kind: str) -> str:
+    return next((each.owner for each in source.owners if each.fits(name, kind)), "")
 
 
 def _assets(folder: Path, source: AssetFile, around: Box | None, findings: Findings) -> Iterator[OwnedShape]:

@@ -7,6 +7,7 @@ import shapely
 
 from geo.owners import ROAD
 from issues.packs.check import check_pack
+from issues.packs.city_sheet import StreetOwner
 from issues.packs.problems import Severity
 from issues.packs.reach import share_out
 from issues.routing import Beside, Day, Hours, RouteRule, Season
@@ -57,6 +58,29 @@ def wrong(report):
     return [
         (problem.file, problem.where, problem.what) for problem in report.problems if problem.severity is Severity.ERROR
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "owner"),
+    [
+        ("Autoroute Henri-IV", "rue", "mtmd"),
+        ("AUTOROUTE 15", "", "mtmd"),
+        ("Route 138", "rue", "mtmd"),
+        ("Route 1385", "rue", "ville"),
+        ("Rue de l’Autoroute", "rue", "ville"),
+        ("Bretelle", "rampe", "mtmd"),
+        ("Autoroute", "rue", "mtmd"),
+        ("", "rue", "ville"),
+    ],
+)
+def test_whose_a_street_is_follows_from_its_name_or_kind(name, kind, owner):
+    owners = [
+        StreetOwner(owner="mtmd", names=["Autoroute", "Route 138"]),
+        StreetOwner(owner="mtmd", kinds=["rampe"]),
+        StreetOwner(owner="ville"),
+    ]
+
+    assert next(each.owner for each in owners if each.fits(name, kind)) == owner
 
 
 def test_rules_come_before_the_lines_of_the_table_and_keep_all_conditions(ruled):
