@@ -8,7 +8,8 @@ and the record of it; the copy then carries the same collapse id, so that the ph
     |  nothing leaves after it
 
 A batch is sent by lanes, one for each provider or push host. A lane that takes long is not waited for: the others go on
-with the next batches, and what these hold for the slow one keeps until it has come through.
+with the next batches, and what these hold for the slow one keeps until it has come through. One that is only busy is
+waited for a little, lest what it could send at once be put off; not so one that gave no answer the last time.
 
 The window is counted from before the lease was taken, by a clock that goes on while the process is stopped; the lease
 by the database's clock. So no machine's clock has to agree with another's.
@@ -40,10 +41,11 @@ WINDOW_S: Final = 30.0
 LEASE_S: Final = 60.0
 
 _BATCH = 100
-# How long the next batch waits for the lanes of one, and for providers if it has nothing for anybody who is free.
-# Push hosts are not waited for: they are many and anybody's, and what is theirs may come in thousands.
+# How long the next batch waits for the lanes of one, and for those that it wants if none of them is free.
 _PATIENCE_S = 1.0
-_PROVIDER_PATIENCE_S = 2.0
+_LANES_PATIENCE_S = 2.0
+# How long a part of a batch waits for its lane.
+_LANE_PATIENCE_S = 3.0
 # When what was for a busy lane is looked at again.
 _PASS_BY_S = 15.0
 _RECORD_AGAIN_S = 1.0
@@ -84,7 +86,8 @@ class Sender:
         self._seconds = seconds
         self._turn = asyncio.Lock()
         self._waiting: set[int] = set()
-        self._busy: dict[str, asyncio.Task[Any]] = {}  # lanes, and who is at them
+        self._busy: dict[str, asyncio.Future[None]] = {}  # lanes that are sending, each until it is done
+        self._silent: set[str] = set()  # lanes that had no answer for anything the last time, or for long now
 
     async def deliver_due(self, city_id: int, *, stop: asyncio.Event | None = None) -> Mapping[Outcome, int]:
         """Send all deliveries of a city that are due, in batches, until none is.
@@ -122,39 +125,62 @@ class Sender:
         async with self._database.transaction(city_id) as session:
             now = await self._clock(session)
             lease = await lease_deliveries(session, city_id, now=now, limit=_BATCH, lease_s=LEASE_S)
-        await self._wait_for_providers(lease.deliveries)
+        await self._wait_for_lanes(lease.deliveries)
         parts: dict[str, list[LeasedDelivery]] = defaultdict(list)
         for delivery in lease.deliveries:
             parts[delivery.lane].append(delivery)
+        free = [lane for lane in parts if lane not in self._busy and lane not in self._silent]
         await lanes.start(
-            self._deliver_part(city_id, lane, replace(lease, deliveries=part), window) for lane, part in parts.items()
+            {lane: self._deliver_part(city_id, lane, replace(lease, deliveries=parts[lane]), window) for lane in parts},
+            awaited=free or parts,
         )
         return bool(lease.deliveries) or lease.settled > 0
 
-    async def _wait_for_providers(self, deliveries: Sequence[LeasedDelivery]) -> None:
-        """Wait a while where all are for lanes that are busy, rather than take batch after batch to put them back."""
+    async def _wait_for_lanes(self, deliveries: Sequence[LeasedDelivery]) -> None:
+        """Wait a while where all are for lanes that are busy, rather than take batch after batch to put them back.
+
+        Push hosts without an answer are not waited for: they are many and anybody's.
+        """
         wanted = {delivery.lane for delivery in deliveries}
         providers = {delivery.lane for delivery in deliveries if not delivery.address_kind.has_endpoint}
-        if providers and wanted <= self._busy.keys():
-            busy = [self._busy[lane] for lane in providers]
-            await asyncio.wait(busy, timeout=_PROVIDER_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        awaited = (wanted - self._silent) | providers
+        if awaited and wanted <= self._busy.keys():
+            busy = [self._busy[lane] for lane in awaited]
+            await asyncio.wait(busy, timeout=_LANES_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _gets_free(self, lane: str) -> bool:
+        """Tell whether a lane is free, or gets so in good time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _LANE_PATIENCE_S
+        while lane in self._busy and lane not in self._silent:
+            if loop.time() >= until:
+                self._silent.add(lane)
+                break
+            await asyncio.wait([self._busy[lane]], timeout=until - loop.time())
+        return lane not in self._busy
 
     async def _deliver_part(self, city_id: int, lane: str, lease: Lease, window: SendWindow) -> Sequence[SendResult]:
         """Send and record one lane's part of a batch, or put it back where the lane is busy with another's."""
-        if lane in self._busy:
+        if not await self._gets_free(lane):
             busy = SendResult(Outcome.UNSENT, error="its provider is slow", retry_after_s=_PASS_BY_S)
             results: Sequence[SendResult] = [busy] * len(lease.deliveries)
         else:
-            task = asyncio.current_task()
-            assert task is not None  # noqa: S101 - parts are tasks
-            self._busy[lane] = task
+            self._busy[lane] = asyncio.get_running_loop().create_future()
             try:
                 results = await _send(city_id, lease, self._channels, self._compose, window)
             finally:
-                del self._busy[lane]
+                self._busy.pop(lane).set_result(None)
+            self._note_answers(lane, results)
         await self._record(city_id, lease, results)
         _report_stops(city_id, results)
         return results
+
+    def _note_answers(self, lane: str, results: Sequence[SendResult]) -> None:
+        """Remember whether a lane answered; any answer will do."""
+        if all(result.outcome in (Outcome.NO_ANSWER, Outcome.UNSENT) for result in results):
+            self._silent.add(lane)
+        else:
+            self._silent.discard(lane)
 
     async def _record(self, city_id: int, lease: Lease, results: Sequence[SendResult]) -> None:
         """Record a batch's results, however long the database is away: unrecorded, they are sent again."""
@@ -190,12 +216,14 @@ class _Lanes:
         if failure is None:
             self._collect()
 
-    async def start(self, parts: Iterable[Coroutine[Any, Any, Sequence[SendResult]]]) -> None:
-        """Start the parts of a batch, and wait for them as long as the next batch does."""
-        started = {asyncio.create_task(part) for part in parts}
-        self._tasks |= started
+    async def start(
+        self, parts: Mapping[str, Coroutine[Any, Any, Sequence[SendResult]]], *, awaited: Iterable[str]
+    ) -> None:
+        """Start a batch's parts, each of a lane, and wait for those that are awaited as long as the next batch does."""
+        started = {lane: asyncio.create_task(part) for lane, part in parts.items()}
+        self._tasks |= set(started.values())
         if started:
-            await asyncio.wait(started, timeout=_PATIENCE_S)
+            await asyncio.wait([started[lane] for lane in awaited], timeout=_PATIENCE_S)
         self._collect()
 
     def _collect(self) -> None:

@@ -85,6 +85,7 @@ async def test_while_one_host_hangs_the_others_messages_go_out_batch_after_batch
     """The slow host answers its first once the other has got all of its own, or not in time at all."""
     monkeypatch.setattr(deliver, "_BATCH", 20)
     monkeypatch.setattr(deliver, "_PATIENCE_S", 2.5)  # the quick host, too, is slow where the machine is busy
+    monkeypatch.setattr(deliver, "_LANE_PATIENCE_S", 0.05)
     slow, quick = services
     all_quick = threading.Event()
     slow.on_arrival.append(lambda _path: all_quick.wait(20))
@@ -103,6 +104,21 @@ async def test_while_one_host_hangs_the_others_messages_go_out_batch_after_batch
     assert Counter(slow.names()) == {f"slow-{n}": 1 for n in range(12)}
     assert Counter(quick.names()) == {f"quick-{n}": 1 for n in range(60)}
     assert await states(database) == {"sent": 72}
+
+
+async def test_a_host_that_is_only_busy_is_waited_for_and_its_messages_are_not_put_off(
+    database, services, sender, tell, monkeypatch
+):
+    monkeypatch.setattr(deliver, "_BATCH", 20)
+    monkeypatch.setattr(deliver, "_PATIENCE_S", 0.001)  # it is always busy when the next batch comes
+    monkeypatch.setattr(deliver, "_LANE_PATIENCE_S", 60.0)  # however slow the machine
+    for service in services:
+        await tell(service, *(f"browser-{n}" for n in range(60)))
+
+    done = await sender.deliver_due(CITY)
+
+    assert done == {Outcome.SENT: 120}
+    assert await states(database) == {"sent": 120}
 
 
 async def test_a_host_that_does_not_answer_costs_a_run_one_message(database, services, sender, tell, monkeypatch):
