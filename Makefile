@@ -1,6 +1,6 @@
 # The front door. Every target installs what it needs first; a second run finds it there and needs no network.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench-intake bench-bombs bench-photos bench-where bench-places bench-city bench-push bench-tiles bench-plans bench-matching eval-matching drill-crash drill-intake fuzz-photos drill-push drill-webpush drill-races drill-edges lock clean
+.PHONY: help demo test check format bench-intake bench-bombs bench-photos bench-where bench-places bench-city bench-push bench-hosts bench-tiles bench-plans bench-matching eval-matching drill-crash drill-intake fuzz-photos drill-push drill-webpush drill-races drill-edges lock clean
 
 BIN := .venv/bin
 
@@ -44,6 +44,9 @@ bench-city: .venv/.dev ## A city's raw files to its first routed report
 
 bench-push: .venv/.dev ## Pushes a second from a change of status, beside firebase-admin's own loop
 	$(BIN)/python -m bench.push
+
+bench-hosts: .venv/.dev ## What a push host that hangs or is dead costs the others
+	$(BIN)/python -m bench.push_hosts
 
 bench-tiles: .venv/.dev ## Map tiles with a million issues, beside plain ST_AsMVT
 	$(BIN)/python -m bench.tiles
