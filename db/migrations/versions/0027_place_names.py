@@ -8,8 +8,8 @@ from geoalchemy2 import Geography
 
 from db.tenancy import Access, guard_table
 
-revision: str = "0026"
-down_revision: str | None = "0025"
+revision: str = "0027"
+down_revision: str | None = "0026"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
