@@ -124,7 +124,9 @@ async def test_what_the_driver_does_in_a_savepoint_is_taken_back_with_it(single)
             connection = await driver_connection(session)
             await connection.execute("SELECT pg_advisory_xact_lock(1)")
             await attempt.rollback()
-        locked = await connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        locked = await connection.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        )
 
         assert await locked.fetchone() == (0,)
 
