@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from issues.exports import ExportFormat, write_issues
 from issues.merging import merge_issues
-from issues.open_data import ISSUES, read_all
+from issues.open_data import ISSUES, Wanted, list_features, read_all
 from tests.issues.people import AGENT
 from tests.issues.towns import AILLEURS, ESSAI, NOON, east_of, file, open_town, submission
 
@@ -65,6 +65,18 @@ async def test_the_views_show_no_personal_data_and_take_none(owner, session):
     assert {table for table, _ in shown} == {"issues", "districts", "streets"}
     assert PERSONAL & {column for _, column in shown} == set()
     assert (await session.scalars(text(granted + " AND grantee = 'jalon_app'"))).all() == ["SELECT"]
+
+
+async def test_open_data_are_read_as_the_role_that_can_read_nothing_else(owner, database, city, open_rows):
+    await file(database, city, submission(HERE))
+    async with owner.transaction() as session:
+        await session.execute(text("REVOKE SELECT ON ALL TABLES IN SCHEMA open FROM jalon_app"))
+
+    async with database.transaction(city.id) as session:
+        listed = await list_features(session, city.id, ISSUES, Wanted(), limit=10, cursor=None)
+        role = await session.scalar(text("SELECT current_user"))
+
+    assert (len(listed.items), len(await open_rows()), role) == (1, 1, "jalon_open")
 
 
 @pytest.mark.parametrize("export_format", ExportFormat)
