@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from api import health
 from api.cities import CitiesInForce
@@ -67,6 +68,12 @@ from push.vapid import VapidKey
 if TYPE_CHECKING:
     from api.other_geocoders import OtherGeocoder
 
+# What a page of another site may read beside the body and its type.
+_SHOWN_TO_PAGES: Final = (
+    *("Accept-Ranges", "Content-Language", "Content-Range", "ETag", "Link", "Location", "Retry-After", "X-Request-Id"),
+    *("Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Expires", "Upload-Length"),
+    "Upload-Offset",
+)
 _DESCRIPTION: Final = """
 Residents' reports of problems in their city, from the phone to the crew and back.
 
@@ -104,6 +111,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(TusFrame, path=uploads.router.prefix)
     app.add_middleware(RequestFrame)
+    # Who may do what hangs on a token or secret in the request, never on where a page came from.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=_SHOWN_TO_PAGES,
+        max_age=86_400,
+    )
     install_handlers(app)
     # The first match answers, so what is called most comes first.
     for part in (

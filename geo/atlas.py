@@ -117,6 +117,16 @@ class CityMap:
         east = self._east - 360.0 if self._east > 180.0 else self._east
         return self._west, self._south, east, self._north
 
+    def meets(self, box: tuple[float, float, float, float]) -> bool:
+        """Whether a box (west, south, east, north; degrees) and the one around the city have something in common.
+
+        Also where it may be: across the 180th meridian nothing is ruled out.
+        """
+        west, south, east, north = box
+        if west > east or self._unwrapped:
+            return south <= self._north and north >= self._south
+        return west <= self._east and east >= self._west and south <= self._north and north >= self._south
+
     def layer(self, code: str) -> LayerMap:
         """One of its layers."""
         return next(layer for layer in self.layers if layer.code == code)

@@ -16,16 +16,17 @@ _ALIKE: Final = 0.5
 _ALIKE_BITS: Final = 12  # of the 64 of a difference hash
 
 
-def sentence_of(reason: Reason) -> Sentence:
+def sentence_of(reason: Reason, *, of_pair: bool = False) -> Sentence:
     """Say what a reason means.
 
     Args:
         reason: Also one that was stored with a report long ago, by a version that weighed something else.
+        of_pair: Whether it is about two issues that are there, whenever that is read, and not about a report just sent.
 
     Returns:
         The sentence for `Languages.translate`, and its values.
     """
-    say = _SENTENCES.get(reason.factor)
+    say = (_OF_PAIRS if of_pair else _SENTENCES).get(reason.factor)
     return (msgid("Something else: {factor}"), {"factor": reason.factor}) if say is None else say(reason.value)
 
 
@@ -39,6 +40,14 @@ def _age(days: float) -> Sentence:
     if round(days) == 1:
         return msgid("Last reported a day ago"), {}
     return msgid("Last reported {days} days ago"), {"days": round(days)}
+
+
+def _apart(days: float) -> Sentence:
+    if days < _LATELY_D:
+        return msgid("Reported within a day of each other"), {}
+    if round(days) == 1:
+        return msgid("Reported a day apart"), {}
+    return msgid("Reported {days} days apart"), {"days": round(days)}
 
 
 def _service(closeness: float) -> Sentence:
@@ -91,3 +100,4 @@ _SENTENCES: Final[Mapping[str, Callable[[float], Sentence]]] = {
     "came_back": _always(msgid("It was fixed a short while ago, and may have come back")),
     "wish": _always(msgid("Its sender said that it is the same problem")),
 }
+_OF_PAIRS: Final = {**_SENTENCES, "age": _apart}

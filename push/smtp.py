@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
+from email.policy import SMTP
 from email.utils import formatdate, parseaddr
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -18,6 +18,8 @@ import aiosmtplib
 
 from push.channels import ANSWER_S, Message, Outcome, SendResult, SendWindow
 
+# Folded at less, a link in a header is written in code (RFC 2047), which nobody may who reads List-Unsubscribe.
+_POLICY: Final = SMTP.clone(max_line_length=998)
 _UNREACHED_S: Final = 30.0
 _CONNECTIONS: Final = 4
 # The server knows of no such mailbox (RFC 5321, 4.2.3); RFC 3463 says so more exactly by 5.1.x.
@@ -166,7 +168,7 @@ class EmailChannel:
 
     async def _written(self, message: Message) -> bytes:
         letter = await self._compose(message)
-        written = EmailMessage(policy=SMTP_POLICY)
+        written = EmailMessage(policy=_POLICY)
         written["From"] = self._sender
         written["To"] = message.address
         written["Subject"] = letter.subject

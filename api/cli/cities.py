@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.city_init import init
-from api.cli.output import AsJson, hint, say, show_json, show_table, write_file
+from api.cli.output import AsJson, hint, say, show_json, show_table, write_file, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -233,7 +233,8 @@ def export(
         raise CommandRefused(f"{target} is there and not empty.")
     files = export_pack(folder, pack)
     if not dry_run:
-        target.mkdir(parents=True, exist_ok=True)
+        with writing(target):
+            target.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             write_file(target / name, content)
     if as_json:

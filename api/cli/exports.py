@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.output import say
+from api.cli.output import say, writing
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,7 +40,10 @@ def export(
         rows = in_city(city, read)
     with step(console, f"Writing {file}"):
         draft = file.with_name(f".{file.name}")
-        draft.unlink(missing_ok=True)  # or GDAL would add a layer to what is there
-        write_issues(draft, ExportFormat(ending), ISSUES, rows)
-        draft.replace(file)
+        with writing(file):
+            draft.unlink(missing_ok=True)  # or GDAL would add a layer to what is there
+            draft.touch()  # or say so, as GDAL does not
+            draft.unlink()
+            write_issues(draft, ExportFormat(ending), ISSUES, rows)
+            draft.replace(file)
     say(f"{file}: {len(rows)} issues")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.output import AsJson, hint, say, show_json, show_table
+from api.cli.output import AsJson, hint, say, show_json, show_table, write_file, writing
 
 if TYPE_CHECKING:
     from issues.assessment import Assessment
@@ -101,14 +101,18 @@ def fit(
         raise CommandRefused(f"{file} has no labelled report to learn from (a column is_dup)")
     fitted = fit_weights(lessons_of([trials]), _weights(start))
     heading = f"Fitted to {labelled} labelled reports of {file.name}; log-odds each."
-    output.write_text(write_weights(fitted, heading=heading), encoding="utf-8")
+    write_file(output, write_weights(fitted, heading=heading))
     say(f"{output}: fitted to {labelled} labelled reports")
 
 
 def _reports(file: Path, service: str | None) -> "list[LabelledReport]":
+    from api.cli.refusals import CommandRefused
     from issues.labelled import read_reports
 
-    found = read_reports(file)
+    try:
+        found = read_reports(file)
+    except UnicodeDecodeError as error:
+        raise CommandRefused(f"{file} is not in UTF-8 ({error.reason} at byte {error.start})") from error
     for reason, count in found.left_out.items():
         hint(f"{file.name}: {count} rows left out: {reason}")
     wanted = (service or "").casefold()
@@ -130,9 +134,10 @@ def _replayed(
 def _draw(folder: Path, file: Path, found: "Assessment") -> None:
     from issues.charts import error_map, reliability_diagram
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "reliability.png").write_bytes(reliability_diagram(found.bins, title=file.name))
-    (folder / "errors.png").write_bytes(error_map(found, title=file.name))
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / "reliability.png", reliability_diagram(found.bins, title=file.name))
+    write_file(folder / "errors.png", error_map(found, title=file.name))
     hint(f"{folder}: reliability.png, errors.png")
 
 

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,14 +23,21 @@ def hint(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file that was asked for; ends in one line where that cannot be."""
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Write a file or folder that was asked for; ends in one line where that cannot be."""
     from api.cli.refusals import CommandRefused
 
     try:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        yield
     except OSError as error:
         raise CommandRefused(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file that was asked for; ends in one line where that cannot be."""
+    with writing(path):
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def show_json(value: Any) -> None:

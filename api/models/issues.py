@@ -144,9 +144,9 @@ class ReasonOut(Outgoing):
     text: str = Field(description="The same in words, in the caller's language.", examples=["À 4\u00a0m"])
 
     @classmethod
-    def of(cls, reason: Reason, city: NamedCity) -> "ReasonOut":
+    def of(cls, reason: Reason, city: NamedCity, *, of_pair: bool = False) -> "ReasonOut":
         """Put a reason on the wire, in the language of the answer."""
-        sentence, values = sentence_of(reason)
+        sentence, values = sentence_of(reason, of_pair=of_pair)
         text = city.say(sentence, **values)
         return cls(factor=reason.factor, value=reason.value, unit=reason.unit, weight=reason.weight, text=text)
 

@@ -74,7 +74,7 @@ class PossibleMatchOut(Outgoing):
             id=pair.id,
             state=pair.state,
             score=pair.score,
-            reasons=[ReasonOut.of(reason, city) for reason in pair.reasons],
+            reasons=[ReasonOut.of(reason, city, of_pair=True) for reason in pair.reasons],
             distance_m=round(distance_m(one.at, other.at), 1),
             issues=[PairedIssueOut.of_pair(issue, city, photos.get(issue.id)) for issue in pair.issues],
             made_datetime=pair.made_at,

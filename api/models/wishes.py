@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from shapely.geometry import Polygon
 
 from api.models.fields import Code, Flag, Incoming, Latitude, Longitude, Outgoing, Text
-from geo.points import LonLat
+from geo.points import LonLat, offset
 from issues.lifecycle import NoticeKind
 from issues.subscriptions import Circle, SubscriptionView
 from push.pacing import Digest, Means, Preferences, Quiet
@@ -106,6 +106,19 @@ class SubscriptionIn(Incoming):
         if sum(place is not None for place in (self.district, self.area, self.circle)) != 1:
             raise PydanticCustomError("one_place", "a district, an area or a circle: one of them")
         return self
+
+    @property
+    def box(self) -> tuple[float, float, float, float] | None:
+        """The west, south, east and north of what was drawn; None for a district."""
+        if self.area is not None:
+            lons, lats = zip(*self.area.coordinates[0], strict=True)
+            return min(lons), min(lats), max(lons), max(lats)
+        if self.circle is None:
+            return None
+        middle = LonLat(lon=self.circle.long, lat=self.circle.lat)
+        south_west = offset(middle, east_m=-self.circle.radius_m, north_m=-self.circle.radius_m)
+        north_east = offset(middle, east_m=self.circle.radius_m, north_m=self.circle.radius_m)
+        return south_west.lon, south_west.lat, north_east.lon, north_east.lat
 
     def to_view(self, subscription_id: UUID) -> SubscriptionView:
         """The wish, for the rooms below."""

@@ -1,5 +1,6 @@
 """Pauses: a city's managers have the clocks of deadlines stand still, on the days of a snowstorm for example."""
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
@@ -21,6 +22,9 @@ from issues.rescheduling import declare_pause, withdraw_pause
 router = APIRouter(prefix="/v1/pauses", tags=["issues"], dependencies=[Depends(identify)])
 
 _ENDS_BEFORE = msgid("This is before it begins.")
+_OVER = msgid("This day is over.")
+_TOO_LONG = msgid("A pause has at most {days} days.")
+_MOST_DAYS = 100
 _NO_SERVICE = msgid("The city has no such service: {code}.")
 
 Manager = Annotated[Caller, Depends(only(Role.MANAGER, Role.ADMIN))]
@@ -39,7 +43,7 @@ async def put_pause(
     *, caller: Manager, session: Transaction, city: CityWords, now: Now, pause_id: PauseId, body: PauseIn
 ) -> Response:
     """Have clocks stand still on some days; open issues get later deadlines. Sent again, it is done once."""
-    wrong = [] if body.begins <= body.ends else [FieldError("ends", _ENDS_BEFORE)]
+    wrong = _wrong_days(body, today=city.book.local_date(now))
     unknown = sorted(set(body.service_codes) - city.book.catalogue.services.keys())
     wrong += [FieldError("service_codes", _NO_SERVICE, {"code": code}) for code in unknown[:1]]
     if wrong:
@@ -57,3 +61,14 @@ async def delete_pause(
     """Take a pause back as if it had never been; open issues get their earlier deadlines again."""
     done = await withdraw_pause(session, city.book, pause_id, actor=caller.actor.sender, now=now)
     return answer(PauseChangeOut.of_change(done, city))
+
+
+def _wrong_days(body: PauseIn, *, today: date) -> list[FieldError]:
+    """A slip of the pen in a year would put off every deadline of the city."""
+    if body.ends < body.begins:
+        return [FieldError("ends", _ENDS_BEFORE)]
+    if body.ends < today:
+        return [FieldError("ends", _OVER)]
+    if (body.ends - body.begins).days >= _MOST_DAYS:
+        return [FieldError("ends", _TOO_LONG, {"days": _MOST_DAYS})]
+    return []

@@ -69,7 +69,7 @@ async def delete_subscription(
 
 
 def _check_codes(city: CityBook, body: SubscriptionIn) -> None:
-    """Refuse a district or service that the city does not have: nobody would ever hear of it.
+    """Refuse a district, place or service that the city does not have: nobody would ever hear of it.
 
     Raises:
         InvalidFields: naming all of them.
@@ -82,5 +82,8 @@ def _check_codes(city: CityBook, body: SubscriptionIn) -> None:
     districts = {f"{layer.code}:{district.code}" for layer in city.map.layers for district in layer.districts}
     if body.district is not None and body.district not in districts:
         errors.append(FieldError("district", msgid("The city has no such district.")))
+    place = "area" if body.area is not None else "circle"
+    if (box := body.box) is not None and not city.map.meets(box):
+        errors.append(FieldError(place, msgid("This lies outside the city. Longitude comes first in a drawn area.")))
     if errors:
         raise InvalidFields(errors)

@@ -55,6 +55,8 @@ async def test_a_pause_is_for_managers(hire, role):
     ("wrong", "field"),
     [
         ({"ends": "2020-01-01"}, "ends"),
+        ({"begins": "2020-01-01", "ends": "2020-01-02"}, "ends"),
+        ({"ends": (datetime.now(UTC).date() + timedelta(days=400)).isoformat()}, "ends"),
         ({"service_codes": ["ski"]}, "service_codes"),
         ({"reason_en": ""}, "reason_en"),
         ({"reason_fr": None}, "reason_fr"),

@@ -10,6 +10,20 @@ LANGUAGES = load_languages([LOCALES])
 
 
 @pytest.mark.parametrize(
+    ("days", "french"),
+    [
+        (0.12, "Signalés à moins d’un jour d’intervalle"),
+        (1.0, "Signalés à un jour d’intervalle"),
+        (16.8, "Signalés à 17 jours d’intervalle"),
+    ],
+)
+def test_of_two_issues_that_are_there_it_is_said_how_far_apart_they_came(days, french):
+    sentence, values = sentence_of(Reason("age", days, "d", 0.1), of_pair=True)
+
+    assert LANGUAGES.translate("fr", sentence, **values) == french
+
+
+@pytest.mark.parametrize(
     ("factor", "value", "english", "french"),
     [
         ("distance", 4.4, "4 m away", "À 4\u00a0m"),
