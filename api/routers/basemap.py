@@ -13,6 +13,7 @@ from api.deps import Served, Transaction, identify
 from api.models.fields import Code
 from api.openapi import binary, problems
 from api.problems.refusals import BaseMapNotMade, RangeNotSatisfiable
+from api.scope import HEAD_ONLY
 from api.serving import Serving
 from geo.base_map import BaseMapFile, find_base_map, read_piece
 
@@ -60,6 +61,8 @@ async def read_base_map(
     headers["Content-Length"] = str(end - start)
     if span is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.length}"
+    if HEAD_ONLY in request.scope:
+        return Response(status_code=200 if span is None else 206, headers=headers, media_type=PMTILES)
     pieces = _pieces(served, city.id, found, start, end)
     return StreamingResponse(pieces, 200 if span is None else 206, headers=headers, media_type=PMTILES)
 

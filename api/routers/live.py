@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response, StreamingResponse
 
 from api.auth import authenticate
@@ -14,10 +15,13 @@ from api.listener import language_of
 from api.models.fields import Text
 from api.models.issues import EventOut
 from api.openapi import Responses, problems
+from api.problems.refusals import FieldError, InvalidFields
 from api.scope import HEAD_ONLY
 from api.serving import Serving
 from db.tenancy import enter_city
 from issues.events import end_of_feed, read_feed
+from issues.languages import msgid
+from issues.pages import InvalidCursor
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 
@@ -54,13 +58,20 @@ async def listen_to_events(
         if last_event_id is None:
             last_event_id = await end_of_feed(session)
         else:  # refused now, while there is somebody to tell
-            await read_feed(session, book.id, staff=staff, limit=1, cursor=last_event_id)
+            await _refuse_made_up(session, book.id, last_event_id)
     city = served.cities.named(book, language_of(request, book))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if HEAD_ONLY in request.scope:  # nobody would hear what follows
         return Response(media_type="text/event-stream", headers=headers)
     stream = _events(served, city, staff=staff, cursor=last_event_id)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+async def _refuse_made_up(session: AsyncSession, city_id: int, last_event_id: str) -> None:
+    try:
+        await read_feed(session, city_id, staff=False, limit=1, cursor=last_event_id)
+    except InvalidCursor as error:
+        raise InvalidFields([FieldError("Last-Event-ID", msgid("No event was sent with this id."))]) from error
 
 
 async def _events(served: Serving, city: NamedCity, *, staff: bool, cursor: str) -> AsyncIterator[str]:

@@ -97,7 +97,7 @@ async def undo(
     responses=problems(400, 409, 413, 415),
 )
 async def leave(
-    *, request: Request, served: Served, session: Transaction, now: Now, report_id: UUID, body: LeaveIn
+    *, request: Request, served: Served, session: Transaction, now: Now, report_id: UUID, body: LeaveIn | None = None
 ) -> Response:
     """Say that a report is not about the same problem as its issue, and get an issue of its own.
 
@@ -115,7 +115,7 @@ async def leave(
         city=city,
         actor=access.caller.actor,
         by_author=access.by_author,
-        command_id=body.id,
+        command_id=None if body is None else body.id,
         now=now,
     )
     return await show_report(request, session, receipt, served, city=city)

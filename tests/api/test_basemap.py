@@ -28,6 +28,8 @@ async def test_all_of_it_is_read_without_a_range(api, drawn):
     assert answer.headers["content-type"] == "application/vnd.pmtiles"
     assert (answer.headers["etag"], answer.headers["accept-ranges"]) == (ETAG, "bytes")
     assert (await api.get(PATH, headers={"If-None-Match": ETAG})).status_code == 304
+    head = await api.call("HEAD", PATH, headers={"Range": "bytes=0-126"})
+    assert (head.status_code, head.headers["content-length"], head.content) == (206, "127", b"")
 
 
 @pytest.mark.parametrize(

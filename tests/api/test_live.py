@@ -12,7 +12,7 @@ import uvicorn
 from api import live
 from api.app import create_app
 from issues.actors import Role
-from tests.api.served import a_report, a_secret, problem_of
+from tests.api.served import a_report, a_secret, fields_of, problem_of
 
 MONTREAL = {"jurisdiction_id": "montreal.ca"}
 
@@ -118,7 +118,8 @@ async def test_private_issues_are_heard_by_the_citys_staff_alone(url, hire):
 
 async def test_a_made_up_id_or_secret_is_refused_before_the_stream_begins(api):
     made_up = {"Last-Event-ID": "made up"}
-    problem_of(await api.get("/v1/events", params=MONTREAL, headers=made_up), 422, "invalid-cursor")
+    refused = problem_of(await api.get("/v1/events", params=MONTREAL, headers=made_up), 422, "invalid-fields")
+    assert fields_of(refused) == {"Last-Event-ID"}
     problem_of(await api.as_(a_secret()).get("/v1/events", params=MONTREAL), 401, "secret-unknown")
 
 

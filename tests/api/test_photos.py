@@ -84,7 +84,7 @@ async def test_a_browser_keeps_a_public_picture_for_a_year_and_what_others_share
     answer = await api.get(f"{path}/small")
 
     assert answer.headers["cache-control"] == "public, max-age=31536000, s-maxage=300, immutable"
-    assert answer.headers["vary"] == "Authorization"
+    assert answer.headers["vary"] == "Authorization, Origin"
 
 
 @pytest.mark.parametrize(("named", "status"), [("{}", 304), ("W/{}", 304), ('"x", {}', 304), ("*", 304), ('"x"', 200)])

@@ -228,7 +228,7 @@ async def test_an_answer_says_its_language_and_what_decided_it(api, asked, langu
 
     for answer in (filed, refused):
         assert answer.headers.get_list("content-language") == [language]
-        assert answer.headers["vary"] == "Authorization, Accept-Language"
+        assert answer.headers["vary"] == "Authorization, Accept-Language, Origin"
     assert "content-language" not in plain.headers
 
 

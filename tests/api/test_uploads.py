@@ -349,6 +349,7 @@ async def test_a_sender_who_stalls_is_let_go_and_keeps_what_came(register, setti
     async with asyncio.timeout(30):
         while (await look(device.api, photo_id)).headers["upload-offset"] != "1000":
             pass
+        monkeypatch.setitem(vars(app.state.serving.settings), "upload_stall_s", 30)
         continued = await send(device.api, photo_id, PICTURE[1000:], 1000)
     goes_on.set()
 

@@ -108,12 +108,16 @@ async def test_the_worker_sweeps_by_the_clock_what_is_a_day_old(app, decoders, t
     assert [stored.key async for page in serving.store.pages("derived/") for stored in page] == [young]
 
 
+def _days_from_now(days):
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+
+
 async def test_deadlines_are_moved_again_once_every_process_knows_of_a_pause(app, api, hire, owner):
     """A report that came to a process that did not know yet has the deadline of a day without a pause."""
     database, table = app.state.serving.database, JobTable()
     add_upkeep(table, database)
     move, _ = table.handlers[MOVE_DEADLINES]
-    days = {"begins": "2026-01-01", "ends": (datetime.now(UTC) + timedelta(days=30)).date().isoformat()}
+    days = {"begins": _days_from_now(-30), "ends": _days_from_now(30)}
     said = {**days, "reason_fr": "Tempête", "reason_en": "Storm"}
     await (await hire(Role.MANAGER)).put(f"/v1/pauses/{new_id()}", json=said)
     issue = (await api.post("/v1/reports", json=a_report())).json()["issue"]
