@@ -1,9 +1,9 @@
 """Which reports are about one problem: staff merge, split and undo; senders say that theirs is not the same."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,6 +27,9 @@ _ISSUES: Final[dict[str, Any]] = {
     "response_model": RegroupingOut,
     "responses": problems(400, 409, 413, 415),
 }
+
+# There is nothing that has to be said.
+MaybeLeave = Annotated[LeaveIn, Body(default_factory=LeaveIn)]
 
 
 @router.post("/issues/{issue_id}/merge", **_ISSUES)
@@ -97,7 +100,7 @@ async def undo(
     responses=problems(400, 409, 413, 415),
 )
 async def leave(
-    *, request: Request, served: Served, session: Transaction, now: Now, report_id: UUID, body: LeaveIn | None = None
+    *, request: Request, served: Served, session: Transaction, now: Now, report_id: UUID, body: MaybeLeave
 ) -> Response:
     """Say that a report is not about the same problem as its issue, and get an issue of its own.
 
@@ -115,7 +118,7 @@ async def leave(
         city=city,
         actor=access.caller.actor,
         by_author=access.by_author,
-        command_id=None if body is None else body.id,
+        command_id=body.id,
         now=now,
     )
     return await show_report(request, session, receipt, served, city=city)
