@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from secrets import token_bytes
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -22,7 +22,9 @@ from db.base import Base, new_id
 from db.connections import driver_connection
 from issues.events import EventView, end_of_feed, list_feed
 from issues.pages import write_cursor
-from push.hooks import HookAnswer
+
+if TYPE_CHECKING:  # its HTTP libraries are for the worker, and servers start the sooner without
+    from push.hooks import HookAnswer
 
 LEASE: Final = timedelta(seconds=60)
 """For how long a webhook is one worker's; longer than posting one event can take."""
@@ -186,7 +188,13 @@ def body_of(event: EventView, *, jurisdiction_id: str) -> bytes:
 
 
 async def record_answer(
-    session: AsyncSession, city_id: int, webhook: WebhookView, answer: HookAnswer | None, cursor: str, *, now: datetime
+    session: AsyncSession,
+    city_id: int,
+    webhook: WebhookView,
+    answer: "HookAnswer | None",
+    cursor: str,
+    *,
+    now: datetime,
 ) -> None:
     """Note how far a webhook has come, and when it is looked at again.
 
