@@ -6,6 +6,7 @@ Everything here is asynchronous, since FastAPI runs other dependencies on thread
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Query
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -76,6 +77,15 @@ async def _device(caller: Anyone) -> Caller:
 
 
 DeviceCaller = Annotated[Caller, Depends(_device)]
+
+
+async def _person(caller: DeviceCaller) -> UUID:
+    assert caller.actor.person_id is not None  # noqa: S101 - a device is a person's
+    return caller.actor.person_id
+
+
+PersonId = Annotated[UUID, Depends(_person)]
+"""Whose device it is that calls."""
 CityStaff = Annotated[Caller, Depends(only(*STAFF))]
 CityAgent = Annotated[Caller, Depends(only(*AGENTS))]
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, Served, Transaction
+from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, PersonId, Served, Transaction
 from api.listener import language_of
 from api.models.feedback import FeedbackCountOut, FeedbackIn, FeedbackOut
 from api.models.fields import Accuracy, Code, Latitude, Longitude, Text
@@ -200,18 +200,16 @@ async def read_feedback(*, caller: CityStaff, session: Transaction, city: City, 
 
 
 @router.put("/{issue_id}/follow", response_model=FollowOut)
-async def follow_issue(*, caller: DeviceCaller, session: Transaction, city: City, now: Now, issue_id: UUID) -> Response:
+async def follow_issue(*, person_id: PersonId, session: Transaction, city: City, now: Now, issue_id: UUID) -> Response:
     """Hear about an issue."""
-    assert caller.actor.person_id is not None  # noqa: S101 - a device is a person's
-    await follow(session, city.id, issue_id, caller.actor.person_id, now=now)
+    await follow(session, city.id, issue_id, person_id, now=now)
     return answer(FollowOut(issue_id=issue_id, jurisdiction_id=city.jurisdiction_id, following=True))
 
 
 @router.delete("/{issue_id}/follow", response_model=FollowOut)
 async def unfollow_issue(
-    *, caller: DeviceCaller, session: Transaction, city: City, now: Now, issue_id: UUID
+    *, person_id: PersonId, session: Transaction, city: City, now: Now, issue_id: UUID
 ) -> Response:
     """Hear no more about an issue, also as the author of one of its reports."""
-    assert caller.actor.person_id is not None  # noqa: S101 - a device is a person's
-    await unfollow(session, city.id, issue_id, caller.actor.person_id, now=now)
+    await unfollow(session, city.id, issue_id, person_id, now=now)
     return answer(FollowOut(issue_id=issue_id, jurisdiction_id=city.jurisdiction_id, following=False))

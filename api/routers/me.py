@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth import find_caller
-from api.deps import City, DeviceCaller, Now, Served, Transaction
+from api.deps import City, DeviceCaller, Now, PersonId, Served, Transaction
 from api.models.feedback import EmailIn, EmailOut
 from api.models.wishes import PreferencesIn, PreferencesOut
 from api.models.work import WorkIn, WorkOut
@@ -29,14 +29,20 @@ _NOT_STAFF: Final = msgid("Nobody on the city's staff has this secret.")
 
 @router.put("/email", response_model=EmailOut, responses=problems(409, 429))
 async def put_email(
-    *, served: Served, caller: DeviceCaller, session: Transaction, city: City, now: Now, body: EmailIn
+    *,
+    served: Served,
+    caller: DeviceCaller,
+    person_id: PersonId,
+    session: Transaction,
+    city: City,
+    now: Now,
+    body: EmailIn,
 ) -> Response:
     """Name the address that a city's letters go to, once the link that is sent there has been tapped."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as below
     if not served.settings.can_send_email:
         raise EmailNotOffered
     locale = caller.locale or city.locale
-    named, ask = await name_address(session, city.id, caller.actor.person_id, body.address, locale=locale, now=now)
+    named, ask = await name_address(session, city.id, person_id, body.address, locale=locale, now=now)
     if ask:
         await queue_letter(
             session,
@@ -44,7 +50,7 @@ async def put_email(
             event_id=new_id(),
             kind=VERIFY,
             params={"jurisdiction_id": city.jurisdiction_id, "locale": city.locale},
-            person_id=caller.actor.person_id,
+            person_id=person_id,
             address_id=named.id,
             now=now,
         )
@@ -53,54 +59,48 @@ async def put_email(
 
 
 @router.get("/email", response_model=EmailOut)
-async def get_email(*, caller: DeviceCaller, session: Transaction, city: City) -> Response:
+async def get_email(*, person_id: PersonId, session: Transaction, city: City) -> Response:
     """Read the address that a city's letters go to, and whether they do."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as below
-    found = await find_address(session, city.id, caller.actor.person_id)
+    found = await find_address(session, city.id, person_id)
     if found is None:
         raise NoEmail
     return answer(EmailOut.of(found, jurisdiction_id=city.jurisdiction_id))
 
 
 @router.delete("/email", status_code=204, response_class=Response)
-async def delete_email(*, caller: DeviceCaller, session: Transaction, city: City) -> Response:
+async def delete_email(*, person_id: PersonId, session: Transaction, city: City) -> Response:
     """Get no more letters from a city; again, it sends none already."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as below
-    await forget_address_of(session, city.id, caller.actor.person_id)
+    await forget_address_of(session, city.id, person_id)
     return Response(status_code=204)
 
 
 @router.put("/work", response_model=WorkOut)
-async def put_work(*, caller: DeviceCaller, session: Transaction, city: City, now: Now, body: WorkIn) -> Response:
+async def put_work(*, person_id: PersonId, session: Transaction, city: City, now: Now, body: WorkIn) -> Response:
     """Use this device for work: what is assigned to its user's crew is told here, by push or e-mail as they wish."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as above
     staff = await find_caller(session, body.secret, now=now)
     if staff is None or staff.city_id != city.id or not staff.actor.sender.startswith("staff:"):
         raise InvalidFields([FieldError("secret", _NOT_STAFF)])
     staff_id = UUID(staff.actor.sender.removeprefix("staff:"))
-    await hear_of_work(session, city.id, staff_id, caller.actor.person_id, now=now)
+    await hear_of_work(session, city.id, staff_id, person_id, now=now)
     return answer(WorkOut(jurisdiction_id=city.jurisdiction_id, role=staff.actor.role, crew_code=staff.actor.crew_code))
 
 
 @router.delete("/work", status_code=204, response_class=Response)
-async def delete_work(*, caller: DeviceCaller, session: Transaction, city: City) -> Response:
+async def delete_work(*, person_id: PersonId, session: Transaction, city: City) -> Response:
     """Hear of a city's work no more on this device; again, it hears of none already."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as above
-    await forget_work(session, city.id, caller.actor.person_id)
+    await forget_work(session, city.id, person_id)
     return Response(status_code=204)
 
 
 @router.get("/preferences", response_model=PreferencesOut)
-async def get_preferences(*, caller: DeviceCaller, session: Transaction) -> Response:
+async def get_preferences(*, person_id: PersonId, session: Transaction) -> Response:
     """Read what the caller wishes of all that is told to them, in whatever city."""
-    assert caller.actor.person_id is not None  # noqa: S101 - a device is a person's
-    return answer(PreferencesOut.of(await read_preferences(session, caller.actor.person_id)))
+    return answer(PreferencesOut.of(await read_preferences(session, person_id)))
 
 
 @router.put("/preferences", response_model=PreferencesOut)
-async def put_preferences(*, caller: DeviceCaller, session: Transaction, now: Now, body: PreferencesIn) -> Response:
+async def put_preferences(*, person_id: PersonId, session: Transaction, now: Now, body: PreferencesIn) -> Response:
     """Say which news to hear, how, and when; it counts for what happens from now on."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as above
     wishes = body.to_preferences()
-    await write_preferences(session, caller.actor.person_id, wishes, now=now)
+    await write_preferences(session, person_id, wishes, now=now)
     return answer(PreferencesOut.of(wishes))

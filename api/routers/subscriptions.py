@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.deps import City, DeviceCaller, Now, Transaction
+from api.deps import City, Now, PersonId, Transaction
 from api.models.fields import OwnId
 from api.models.lists import ItemList
 from api.models.wishes import SubscriptionIn, SubscriptionOut
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
 )
 async def put_subscription(
     *,
-    caller: DeviceCaller,
+    person_id: PersonId,
     session: Transaction,
     city: City,
     now: Now,
@@ -32,39 +32,35 @@ async def put_subscription(
     body: SubscriptionIn,
 ) -> Response:
     """Hear of a place from now on, or change what is heard of it; each thing rings once, whatever fits it."""
-    assert caller.actor.person_id is not None  # noqa: S101 - a device is a person's
     _check_codes(city, body)
     wanted = body.to_view(subscription_id)
-    created = await subscribe(session, city.id, caller.actor.person_id, wanted, now=now)
+    created = await subscribe(session, city.id, person_id, wanted, now=now)
     return answer(SubscriptionOut.of(wanted, jurisdiction_id=city.jurisdiction_id), status=201 if created else 200)
 
 
 @router.get("", response_model=ItemList[SubscriptionOut])
-async def read_subscriptions(*, caller: DeviceCaller, session: Transaction, city: City) -> Response:
+async def read_subscriptions(*, person_id: PersonId, session: Transaction, city: City) -> Response:
     """List the caller's subscriptions in a city."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as above
-    found = await list_subscriptions(session, city.id, caller.actor.person_id)
+    found = await list_subscriptions(session, city.id, person_id)
     items = [SubscriptionOut.of(one, jurisdiction_id=city.jurisdiction_id) for one in found]
     return answer(ItemList[SubscriptionOut](items=items, links=[]))
 
 
 @router.get("/{subscription_id}", response_model=SubscriptionOut)
 async def read_subscription(
-    *, caller: DeviceCaller, session: Transaction, city: City, subscription_id: UUID
+    *, person_id: PersonId, session: Transaction, city: City, subscription_id: UUID
 ) -> Response:
     """Read one of the caller's subscriptions."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as above
-    found = await find_subscription(session, city.id, caller.actor.person_id, subscription_id)
+    found = await find_subscription(session, city.id, person_id, subscription_id)
     return answer(SubscriptionOut.of(found, jurisdiction_id=city.jurisdiction_id))
 
 
 @router.delete("/{subscription_id}", status_code=204, response_class=Response)
 async def delete_subscription(
-    *, caller: DeviceCaller, session: Transaction, city: City, subscription_id: UUID
+    *, person_id: PersonId, session: Transaction, city: City, subscription_id: UUID
 ) -> Response:
     """Hear no more of a place; again, it is ended already."""
-    assert caller.actor.person_id is not None  # noqa: S101 - as above
-    await unsubscribe(session, city.id, caller.actor.person_id, subscription_id)
+    await unsubscribe(session, city.id, person_id, subscription_id)
     return Response(status_code=204)
 
 
