@@ -115,7 +115,7 @@ class Letters:
         of_issue = act in (Act.SAY_FIXED, Act.SAY_NOT_FIXED)
         subject = message.collapse_id if of_issue else message.recipient_id
         tap = Tap(act, message.city_id, subject, message.person_id, self.clock() + within)
-        return f"{self.public_url.rstrip('/')}/t/{self.taps.sign(tap)}"
+        return self.taps.url(self.public_url, tap)
 
 
 def _as_text(parts: Sequence[_Part]) -> str:

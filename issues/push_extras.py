@@ -55,12 +55,8 @@ class PushExtras:
         if self.public_url is None:
             return replace(message, link=link)
         photo_id = await self._photo(message)
-        image_url = None if photo_id is None else f"{self._base}/v1/photos/{photo_id}/small"
-        return replace(message, link=link, image_url=image_url, actions=self._answers(message))
-
-    @property
-    def _base(self) -> str:
-        return (self.public_url or "").rstrip("/")
+        image_url = None if photo_id is None else f"{self.public_url.rstrip('/')}/v1/photos/{photo_id}/small"
+        return replace(message, link=link, image_url=image_url, actions=self._answers(message, self.public_url))
 
     def _link(self, message: Message) -> str | None:
         template = self.links.get(message.params.get("jurisdiction_id", ""))
@@ -68,7 +64,7 @@ class PushExtras:
         marks = {mark: quote(str(known.get(mark, "")), safe="") for mark in LINK_MARKS}
         return None if template is None else template.format_map(marks)
 
-    def _answers(self, message: Message) -> tuple[PushAction, ...]:
+    def _answers(self, message: Message, public_url: str) -> tuple[PushAction, ...]:
         """What authors are asked once their issue is resolved."""
         if message.data.get("kind") != NoticeKind.RESOLVED or "report_id" not in message.params:
             return ()
@@ -80,8 +76,7 @@ class PushExtras:
             PushAction(
                 code,
                 self.languages.translate(language, label),
-                f"{self._base}/t/"
-                + self.taps.sign(Tap(act, message.city_id, message.collapse_id, message.person_id, ends_at)),
+                self.taps.url(public_url, Tap(act, message.city_id, message.collapse_id, message.person_id, ends_at)),
             )
             for code, label, act in _ANSWERS
         )

@@ -62,6 +62,10 @@ class Taps:
         packed = _FORM.pack(tap.act, tap.city_id, int(tap.ends_at.timestamp()), tap.subject.bytes, tap.person_id.bytes)
         return urlsafe_b64encode(packed + self._signature(packed)).rstrip(b"=").decode()
 
+    def url(self, public_url: str, tap: Tap) -> str:
+        """Write the link, to a server that residents reach at `public_url`."""
+        return f"{public_url.rstrip('/')}/t/{self.sign(tap)}"
+
     def read(self, token: str, *, now: datetime) -> Tap:
         """Read what a link does.
 
