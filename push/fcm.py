@@ -1,11 +1,12 @@
 """Firebase Cloud Messaging, through Google's own library; the only module that knows it.
 
-Each message goes out by ``messaging.send`` in a thread of a pool, over HTTP connections kept open. Measured against the
-stand-in: 1000 messages/s for 0.9 ms of CPU each; the library's ``send_each_async`` 450/s for 2.2 ms, its ``send_each``
-780/s for 1.3 ms. Given a list, those also lose the answers of all where one of them cannot be read.
+Each message goes out by ``messaging.send`` in a thread of a pool, over HTTP connections kept open: measured against the
+stand-in, for 0.3 ms of CPU each. The library's ``send_each`` takes 0.7 ms, and given a list loses the answers of all
+where one of them cannot be read.
 
 The library's own retries (up to five sends, more after a 401) would double messages, and its sign-in asks a host of
-Google's that a stand-in cannot stand in for. So its HTTP client is replaced by one without either, before first use.
+Google's that a stand-in cannot stand in for. So its HTTP client is given a poster of ours, which has neither and is
+quicker than the session that it would open.
 """
 
 import asyncio
@@ -22,9 +23,8 @@ from firebase_admin import _http_client, credentials, exceptions, messaging
 from google.auth.credentials import TokenState
 from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.auth.transport.requests import Request
-from requests.auth import AuthBase
 
-from push.attempts import Attempt, OutOfTime, asking_session, retry_after_s
+from push.attempts import Attempt, JsonPoster, OutOfTime, retry_after_s
 from push.channels import ANSWER_S, AddressKind, Message, Outcome, Platform, SendResult, SendWindow
 
 GOOGLE_URL: Final = "https://fcm.googleapis.com"
@@ -76,7 +76,7 @@ class FcmChannel:
         *,
         url: str = GOOGLE_URL,
         timeout_s: float = ANSWER_S,
-        in_flight: int = 64,
+        in_flight: int = 250,
     ) -> None:
         """Prepare the channel; nothing connects yet.
 
@@ -98,7 +98,7 @@ class FcmChannel:
         )
         service = messaging._get_messaging_service(self._app)  # noqa: SLF001 - no public way to set URL and retries
         service._fcm_url = f"{url.rstrip('/')}/v1/projects/{certificate.project_id}/messages:send"  # noqa: SLF001
-        self._http = asking_session(in_flight)
+        self._http = JsonPoster(service._fcm_url, connections=in_flight)  # noqa: SLF001
         service._client = _http_client.JsonHttpClient(session=self._http, retries=None, timeout=timeout_s)  # noqa: SLF001
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="fcm")
         self._timeout_s = timeout_s
@@ -129,7 +129,7 @@ class FcmChannel:
             if isinstance(error, RefreshError) and not error.retryable:
                 return SendResult(Outcome.STOP_PROJECT, error=_describe(error))
             return SendResult(Outcome.UNSENT, error=_describe(error), retry_after_s=_UNREACHED_S)
-        self._http.auth = _Bearer(token)
+        self._http.headers["Authorization"] = f"Bearer {token}"
         return None
 
     async def _post_all(self, messages: Sequence[Message], window: SendWindow) -> list[SendResult]:
@@ -186,17 +186,6 @@ class FcmChannel:
                 self._rest(None, _STOP_REST_S, window)
             elif result.outcome is Outcome.STOP_PLATFORM and message.platform not in served:
                 self._rest(message.platform, _STOP_REST_S, window)
-
-
-class _Bearer(AuthBase):
-    """Writes the access token into a request."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class _AccessToken:

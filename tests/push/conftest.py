@@ -1,6 +1,7 @@
 """Stand-ins for providers on real sockets, and a clock that the test sets."""
 
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -78,3 +79,11 @@ def services() -> Iterator[list[PushService]]:
 def mail_server() -> Iterator[MailServer]:
     with running_mail_server() as server:
         yield server
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """The URL of a port that is taken and refuses connections."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
