@@ -160,7 +160,7 @@ WITH due AS (
           OFFSET 0
       )
     ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-), turn AS (
+), turn AS MATERIALIZED (  -- its state is asked for more than once
     SELECT due.id, due.due_at, event_id, notification.person_id, kind, params, expires_at, quiet_until,
            coalesce(platform, 'web') AS platform, coalesce(device.locale, email.locale) AS locale,
            CASE WHEN email.id IS NULL THEN push_kind ELSE 'email' END AS address_kind,
@@ -219,7 +219,8 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
     asked = {"city": city_id, "now": now, "limit": limit, "verify": VERIFY}
     connection = await driver_connection(session)
     cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(_TAKE_TURNS, {**asked, "token": token, "until": until})
+    # Planned each time: a plan kept from when the outbox was empty reads all of it for each delivery of a full one.
+    await cursor.execute(_TAKE_TURNS, {**asked, "token": token, "until": until}, prepare=False)
     rows = await cursor.fetchall()
     settled = Counter((row["address_kind"] or NO_CHANNEL, row["state"]) for row in rows if row["state"] != "queued")
     await count_outcomes(session, city_id, settled)
@@ -307,6 +308,7 @@ async def _write_endings(
             "providers": [result.provider_id for result in results],
             "errors": [result.error for result in results],
         },
+        prepare=False,  # as for `_TAKE_TURNS`
     )
     return written.rowcount
 

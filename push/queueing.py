@@ -190,7 +190,12 @@ WITH wanted AS (
            CASE WHEN held THEN turn_at ELSE %(now)s END AS turn_at
     FROM unnest(%(persons)s::uuid[], %(pushes)s::interval[], %(emails)s::interval[])
          AS told (person_id, push_after, email_after)
-    JOIN notification ON city_id = %(city)s AND event_id = %(event)s AND notification.person_id = told.person_id
+    -- Person by person (OFFSET 0), since the event has told many others by now.
+    CROSS JOIN LATERAL (
+        SELECT * FROM notification
+        WHERE city_id = %(city)s AND event_id = %(event)s AND person_id = told.person_id
+        OFFSET 0
+    ) AS notification
 ), pushed AS (
     SELECT wanted.*, device.id AS device_id FROM wanted JOIN device USING (person_id)
     WHERE push_after IS NOT NULL AND push_address IS NOT NULL
@@ -222,6 +227,7 @@ async def _add_deliveries(session: AsyncSession, planned: Sequence[_Planned], to
             "pushes": [one.push_after for one in planned],
             "emails": [one.email_after for one in planned],
         },
+        prepare=False,  # a plan kept from when few had been told reads all who have been
     )
     return added.rowcount
 

@@ -1,13 +1,16 @@
 """The plans of the outbox's queries on many rows, as the server's own role gets them."""
 
 import os
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from bench.plans import plans_of, tell_plans
 from db.cluster import WEB
 from db.sessions import Database
 from push.outbox import lease_deliveries
+from push.queueing import Recipient, queue_notifications
 from tests.push.people import CITY, NOON
 
 BATCH = 100
@@ -35,7 +38,14 @@ SELECT 1, md5('delivery' || n)::uuid, md5('notification' || n)::uuid,
             ELSE %(now)s::timestamptz - interval '1 hour' + n * interval '1 millisecond' END,
        CASE WHEN n > 195000 THEN md5('lease')::uuid END
 FROM generate_series(1, 200000) AS n;
+
+ANALYZE device, notification, delivery;
+
+INSERT INTO notification (city_id, id, event_id, person_id, kind, params, created_at, expires_at)
+SELECT 1, md5('told' || n)::uuid, %(everybodys)s, md5('person' || n)::uuid, 'resolved', '{}', %(now)s, %(now)s
+FROM generate_series(1, 20000) AS n;
 """
+EVERYBODYS = UUID(int=7)  # an event that all are being told of, in this hour: statistics know nothing of it
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +54,8 @@ def filled_url(cluster, template):
     name = f"test_push_plans_{os.getpid()}"
     cluster.create_database(name, template=template)
     with cluster.connect(name) as connection:
-        for statement in FILL.split(";\n")[:3]:
-            connection.execute(statement, {"now": NOON})
-        connection.execute("ANALYZE device, notification, delivery")
+        for statement in FILL.split(";\n")[:5]:
+            connection.execute(statement, {"now": NOON, "everybodys": EVERYBODYS})
         tell_plans(connection, name)
     yield cluster.url(WEB, name)
     cluster.drop_database(name)
@@ -63,3 +72,30 @@ async def test_leasing_reads_its_batch_and_little_else(filled_url):
     assert plan.walked == []
     assert {"ix_delivery_due", "ix_delivery_device"} <= {step.index for step in plan.steps}
     assert sum(step.rows for step in plan.steps) <= MOST_ROWS
+
+
+async def test_telling_some_reads_little_of_what_others_were_told(filled_url):
+    async def tell(session):
+        persons = (await session.scalars(text("SELECT person_id FROM device ORDER BY id LIMIT 100"))).all()
+        async with session.begin_nested() as attempt:
+            queued = await queue_notifications(
+                session, CITY, event_id=EVERYBODYS, kind="resolved", params={}, happened_at=NOON, now=NOON,
+                recipients=[Recipient(person, {}) for person in persons],
+            )  # fmt: skip
+            await attempt.rollback()  # to be queued in the next run as in this one
+        assert queued == 100
+
+    async with Database(filled_url) as database:
+        [plan] = [plan for plan in await plans_of(database, CITY, tell) if "INTO delivery" in plan.statement]
+
+    assert plan.walked == []
+    assert sum(step.rows for step in plan.steps) <= 2000
+
+
+async def test_the_plan_of_an_outbox_that_was_empty_is_not_kept_for_a_full_one(database):
+    async with database.transaction(CITY) as session:
+        for _ in range(12):
+            await lease_deliveries(session, CITY, now=NOON, limit=BATCH, lease_s=60)
+        kept = (await session.scalars(text("SELECT statement FROM pg_prepared_statements"))).all()
+
+    assert [statement for statement in kept if "WITH due" in statement] == []
