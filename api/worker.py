@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select
 
+from api.delivering import keep_delivering
 from api.hooks import tell_webhooks
 from api.map_upkeep import keep_cells
 from api.settings import Settings
@@ -58,14 +59,13 @@ _log = structlog.get_logger(__name__)
 
 TELL: Final = "push.tell"
 DELIVER: Final = "push.deliver"
-DELIVER_ALL: Final = "push.deliver_all"
+BRING_DUE: Final = "push.bring_due"
 WEBHOOKS: Final = "push.webhooks"
 
 _EVERY_SIX_HOURS: Final = "23 */6 * * *"
 _NIGHTLY: Final = "17 4 * * *"
 _HOURLY: Final = "41 * * * *"
 _EVERY_TEN_MINUTES: Final = "*/10 * * * *"
-# Retries and expired leases come due without anybody asking for a job.
 # Seconds come last here.
 _EVERY_FIVE_SECONDS: Final = "* * * * * */5"
 
@@ -118,7 +118,10 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         extras = PushExtras(database, spoken, taps, settings.public_url, _now)
         poster = HookPoster(allow_private=settings.webpush_private)
         opened.push_async_callback(poster.close)
-        pushes = push_jobs(database, channels, texts, extras, poster=poster, stop=stop)
+        sender = Sender(
+            database, channels, render=texts.render, enrich=extras.add, clock=database_time, seconds=seconds_passed
+        )
+        pushes = push_jobs(database, sender, poster, stop=stop)
         add_upkeep(pushes, database)  # quick as they are, and behind no photos
         _log.info("worker_started", push_channels=sorted(channels))
         # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
@@ -129,6 +132,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
             lanes.create_task(
                 run_worker(database, pushes, stop=stop, concurrency=settings.jobs_at_once, grace_s=settings.grace_s)
             )
+            lanes.create_task(keep_delivering(database, sender, texts, extras, stop))
             lanes.create_task(keep_cells(database, stop))
         _log.info("worker_stopped")
 
@@ -156,28 +160,15 @@ def photo_jobs(database: Database, store: PhotoStore, decoders: Decoders) -> Job
     return table
 
 
-def push_jobs(
-    database: Database,
-    channels: Mapping[AddressKind, Channel],
-    texts: NoticeTexts,
-    extras: PushExtras,
-    *,
-    poster: HookPoster,
-    stop: asyncio.Event,
-) -> JobTable:
+def push_jobs(database: Database, sender: Sender, poster: HookPoster, *, stop: asyncio.Event) -> JobTable:
     """Name the jobs that lead from a notice to the phones.
 
     Args:
         database: Where notices and the outbox are.
-        channels: Who reaches which kind of address; deliveries without one wait.
-        texts: Write a push in a device's language, and in its city's words, which are read anew now and then.
-        extras: Give it links and a picture; the city's own, likewise.
+        sender: Sends what is in the outbox.
         poster: Posts to the webhooks of other systems.
         stop: Ends a delivery after the batch it is at.
     """
-    sender = Sender(
-        database, channels, render=texts.render, enrich=extras.add, clock=database_time, seconds=seconds_passed
-    )
 
     async def tell_notice(job: Job) -> None:
         city_id = int(job.payload["city_id"])
@@ -189,17 +180,12 @@ def push_jobs(
     async def deliver(job: Job) -> None:
         await sender.deliver_due(int(job.payload["city_id"]), stop=stop)
 
-    async def deliver_all(_job: Job) -> None:
+    async def bring_due(_job: Job) -> None:
         async with database.transaction() as session:
-            cities = (
-                await session.execute(select(City.id, City.jurisdiction_id, City.settings).order_by(City.id))
-            ).all()
-        extras.links.update({city.jurisdiction_id: city.settings.get("app_link") for city in cities})
-        texts.own.update({city.jurisdiction_id: city.settings.get("notices", {}) for city in cities})
-        for city_id in [city.id for city in cities]:
+            city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+        for city_id in city_ids:
             await _each_part(city_id, notice_openings)
             await _each_part(city_id, partial(release_held, now=_now()))
-            await sender.deliver_due(city_id, stop=stop)
 
     async def _each_part(city_id: int, step: Callable[..., Awaitable[object]]) -> None:
         """Take a step, each time in a transaction of its own, until nothing is left to do."""
@@ -219,7 +205,7 @@ def push_jobs(
     table.every(_EVERY_FIVE_SECONDS, WEBHOOKS, tell_other_systems)
     table.handle(TELL, tell_notice)
     table.handle(DELIVER, deliver)
-    table.every(_EVERY_FIVE_SECONDS, DELIVER_ALL, deliver_all)
+    table.every(_EVERY_FIVE_SECONDS, BRING_DUE, bring_due)
     return table
 
 

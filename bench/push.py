@@ -1,9 +1,10 @@
 """`make bench-push`: from a change of status to the provider, for everybody who follows one issue.
 
 Two workers (at nice 10) tell the followers and push to them through a stand-in of the provider in a process of its
-own, which answers at once or after 50 ms. Beside it, in the same run, `send_each` of the provider's own library sends
-messages in batches of 500, in as many processes. Meanwhile a server answers reports, whose latency is compared with
-that of a quiet machine. Prints rates and ratios; times on a busy machine say little.
+own, which answers at once or after 50 ms. Beside it, in the same run, a loop of `send_each` of the provider's own
+library sends messages in batches of 500, in one process, and in two; it looks nobody up and records nothing. Meanwhile
+a server answers reports, whose latency is compared with that of a quiet machine. Prints rates and ratios; times on a
+busy machine say little.
 """
 
 import argparse
@@ -31,9 +32,11 @@ from rich.console import Console
 from bench.crash import SERVICE, places
 from bench.drill import hire_agent
 from bench.phones import report_body
+from bench.processes import cpu_s
 from bench.servers import Child, Server, jalon_environment, leave_on_sigterm, running
 from bench.stage import CITY, empty_stage
 from db.base import new_id
+from db.postgres import running_pid
 
 _WORKERS = 2
 _LOOK_EVERY_S = 0.05
@@ -44,7 +47,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 # What firebase-admin itself does, as its documentation shows it; only sign-in and address are the stand-in's.
 _THEIRS = """
-import json, sys, time, firebase_admin, requests
+import json, logging, sys, time, firebase_admin, requests
 from firebase_admin import _http_client, credentials, messaging
 from google.auth.transport.requests import Request
 account, url, first, count = json.load(open(sys.argv[1])), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -55,8 +58,8 @@ token = certificate.get_credential()
 token.refresh(Request())
 session = requests.Session()
 session.headers["Authorization"] = f"Bearer {token.token}"
-session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=500))
-service._client = _http_client.JsonHttpClient(session=session, retries=None, timeout=60)
+service._client = _http_client.JsonHttpClient(session=session)
+logging.disable()  # it warns of each connection that its pool has no room for
 service._fcm_url = f"{url}/v1/projects/{account['project_id']}/messages:send"
 def message(n):
     return messaging.Message(
@@ -98,8 +101,8 @@ class StandIn:
 
 
 @contextmanager
-def running_provider(credentials: Path) -> Iterator[str]:
-    """Run the stand-in as a process; gives its URL once it listens."""
+def running_provider(credentials: Path) -> Iterator[tuple[str, int]]:
+    """Run the stand-in as a process; gives its URL once it listens, and its id."""
     process = subprocess.Popen(
         [sys.executable, "-m", "api.demo.fcm_standin", "--credentials", str(credentials)],
         stdout=subprocess.PIPE,
@@ -107,7 +110,7 @@ def running_provider(credentials: Path) -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
+        yield process.stdout.readline().split()[-1], process.pid
     finally:
         process.terminate()
         process.wait()
@@ -176,6 +179,7 @@ def measure_ours(stage: "_Bench", *, delay_s: float, followers: int, status: str
     """Change the issue's status and wait until the provider has a message for each follower."""
     stage.provider.delay(delay_s)
     memory: list[int] = []
+    spent_s = stage.cpu_s()
     told_s: float | None = None
     with Reports(stage.server.url, stage.secret) as reports:
         began = time.perf_counter()
@@ -193,6 +197,8 @@ def measure_ours(stage: "_Bench", *, delay_s: float, followers: int, status: str
             time.sleep(_LOOK_EVERY_S)
         took_s = time.perf_counter() - began
     told_s = told_s or took_s
+    spent_ms = {who: (seconds - spent_s[who]) / followers * 1000 for who, seconds in stage.cpu_s().items()}
+    console.print("CPU ms a message: " + ", ".join(f"{who} {ms:.2f}" for who, ms in spent_ms.items()))
     console.print(f"ours at {delay_s * 1000:.0f} ms: {followers / took_s:.0f}/s, told in {told_s:.1f} s")
     return {
         "per_s": followers / took_s,
@@ -203,17 +209,17 @@ def measure_ours(stage: "_Bench", *, delay_s: float, followers: int, status: str
     }
 
 
-def measure_theirs(stage: "_Bench", *, delay_s: float, messages: int, console: Console) -> float:
-    """Send as many messages with the provider's own loop, in as many processes."""
+def measure_theirs(stage: "_Bench", *, delay_s: float, messages: int, processes: int, console: Console) -> float:
+    """Send messages with the provider's own loop, as it comes, in one process or more."""
     stage.provider.delay(delay_s)
-    share = messages // _WORKERS
+    share = messages // processes
     arguments = [sys.executable, "-W", "ignore", "-c", _THEIRS, str(stage.credentials), stage.provider_url]
-    commands = [["nice", "-n", "10", *arguments, str(n * share), str(share)] for n in range(_WORKERS)]
+    commands = [["nice", "-n", "10", *arguments, str(n * share), str(share)] for n in range(processes)]
     loops = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     # Without the seconds that its import takes: ours has been running.
     took_s = [float(loop.communicate()[0]) for loop in loops]
-    per_s = share * _WORKERS / max(took_s)
-    console.print(f"send_each at {delay_s * 1000:.0f} ms: {per_s:.0f}/s")
+    per_s = share * processes / max(took_s)
+    console.print(f"send_each at {delay_s * 1000:.0f} ms, processes: {processes}: {per_s:.0f}/s")
     return per_s
 
 
@@ -222,8 +228,9 @@ class _Bench:
 
     def __init__(self, stack: ExitStack, folder: Path, followers: int) -> None:
         database = stack.enter_context(empty_stage(folder))
+        self._cluster = database.cluster
         self.credentials = folder / "fcm.json"
-        self.provider_url = stack.enter_context(running_provider(self.credentials))
+        self.provider_url, self.provider_pid = stack.enter_context(running_provider(self.credentials))
         self.provider = StandIn(self.provider_url)
         self.secret = asyncio.run(hire_agent(database.app_url, CITY))
         environment = jalon_environment(
@@ -240,6 +247,18 @@ class _Bench:
         answer = httpx.post(f"{self.server.url}/v1/reports", headers=headers, json=body, timeout=60).json()
         self.issue_id = answer["issue"]["id"]
         follow_all(self.judge, self.issue_id, followers)
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds so far, by who took them."""
+        postmaster = running_pid(self._cluster.folder)
+        assert postmaster is not None
+        pids = {
+            "workers": [worker.pid for worker in self.workers],
+            "database": [postmaster],
+            "stand-in": [self.provider_pid],
+            "server": [self.server.pid],
+        }
+        return {who: cpu_s(some) for who, some in pids.items()}
 
     def told(self, event_id: UUID) -> bool:
         """Whether the fan-out of an event is over."""
@@ -271,8 +290,14 @@ def main() -> None:
         for delay_ms, status in zip(options.delays, itertools.cycle(("acknowledged", "scheduled")), strict=False):
             delay_s = delay_ms / 1000
             ours = measure_ours(stage, delay_s=delay_s, followers=options.followers, status=status, console=console)
-            theirs = measure_theirs(stage, delay_s=delay_s, messages=options.theirs, console=console)
-            ratios = {"theirs_per_s": theirs, "ratio": ours["per_s"] / theirs}
+            loops = {
+                processes: measure_theirs(
+                    stage, delay_s=delay_s, messages=options.theirs, processes=processes, console=console
+                )
+                for processes in (1, _WORKERS)
+            }
+            ratios = {"send_each_per_s": loops[1], "ratio": ours["per_s"] / loops[1]}
+            ratios |= {"two_send_each_per_s": loops[_WORKERS], "ratio_to_two": ours["per_s"] / loops[_WORKERS]}
             ratios["api_p99_ratio"] = ours["api_p99_ms"] / found["api_p99_quiet_ms"]
             found[f"at_{delay_ms}_ms"] = {name: round(value, 2) for name, value in (ours | ratios).items()}
     print(json.dumps(found))

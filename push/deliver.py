@@ -39,8 +39,8 @@ Enrich = Callable[[Message], Awaitable[Message]]
 
 WINDOW_S: Final = 30.0
 LEASE_S: Final = 60.0
+BATCH: Final = 250
 
-_BATCH = 100
 # How long the next batch waits for the lanes of one, and for those that it wants if none of them is free.
 _PATIENCE_S = 1.0
 _LANES_PATIENCE_S = 2.0
@@ -124,16 +124,21 @@ class Sender:
         window = SendWindow(self._seconds() + WINDOW_S, self._seconds)
         async with self._database.transaction(city_id) as session:
             now = await self._clock(session)
-            lease = await lease_deliveries(session, city_id, now=now, limit=_BATCH, lease_s=LEASE_S)
+            lease = await lease_deliveries(session, city_id, now=now, limit=BATCH, lease_s=LEASE_S)
         await self._wait_for_lanes(lease.deliveries)
         parts: dict[str, list[LeasedDelivery]] = defaultdict(list)
         for delivery in lease.deliveries:
             parts[delivery.lane].append(delivery)
         free = [lane for lane in parts if lane not in self._busy and lane not in self._silent]
         await lanes.start(
-            {lane: self._deliver_part(city_id, lane, replace(lease, deliveries=parts[lane]), window) for lane in parts},
+            {
+                lane: self._deliver_part(city_id, lane, replace(lease, deliveries=parts[lane]), window, lanes)
+                for lane in parts
+            },
             awaited=free or parts,
         )
+        if len(lease.deliveries) < BATCH:  # else there is more to send meanwhile
+            await lanes.records()
         return bool(lease.deliveries) or lease.settled > 0
 
     async def _wait_for_lanes(self, deliveries: Sequence[LeasedDelivery]) -> None:
@@ -159,8 +164,10 @@ class Sender:
             await asyncio.wait([self._busy[lane]], timeout=until - loop.time())
         return lane not in self._busy
 
-    async def _deliver_part(self, city_id: int, lane: str, lease: Lease, window: SendWindow) -> Sequence[SendResult]:
-        """Send and record one lane's part of a batch, or put it back where the lane is busy with another's."""
+    async def _deliver_part(
+        self, city_id: int, lane: str, lease: Lease, window: SendWindow, lanes: "_Lanes"
+    ) -> Sequence[SendResult]:
+        """Send one lane's part of a batch, or put it back where the lane is busy with another's."""
         if not await self._gets_free(lane):
             busy = SendResult(Outcome.UNSENT, error="its provider is slow", retry_after_s=_PASS_BY_S)
             results: Sequence[SendResult] = [busy] * len(lease.deliveries)
@@ -171,7 +178,7 @@ class Sender:
             finally:
                 self._busy.pop(lane).set_result(None)
             self._note_answers(lane, results)
-        await self._record(city_id, lease, results)
+        lanes.later(self._record(city_id, lease, results))
         _report_stops(city_id, results)
         return results
 
@@ -198,11 +205,12 @@ class Sender:
 
 
 class _Lanes:
-    """The parts of one run's batches that are under way; counts what became of them."""
+    """The parts of one run's batches that are under way, and the records of those sent; counts what became of them."""
 
     def __init__(self, outcomes: Counter[Outcome]) -> None:
         self._outcomes = outcomes
-        self._tasks: set[asyncio.Task[Sequence[SendResult]]] = set()
+        self._parts: set[asyncio.Task[Sequence[SendResult]]] = set()
+        self._records: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -210,9 +218,10 @@ class _Lanes:
     async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
         """Wait for all that is under way, also where the run has failed; where it is cancelled, end it."""
         if failure is not None and issubclass(failure, asyncio.CancelledError):
-            for task in self._tasks:
+            for task in self._parts | self._records:
                 task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._parts, return_exceptions=True)
+        await asyncio.gather(*self._records, return_exceptions=True)
         if failure is None:
             self._collect()
 
@@ -221,16 +230,30 @@ class _Lanes:
     ) -> None:
         """Start a batch's parts, each of a lane, and wait for those that are awaited as long as the next batch does."""
         started = {lane: asyncio.create_task(part) for lane, part in parts.items()}
-        self._tasks |= set(started.values())
+        self._parts |= set(started.values())
         if started:
             await asyncio.wait([started[lane] for lane in awaited], timeout=_PATIENCE_S)
         self._collect()
 
+    def later(self, record: Coroutine[Any, Any, None]) -> None:
+        """Have results recorded while the next batch is leased and sent."""
+        self._records.add(asyncio.create_task(record))
+
+    async def records(self) -> None:
+        """Wait as long for the records as the next batch does."""
+        if self._records:
+            await asyncio.wait(self._records, timeout=_PATIENCE_S)
+        self._collect()
+
     def _collect(self) -> None:
-        done = {task for task in self._tasks if task.done()}
-        self._tasks -= done
-        for task in done:
-            self._outcomes.update(result.outcome for result in task.result())
+        sent = {task for task in self._parts if task.done()}
+        recorded = {task for task in self._records if task.done()}
+        self._parts -= sent
+        self._records -= recorded
+        for task in recorded:
+            task.result()
+        for part in sent:
+            self._outcomes.update(result.outcome for result in part.result())
 
 
 async def _send(

@@ -20,6 +20,7 @@ from issues.actors import Role
 from issues.rescheduling import MOVE_DEADLINES
 from media.photos import MAKE_SAFE
 from media.sweep import SWEEP
+from push.queueing import Recipient, queue_notifications
 from tests.api.served import BESIDE, IN_DOUBT, PICTURE, a_report
 
 
@@ -63,6 +64,30 @@ async def test_a_change_rings_once_on_each_phone_in_its_own_language(pushes, reg
     assert {push.data["event_id"] for push in first} == {changed.json()["event_id"]}
     assert {push.data["status"] for push in second} == {"resolved"}
     assert all("Vu." not in str(push.message) for push in first)
+
+
+async def test_what_comes_due_without_a_job_is_sent_in_the_city_s_own_words(pushes, register, owner, app_url):
+    phone = await register("fr-CA", "fid-fr")
+    await phone.api.post("/v1/reports", json=a_report())
+    own = {"notices": {"resolved": {"title": {"fr": "Chez nous"}, "body": {"fr": "C’est fait."}}}}
+    async with owner.transaction(1) as session:
+        named = text("UPDATE city SET settings = settings || :own WHERE id = 1 RETURNING jurisdiction_id")
+        jurisdiction_id = (await session.scalars(named, {"own": json.dumps(own)})).one()
+        person_id = (await session.scalars(text("SELECT person_id FROM device"))).one()
+        await queue_notifications(
+            session, 1, event_id=new_id(), kind="resolved",
+            params={"jurisdiction_id": jurisdiction_id, "number": "2026-000001", "service_fr": "Nid-de-poule"},
+            recipients=[Recipient(person_id, {})], happened_at=datetime.now(UTC), now=datetime.now(UTC),
+        )  # fmt: skip
+    stop = asyncio.Event()
+    worker = asyncio.create_task(run_until(stop, Settings(), database_url=app_url))
+
+    async with asyncio.timeout(30):
+        push = await pushes.get()
+    stop.set()
+    await worker
+
+    assert (push.message["fid"], push.notification["title"]) == ("fid-fr", "Chez nous")
 
 
 async def test_a_photo_is_made_safe_by_its_job(api, register, app, decoders):

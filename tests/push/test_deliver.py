@@ -12,7 +12,7 @@ from db.base import new_id
 from db.sessions import DatabaseUnavailable
 from push import deliver
 from push.channels import AddressKind, Outcome, SendResult
-from push.deliver import Sender
+from push.deliver import BATCH, Sender
 from push.fcm import FcmChannel
 from push.outbox import Delivery
 from push.queueing import Recipient, queue_notifications
@@ -256,11 +256,11 @@ async def test_a_run_that_is_told_to_stop_ends_after_its_batch(database, run):
             return [SendResult(Outcome.SENT, provider_id="x") for _ in messages]
 
     stop = asyncio.Event()
-    await tell(database, *(f"phone-{n}" for n in range(150)))
+    await tell(database, *(f"phone-{n}" for n in range(BATCH + 1)))
 
     done = await run(StoppingAfterOne(), stop=stop)
 
-    assert done == {Outcome.SENT: 100}
+    assert done == {Outcome.SENT: BATCH}
     assert await next_due_at(database) == NOON
 
 
