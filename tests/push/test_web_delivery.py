@@ -83,7 +83,7 @@ async def test_while_one_host_hangs_the_others_messages_go_out_batch_after_batch
     database, services, sender, tell, clock, monkeypatch
 ):
     """The slow host answers its first once the other has got all of its own, or not in time at all."""
-    monkeypatch.setattr(deliver, "_BATCH", 20)
+    monkeypatch.setattr(deliver, "BATCH", 20)
     monkeypatch.setattr(deliver, "_PATIENCE_S", 2.5)  # the quick host, too, is slow where the machine is busy
     monkeypatch.setattr(deliver, "_LANE_PATIENCE_S", 0.05)
     slow, quick = services
@@ -109,7 +109,7 @@ async def test_while_one_host_hangs_the_others_messages_go_out_batch_after_batch
 async def test_a_host_that_is_only_busy_is_waited_for_and_its_messages_are_not_put_off(
     database, services, sender, tell, monkeypatch
 ):
-    monkeypatch.setattr(deliver, "_BATCH", 20)
+    monkeypatch.setattr(deliver, "BATCH", 20)
     monkeypatch.setattr(deliver, "_PATIENCE_S", 0.001)  # it is always busy when the next batch comes
     monkeypatch.setattr(deliver, "_LANE_PATIENCE_S", 60.0)  # however slow the machine
     for service in services:
