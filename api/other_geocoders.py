@@ -1,14 +1,14 @@
 """Another geocoder to ask where the city's own data know no place: Photon, Nominatim or Pelias, by its address.
 
-It is asked for the desk and for apps alone, never for a report, and never waited for long: few questions at once, each
-with a time-out, and none for a while after several in a row went wrong.
+It is never asked while somebody files a report, and never waited for long: few questions at once, each with a time-out,
+and none for a while after several in a row went wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,7 +18,8 @@ import structlog
 from geopy.adapters import RequestsAdapter
 from geopy.geocoders import Nominatim, Pelias, Photon
 
-from geo.points import InvalidPosition, LonLat
+from geo.points import InvalidPosition, LonLat, distance_m
+from geo.street_map import write_address
 from push.circuits import Circuits
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +31,24 @@ _USER_AGENT: Final = "jalon"
 
 # West, south, east and north in WGS 84 degrees.
 Box = tuple[float, float, float, float]
-_Ask = Callable[[str, Box, str], Sequence[Any] | None]
+_Found = Sequence[Any] | None
+
+# Farther from the place asked about, a number or a street of theirs is another place's.
+_NUMBER_WITHIN_M: Final = 60.0
+_STREET_WITHIN_M: Final = 300.0
+_LONGEST_ADDRESS: Final = 200
+# What Nominatim calls the way that a place is on, by its kind.
+_WAYS: Final = ("street", "road", "pedestrian", "footway", "cycleway", "path", "square")
+# What Photon (`type`) and Pelias (`layer`) call a thing whose own name says where it is.
+_NAMED: Final = frozenset({"street", "house", "venue", "address", "intersection"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """How one kind of geocoder is asked for places by words, and for what is at a place."""
+
+    places: Callable[[str, Box, str], _Found]
+    around: Callable[[LonLat, str], _Found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,14 @@ class TheirPlace:
 
 class InvalidGeocoder(ValueError):
     """The address names no geocoder that is known."""
+
+
+class GeocoderRests(Exception):
+    """It was not asked: it is busy, or left alone for a while."""
+
+
+class GeocoderFailed(Exception):
+    """It was asked, and gave no answer to be understood in good time."""
 
 
 class OtherGeocoder:
@@ -60,7 +86,7 @@ class OtherGeocoder:
         Raises:
             InvalidGeocoder: the address is none of these.
         """
-        self._ask = _asker(url, timeout_s)
+        self._asker = _asker(url, timeout_s)
         self._host = urlsplit(url).netloc
         self._timeout_s = timeout_s
         self._clock = clock
@@ -75,20 +101,38 @@ class OtherGeocoder:
             None of them where nothing is found, and where the other geocoder is busy, slow, in trouble, left alone or
             not to be understood: that is logged, and nobody's mistake here.
         """
-        if self._asked >= _AT_ONCE or self._circuits.ask(self._host, self._clock()):
+        try:
+            found = await self._answer(self._asker.places, text, box, language)
+        except (GeocoderRests, GeocoderFailed):
             return []
+        return [place for each in found or () if (place := _place(each)) is not None][:_MOST]
+
+    async def address_at(self, at: LonLat, language: str) -> str | None:
+        """Find the address of a place, as Jalon writes them; None where they know neither number nor street near it.
+
+        Raises:
+            GeocoderRests: it was not asked.
+            GeocoderFailed: it was asked in vain.
+        """
+        found = await self._answer(self._asker.around, at, language)
+        return next((line for each in found or () if (line := _address(each, at)) is not None), None)
+
+    async def _answer(self, ask: Callable[..., _Found], *question: Any) -> _Found:
+        if self._asked >= _AT_ONCE or self._circuits.ask(self._host, self._clock()):
+            raise GeocoderRests
         self._asked += 1
-        asked = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, text, box, language)
+        asked = asyncio.get_running_loop().run_in_executor(self._threads, ask, *question)
         asked.add_done_callback(self._note_end)
         try:
             # It has its own time-out, which starts anew with each piece of an answer.
             found = await asyncio.wait_for(asyncio.shield(asked), self._timeout_s)
-        except Exception as error:  # noqa: BLE001 - its library trips over what no geocoder should answer
+        except Exception as error:
+            # Its library trips over what no geocoder should answer, in any way.
             self._circuits.note_failure(self._host, self._clock())
             _log.warning("geocoder_failed", host=self._host, reason=type(error).__name__)
-            return []
+            raise GeocoderFailed from error
         self._circuits.note_answer(self._host, self._clock())
-        return [place for each in found or () if (place := _place(each)) is not None][:_MOST]
+        return found
 
     def close(self) -> None:
         """Ask no more."""
@@ -106,7 +150,7 @@ def check_url(url: str) -> str:
     return url
 
 
-def _asker(url: str, timeout_s: float) -> _Ask:
+def _asker(url: str, timeout_s: float) -> _Asker:
     """Make what asks; the three have different words for the same things."""
     parts = urlsplit(url)
     kind, _, scheme = parts.scheme.partition("+")
@@ -122,19 +166,28 @@ def _asker(url: str, timeout_s: float) -> _Ask:
     match kind:
         case "photon":
             photon = Photon(**common)
-            return lambda text, box, language: photon.geocode(
-                text, exactly_one=False, limit=_MOST, language=language, bbox=_corners(box)
+            return _Asker(
+                lambda text, box, language: photon.geocode(
+                    text, exactly_one=False, limit=_MOST, language=language, bbox=_corners(box)
+                ),
+                lambda at, language: photon.reverse((at.lat, at.lon), exactly_one=False, language=language),
             )
         case "nominatim":
             nominatim = Nominatim(**common)
-            return lambda text, box, language: nominatim.geocode(
-                text, exactly_one=False, limit=_MOST, language=language, viewbox=_corners(box), bounded=True
+            return _Asker(
+                lambda text, box, language: nominatim.geocode(
+                    text, exactly_one=False, limit=_MOST, language=language, viewbox=_corners(box), bounded=True
+                ),
+                lambda at, language: nominatim.reverse((at.lat, at.lon), exactly_one=False, language=language),
             )
         case "pelias":
             key = parse_qs(parts.query).get("api_key", [None])[0]
             pelias = Pelias(api_key=key, **common)
-            return lambda text, box, language: pelias.geocode(
-                text, exactly_one=False, language=language, boundary_rect=_corners(box)
+            return _Asker(
+                lambda text, box, language: pelias.geocode(
+                    text, exactly_one=False, language=language, boundary_rect=_corners(box)
+                ),
+                lambda at, language: pelias.reverse((at.lat, at.lon), exactly_one=False, language=language),
             )
         case _:
             raise InvalidGeocoder(url)
@@ -150,3 +203,21 @@ def _place(found: Any) -> TheirPlace | None:
         return TheirPlace(LonLat(float(found.longitude), float(found.latitude)), str(found.address))
     except (InvalidPosition, TypeError, ValueError):
         return None
+
+
+def _address(found: Any, at: LonLat) -> str | None:
+    """Write what they found at a place as an address; None where it is too far away, or names no street or building."""
+    place = _place(found)
+    said = found.raw.get("properties") or found.raw.get("address")
+    away_m = _STREET_WITHIN_M if place is None else distance_m(place.at, at)
+    if not isinstance(said, Mapping) or away_m >= _STREET_WITHIN_M:
+        return None
+    words = {key: " ".join(value.split()) for key, value in said.items() if isinstance(value, str)}
+    street = next((words[way] for way in _WAYS if words.get(way)), None)
+    number = words.get("housenumber") or words.get("house_number")
+    if street is None and {words.get("type"), words.get("layer")} & _NAMED:
+        street, number = words.get("name"), None
+    if not street:
+        return None
+    line = write_address(number, street) if number and away_m <= _NUMBER_WITHIN_M else street
+    return line[:_LONGEST_ADDRESS]

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select
 
+from api.address_lookup import LOOK_UP, address_jobs
 from api.delivering import keep_delivering
 from api.hooks import tell_webhooks
 from api.map_upkeep import keep_cells
@@ -100,7 +101,7 @@ async def run_worker_process(settings: Settings, *, database_url: str) -> None:
 
 async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: str) -> None:
     """Do jobs until `stop` is set; see `run_worker_process`."""
-    pool_size = settings.database_connections + 2  # each lane keeps one for the queue
+    pool_size = settings.database_connections + 3  # each lane keeps one for the queue
     database = Database(database_url, pool_size=pool_size, patience=WORKING)
     async with database, AsyncExitStack() as opened:
         async with database.transaction() as session:
@@ -123,6 +124,9 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         )
         pushes = push_jobs(database, sender, poster, stop=stop)
         add_upkeep(pushes, database)  # quick as they are, and behind no photos
+        addresses = opened.enter_context(_open_address_jobs(settings, database))
+        if addresses is None:
+            pushes.handle(LOOK_UP, _let_be)  # one may wait since somebody named a geocoder, and would for ever
         _log.info("worker_started", push_channels=sorted(channels))
         # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
         async with asyncio.TaskGroup() as lanes:
@@ -134,6 +138,8 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
             )
             lanes.create_task(keep_delivering(database, sender, texts, extras, stop))
             lanes.create_task(keep_cells(database, stop))
+            if addresses is not None:
+                lanes.create_task(run_worker(database, addresses, stop=stop, concurrency=2, grace_s=settings.grace_s))
         _log.info("worker_stopped")
 
 
@@ -285,6 +291,25 @@ async def _open_decoders(settings: Settings) -> AsyncIterator[Decoders]:
         yield decoders
     finally:
         decoders.close()
+
+
+@contextmanager
+def _open_address_jobs(settings: Settings, database: Database) -> Iterator[JobTable | None]:
+    """Get the job that asks another geocoder for addresses; None where the operator names none."""
+    if settings.geocoder_url is None:
+        yield None
+        return
+    from api.other_geocoders import OtherGeocoder  # noqa: PLC0415 - its library takes half a second to load
+
+    other = OtherGeocoder(settings.geocoder_url.get_secret_value())
+    try:
+        yield address_jobs(database, other, clock=_now, rest=asyncio.sleep)
+    finally:
+        other.close()
+
+
+async def _let_be(_job: Job) -> None:
+    """Do nothing about a job that has nothing to do any more."""
 
 
 def _now() -> datetime:

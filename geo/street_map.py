@@ -68,6 +68,14 @@ class StreetMap:
         found = _nearest(self._street_tree, here, _STREET_WITHIN_M)
         return None if found is None else self._streets[found]
 
+    def nearest_street(self, at: LonLat, *, within_m: float) -> tuple[str, float] | None:
+        """Find the name of the nearest street and how far it is (metres); None where none is within reach."""
+        here = shapely.Point(self._metres * (at.lon, at.lat))
+        found = _nearest(self._street_tree, here, within_m)
+        if found is None:
+            return None
+        return self._streets[found], float(here.distance(self._street_tree.geometries[found]))
+
     def block_at(self, at: LonLat) -> Block | None:
         """Find the block that a position lies in, on the street that `address_at` names where it knows no number.
 

@@ -72,13 +72,13 @@ _PHOTO_ROWS = """, named AS (
 
 _OPENED = f"""
 WITH drawn AS MATERIALIZED (SELECT {_NUMBER} FROM nextval(%(sequence)s::regclass) AS n), opened AS (
-    INSERT INTO issue (city_id, id, number, service_code, status, place, accuracy_m, address, layer, district_code,
-                       districts, department_code, crew_code, near_boundary, private, report_count, opened_at,
-                       last_report_at, updated_at, expected_at)
+    INSERT INTO issue (city_id, id, number, service_code, status, place, accuracy_m, address, address_ask_at,
+                       layer, district_code, districts, department_code, crew_code, near_boundary, private,
+                       report_count, opened_at, last_report_at, updated_at, expected_at)
     SELECT %(city_id)s, %(issue_id)s, number, %(service_code)s, 'received',
-           ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography, %(issue_accuracy_m)s, %(address)s, %(layer)s,
-           %(district_code)s, %(districts)s::text[], %(department_code)s, %(crew_code)s, %(near_boundary)s, %(private)s,
-           1, %(now)s, %(now)s, %(now)s, %(expected_at)s
+           ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography, %(issue_accuracy_m)s, %(address)s,
+           %(address_ask_at)s, %(layer)s, %(district_code)s, %(districts)s::text[], %(department_code)s,
+           %(crew_code)s, %(near_boundary)s, %(private)s, 1, %(now)s, %(now)s, %(now)s, %(expected_at)s
     FROM drawn
 )"""  # noqa: S608 - made of constants
 

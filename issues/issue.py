@@ -62,6 +62,13 @@ class Issue(Base):
         Index("ix_issue_city_id_updated_at", "city_id", "updated_at", "id"),
         # Lists by status, by service or by both; see `issues.browse`.
         Index("ix_issue_status", "city_id", "status", "service_code", "id"),
+        # Those whose address another geocoder is to be asked for; see `issues.addresses`.
+        Index(
+            "ix_issue_address_ask_at",
+            "city_id",
+            "address_ask_at",
+            postgresql_where=text("address_ask_at IS NOT NULL"),
+        ),
         # From an issue to those merged into it, whose followers hear of it.
         Index("ix_issue_merged_into", "city_id", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     )
@@ -73,7 +80,8 @@ class Issue(Base):
     status: Mapped[str]
     place: Mapped[WKBElement] = mapped_column(Geography("POINT", srid=4326, spatial_index=False))
     accuracy_m: Mapped[float]
-    address: Mapped[str | None]
+    address: Mapped[str | None]  # without one only where an older version wrote it
+    address_ask_at: Mapped[datetime | None]  # while the address says only what is near: when to ask for a better one
     layer: Mapped[str | None]  # the responsible layer and its district, None where no district has the place
     district_code: Mapped[str | None]
     districts: Mapped[list[str]] = mapped_column(ARRAY(Text))  # 'layer:code' of every layer
@@ -93,7 +101,11 @@ class Issue(Base):
 # operator that is not leakproof, and no PostGIS, array or LIKE operator is; the view has its owner's rights and
 # names the city itself: same isolation, and the index. Only SELECT is granted: a writable view would not check.
 # Not among the tables of `Base`: a migration creates it.
-ISSUE_MAP = table("issue_map", *(column_of(column.name, column.type) for column in Issue.__table__.columns))
+_NOT_IN_MAP = "address_ask_at"
+ISSUE_MAP = table(
+    "issue_map",
+    *(column_of(column.name, column.type) for column in Issue.__table__.columns if column.name != _NOT_IN_MAP),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ async def take_issue_along(
     Work orders that lead a crew to the old place lead to the new one then.
     """
     key = (Issue.city_id == city.id, Issue.id == held.issue.id)
-    values = _issue_values(city, relocation)
+    values = _issue_values(relocation)
     await leave_cell(session, city.id, held.issue.id)
     await session.execute(update(Issue).where(*key).values(**values, updated_at=max(held.issue.updated_at, now)))
     issue = await _read(session, held.issue)
@@ -298,17 +298,16 @@ async def open_issue(
         "updated_at": now,
         "expected_at": deadline_of(service, city=city, received_at=report.received_at),
     }
-    await session.execute(insert(Issue).values(row | _issue_values(city, relocation)))
+    await session.execute(insert(Issue).values(row | _issue_values(relocation)))
     issue = await read_issue(session, city.id, issue_id)
     assert issue is not None  # noqa: S101 - written just now
     return issue
 
 
-def _issue_values(city: CityBook, relocation: Relocation) -> dict[str, Any]:
+def _issue_values(relocation: Relocation) -> dict[str, Any]:
     place = relocation.place
-    address = city.streets.address_at(place.at)
     own = {"place": point(place.at), "accuracy_m": place.likely_accuracy_m}
-    return own | relocation.placed.issue_values(address)
+    return own | relocation.placed.issue_values()
 
 
 async def _assign(session: AsyncSession, report: ReportView, issue_id: UUID, match: MatchView | None) -> None:

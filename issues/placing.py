@@ -12,6 +12,7 @@ from issues.deadlines import expected_at
 from issues.match import LARGEST_RADIUS_M
 from issues.possibilities import circumstances_of, owners_possible
 from issues.routing import RouteRule, district_key
+from issues.whereabouts import Whereabouts, whereabouts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Placed:
         near_boundary: Whether the position's accuracy reaches another district of the responsible layer, or a road
             or asset of another owner to whom the rules give the work.
         rule: Says who is responsible.
+        where: The place in words.
+        ask_address_at: When to ask another geocoder for its address; None where that need not, or must not, be.
     """
 
     service: ServiceEntry
@@ -32,11 +35,14 @@ class Placed:
     districts: tuple[str, ...]
     near_boundary: bool
     rule: RouteRule
+    where: Whereabouts
+    ask_address_at: datetime | None
 
-    def issue_values(self, address: str | None) -> dict[str, Any]:
-        """What the row of an issue at this place says of it, by column; the address as given."""
+    def issue_values(self) -> dict[str, Any]:
+        """What the row of an issue at this place says of it, by column."""
         return {
-            "address": address,
+            "address": self.where.line,
+            "address_ask_at": self.ask_address_at,
             "layer": self.layer,
             "district_code": self.district_code,
             "districts": list(self.districts),
@@ -84,6 +90,7 @@ def place_report(service_code: str, at: LonLat, *, accuracy_m: float, city: City
     if needs.reach_m and not in_doubt:
         others = owners_possible(service, here, at=at, accuracy_m=accuracy_m, city=city)
         in_doubt = any(other.leads_elsewhere(rule) for other in others)
+    where = whereabouts_of(at, city=city, districts=answers)
     return Placed(
         service=service,
         layer=None if own is None else own.layer,
@@ -91,6 +98,9 @@ def place_report(service_code: str, at: LonLat, *, accuracy_m: float, city: City
         districts=districts,
         near_boundary=in_doubt,
         rule=rule,
+        where=where,
+        # Where private things are is told to nobody outside.
+        ask_address_at=None if where.exact or service.private else received_at,
     )
 
 

@@ -99,7 +99,7 @@ def _change(row: Row[Any], city: CityBook) -> Rerouting | None:
         placed = place_report(issue.service_code, issue.at, accuracy_m=issue.accuracy_m, city=city, received_at=when)
     except ServiceNotOffered:
         return Rerouting(issue, {})
-    values = placed.issue_values(None)
+    values = placed.issue_values()
     new = {name: values[name] for name in _ROUTED}
     old = {name: getattr(issue, name) for name in _ROUTED} | {"districts": list(issue.districts)}
     return None if new == old else Rerouting(issue, new)

@@ -276,7 +276,7 @@ def _opening_rows(submission: Submission, placed: Placed, *, city: CityBook, now
         "issue_id": new_id(),
         "event_kind": OPENED,
         "issue_accuracy_m": submission.likely_accuracy_m,
-        **placed.issue_values(city.streets.address_at(submission.at)),
+        **placed.issue_values(),
         "private": placed.service.private,
         "expected_at": deadline_of(placed.service, city=city, received_at=now),
     }

@@ -109,7 +109,10 @@ class WhereOut(Outgoing):
     districts: list[PlacedDistrict]
     near_boundary: bool = Field(description="Whether the accuracy reaches another district of the responsible layer.")
     responsible: ResponsibleOut | None = Field(description="Where a `service_code` was given: whose work that is here.")
-    address: str | None = Field(description="The nearest address, else the nearest street with its crossing or block.")
+    address: str = Field(
+        description="The nearest address, else the nearest street with its crossing or block; far from both, the"
+        " nearest street within 500 m and how far it is, else the district and the city."
+    )
 
 
 class PlaceProperties(Outgoing):

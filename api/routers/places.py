@@ -22,6 +22,7 @@ from geo.street_map import StreetMap, within_words
 from issues.languages import msgid
 from issues.possibilities import circumstances_of
 from issues.routing import district_key
+from issues.whereabouts import whereabouts_of
 
 router = APIRouter(prefix="/v1", tags=["places"])
 
@@ -61,7 +62,8 @@ async def locate(
             districts=districts,
             near_boundary=any(district.near_boundary for district in districts if district.responsible),
             responsible=responsible,
-            address=_address_or_block(book.streets, at, partial(served.languages.translate, city.language)),
+            address=_address_or_block(book.streets, at, partial(served.languages.translate, city.language))
+            or whereabouts_of(at, city=book, districts=found).line,
         )
     )
 

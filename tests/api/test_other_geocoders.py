@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from pydantic import ValidationError
 
-from api.other_geocoders import InvalidGeocoder, OtherGeocoder, TheirPlace
+from api.other_geocoders import GeocoderFailed, GeocoderRests, InvalidGeocoder, OtherGeocoder, TheirPlace
 from api.settings import Settings
-from geo.points import LonLat
+from geo.points import LonLat, offset
 from tests.api.served import a_report
 
 PARC = TheirPlace(LonLat(-73.5873, 45.5048), "Belvédère Kondiaronk, Montréal")
@@ -36,7 +36,7 @@ class _Geocoder(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answering)
         self.answer, self.status = json.dumps(answer).encode(), status
         self.asked = []
-        self.may_answer = threading.Event()
+        self.was_asked, self.may_answer = threading.Event(), threading.Event()
         self.may_answer.set()
 
 
@@ -45,6 +45,7 @@ class _Answering(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.path)
+        self.server.was_asked.set()
         self.server.may_answer.wait(30)
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
@@ -83,6 +84,68 @@ async def test_each_kind_is_asked_in_its_own_words(kind):
     assert "belv" in asked
     assert "45.4" in asked
     assert "fr" in asked
+
+
+HERE = LonLat(-73.5231, 45.6543)
+
+
+def found_at(kind, *, metres=5.0, **words):
+    """What a geocoder of a kind answers of a place so far away."""
+    at = offset(HERE, east_m=metres, north_m=0.0)
+    if kind == "nominatim":
+        return {"lat": str(at.lat), "lon": str(at.lon), "display_name": "all of it", "address": words}
+    point = {"type": "Point", "coordinates": [at.lon, at.lat]}
+    return {"features": [{"geometry": point, "properties": {"name": "a name", **words}}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "address"),
+    [
+        ("photon", found_at("photon", housenumber="12", street="Rue Neuve"), "12, rue Neuve"),
+        ("photon", found_at("photon", type="street", name="25e Avenue"), "25e Avenue"),
+        ("photon", found_at("photon", type="city", name="Montréal"), None),
+        ("photon", {"features": []}, None),
+        ("nominatim", found_at("nominatim", house_number="12", road="Rue Neuve", city="Montréal"), "12, rue Neuve"),
+        ("nominatim", found_at("nominatim", footway="Sentier  du\nParc"), "Sentier du Parc"),
+        ("nominatim", found_at("nominatim", city="Montréal"), None),
+        ("nominatim", {"error": "Unable to geocode"}, None),
+        ("pelias", found_at("pelias", housenumber="12", street="Rue Neuve", layer="address"), "12, rue Neuve"),
+        ("pelias", found_at("pelias", layer="venue", name="Aréna Neuf"), "Aréna Neuf"),
+        ("pelias", found_at("pelias", layer="locality", name="Montréal"), None),
+        ("photon", found_at("photon", metres=90.0, housenumber="12", street="Rue Neuve"), "Rue Neuve"),
+        ("photon", found_at("photon", metres=301.0, housenumber="12", street="Rue Neuve"), None),
+        ("pelias", found_at("pelias", housenumber=["12"], street={"fr": "Rue Neuve"}), None),
+        ("nominatim", {"lat": "x", "lon": "0", "display_name": "x", "address": {"road": "Rue Neuve"}}, GeocoderFailed),
+        ("pelias", ["no", "sense"], GeocoderFailed),
+    ],
+)
+async def test_each_kind_tells_the_address_of_a_place(kind, found, address):
+    with answering(found) as (server, url):
+        other = OtherGeocoder(f"{kind}+{url}")
+        if address is GeocoderFailed:
+            with pytest.raises(GeocoderFailed):
+                await other.address_at(HERE, "fr")
+        else:
+            assert await other.address_at(HERE, "fr") == address
+        other.close()
+
+    [asked] = server.asked
+    assert "reverse" in asked
+    assert "45.6543" in asked
+    assert "fr" in asked
+
+
+async def test_one_that_is_left_alone_is_not_asked_for_an_address_either():
+    with answering({}, status=500) as (server, url):
+        other = OtherGeocoder(f"nominatim+{url}", clock=lambda: 0.0)
+        for _ in range(3):
+            with pytest.raises(GeocoderFailed):
+                await other.address_at(HERE, "fr")
+        with pytest.raises(GeocoderRests):
+            await other.address_at(HERE, "fr")
+        other.close()
+
+    assert len(server.asked) == 3
 
 
 async def test_one_that_is_slow_is_not_waited_for():

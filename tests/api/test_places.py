@@ -42,6 +42,12 @@ async def test_where_tells_the_block_where_no_address_is_near(api, language, wor
     assert answer.json()["address"] == words
 
 
+async def test_where_names_the_district_where_no_street_is_near(api):
+    answer = await api.get("/v1/where", params={"lat": 45.6543, "long": -73.5231})
+
+    assert answer.json()["address"] == "Rivière-des-Prairies–Pointe-aux-Trembles, Montréal"
+
+
 async def test_where_says_that_a_border_is_within_the_accuracy(api):
     answer = await api.get("/v1/where", params={**PLATEAU, "accuracy_m": 2000})
 

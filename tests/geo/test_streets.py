@@ -88,6 +88,14 @@ def test_the_limits_are_30_m_for_an_address_and_60_m_for_a_street(metres, words)
     assert one_street(number="7").address_at(offset(LonLat(-73.90, 45.53), east_m=metres, north_m=0.0)) == words
 
 
+@pytest.mark.parametrize(("within_m", "found"), [(240.0, None), (260.0, "Rue du Test")])
+def test_the_nearest_street_is_told_with_its_distance(within_m, found):
+    near = one_street().nearest_street(offset(LonLat(-73.90, 45.55), east_m=250.0, north_m=0.0), within_m=within_m)
+
+    assert (near and near[0]) == found
+    assert near is None or near[1] == pytest.approx(250.0, abs=1.0)
+
+
 def test_of_several_addresses_at_one_place_the_first_is_the_answer():
     places = np.array([(-73.90, 45.53)] * 3)
     streets = StreetMap(MIDDLE, addresses=[("1", "A"), ("2", "B"), ("3", "C")], address_places=places)
