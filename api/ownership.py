@@ -1,7 +1,9 @@
 """Whose is this place, and why: what `GET /v1/where` explains, in the words of one language."""
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
+from typing import Final
 
 from api.cities import NamedCity
 from api.language import in_language
@@ -37,8 +39,13 @@ _BESIDE_ASSET = msgid("Something that belongs to {owner} is {metres} m away ({ki
 _AT_THIS_HOUR = msgid("The rule is for this hour of this day.")
 _IN_THIS_SEASON = msgid("The rule is for this time of year.")
 _FOR_ALL = msgid("The rule is for everywhere in the city.")
+_AT_LINE = msgid("{file}, line {number}")
+_AT_RULE = msgid("{file}, rule {number}")
 _MAY_LIE_IN = msgid("{district} is {metres} m away, within the accuracy of the position.")
 _MAY_BE_BESIDE = msgid("Within its accuracy, the position may be nearer to or farther from what belongs to {owner}.")
+
+# As `issues.packs.routes` writes it.
+_ORIGIN: Final = re.compile(r"(?P<file>.+), (?P<unit>line|rule) (?P<number>\d+)")
 
 
 def place_district(
@@ -140,7 +147,15 @@ def _crew(rule: RouteRule, city: NamedCity) -> CrewRef | None:
 
 
 def _rule(rule: RouteRule, city: NamedCity) -> RuleOut:
-    return RuleOut(origin=rule.origin, name=in_language(rule.names, city.language) or None)
+    return RuleOut(origin=_origin(rule.origin, city), name=in_language(rule.names, city.language) or None)
+
+
+def _origin(written: str, city: NamedCity) -> str:
+    found = _ORIGIN.fullmatch(written)
+    if found is None:
+        return written
+    text = _AT_LINE if found["unit"] == "line" else _AT_RULE
+    return city.say(text, file=found["file"], number=found["number"])
 
 
 def _thing(thing: OwnedNearby, city: NamedCity) -> NearThing:

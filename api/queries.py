@@ -1,6 +1,7 @@
 """Parameters of queries: those that are more than one value, and those that nobody declared."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime, time, tzinfo
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from fastapi import Query
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Param, ParamTypes
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
@@ -72,7 +73,10 @@ Districts = Annotated[
 ]
 PhotoIds = Annotated[list[UUID], BeforeValidator(split), Query(max_length=MOST_PHOTOS)]
 After = Annotated[Moment | None, BeforeValidator(_restore_plus), Query()]
-_NO_TIME: Final = msgid("A datetime is an RFC 3339 time, or two with a slash between them; .. leaves an end open.")
+_NO_TIME: Final = msgid(
+    "A datetime is an RFC 3339 time or a day, or two with a slash between them; .. leaves an end open."
+)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OPEN_END: Final = ("", "..")
 _MOMENT: Final = TypeAdapter(Moment)
 Box = Annotated[str | None, Query(max_length=200, description="minlong,minlat,maxlong,maxlat; WGS 84 degrees.")]
@@ -95,13 +99,19 @@ def bounding_box(text: str | None) -> BoundingBox | None:
     return BoundingBox(west=west, south=south, east=east, north=north)
 
 
-def _end_of_range(text: str) -> datetime | None:
-    moment: datetime | None = None if text in _OPEN_END else _MOMENT.validate_python(_restore_plus(text))
+def _end_of_range(text: str, of_a_day: time, zone: tzinfo) -> datetime | None:
+    if text in _OPEN_END:
+        return None
+    is_day = _DAY.fullmatch(text)
+    written = datetime.combine(date.fromisoformat(text), of_a_day, zone) if is_day else _restore_plus(text)
+    moment: datetime = _MOMENT.validate_python(written)
     return moment
 
 
-def time_range(text: str | None) -> tuple[datetime | None, datetime | None]:
+def time_range(text: str | None, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
     """Read a `datetime` as OGC API - Features has it: a time, or two with a slash; None for an end that is open.
+
+    Days are taken as well, from their first to their last moment in `zone`: many clients have them alone.
 
     Raises:
         InvalidFields: it is neither, or ends before it begins.
@@ -110,11 +120,10 @@ def time_range(text: str | None) -> tuple[datetime | None, datetime | None]:
         return None, None
     first, slash, last = text.partition("/")
     try:
-        since, until = _end_of_range(first), _end_of_range(last)
-    except ValidationError:
+        since = _end_of_range(first, time.min, zone)
+        until = _end_of_range(last if slash else first, time.max, zone)
+    except ValueError:  # pydantic's is one
         raise InvalidFields([FieldError("datetime", _NO_TIME)]) from None
-    if not slash:
-        until = since
     if (since is None and until is None) or (since is not None and until is not None and until < since):
         raise InvalidFields([FieldError("datetime", _NO_TIME)])
     return since, until

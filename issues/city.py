@@ -3,7 +3,7 @@
 A snapshot is immutable; whoever serves loads a new one when a pack has changed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Self
@@ -39,6 +39,7 @@ class CitySettings:
             from and to which they do.
         expected: What residents are told of when a problem will be dealt with.
         limits: How much one sender may send.
+        credits: Whom the city's data are from, and under which licence, by collection of `issues.open_data`.
     """
 
     photos_public: bool
@@ -47,6 +48,7 @@ class CitySettings:
     working_hours: tuple[int, int] = _WORKING_HOURS
     expected: Expected = Expected.DEADLINE
     limits: Limits = field(default_factory=Limits)
+    credits: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -58,6 +60,10 @@ class CitySettings:
             working_hours=tuple(settings.get("working_hours", _WORKING_HOURS)),
             expected=Expected(settings.get("expected", Expected.DEADLINE)),
             limits=Limits.of(settings.get("limits", {})),
+            credits={
+                collection: [(source, licence) for source, licence in pairs]
+                for collection, pairs in settings.get("credits", {}).items()
+            },
         )
 
 

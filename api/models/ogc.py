@@ -32,6 +32,7 @@ class Landing(Outgoing):
 
     title: str
     description: str
+    attribution: str | None = Field(description="Whom the data are from, and under which licences.")
     links: list[OgcLink]
 
 
@@ -59,6 +60,7 @@ class CollectionOut(Outgoing):
 
     id: str
     title: str
+    attribution: str | None
     extent: Extent
     item_type: Literal["feature"] = Field(default="feature", serialization_alias="itemType")
     crs: list[str] = Field(default=[_CRS84])

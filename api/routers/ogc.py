@@ -5,7 +5,8 @@ counted: it would be a walk through a city's history for each page.
 """
 
 import json
-from typing import Annotated, Final
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from api.deps import Cursor, Now, Served, Transaction, identify
 from api.language import in_language
+from api.licences import licence_page
 from api.listener import language_of
 from api.models.fields import Code, Outgoing
 from api.models.ogc import (
@@ -37,10 +39,19 @@ from db.tenancy import enter_city
 from issues.languages import msgid
 from issues.open_data import COLLECTIONS, Collection, Wanted, find_collection, find_feature, list_features
 
+
+async def _answers_json(
+    f: Annotated[
+        Literal["json"], Query(description="The only form there is; other programs like to name it.")
+    ] = "json",
+) -> None:
+    """Take the parameter by which many clients of this standard choose a form."""
+
+
 router = APIRouter(
     prefix=OPEN_DATA_PATH + "{jurisdiction_id}",
     tags=["open data"],
-    dependencies=[Depends(identify)],
+    dependencies=[Depends(identify), Depends(_answers_json)],
     responses=problems(400),
 )
 
@@ -65,6 +76,7 @@ class _Ask:
         self.name = in_language(self.city.names, self.language)
         self.root = f"{str(request.base_url).rstrip('/')}/v1/ogc/{self.city.jurisdiction_id}"
         self.host = str(request.base_url).rstrip("/")
+        self.credits = self.city.settings.credits
         self._languages = served.languages
 
     def say(self, sentence: str) -> str:
@@ -93,8 +105,10 @@ async def read_landing_page(ask: Ask) -> Response:
         ask.link("conformance", "/conformance"),
         ask.link("data", "/collections"),
         ask.link("http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector", "/tiles"),
+        *_licences(ask, *COLLECTIONS),
     ]
-    return _answer(Landing(title=ask.name, description=ask.say(_DESCRIPTION), links=links))
+    told = ask.say(_DESCRIPTION)
+    return _answer(Landing(title=ask.name, description=told, attribution=_attribution(ask, *COLLECTIONS), links=links))
 
 
 @router.get("/conformance", response_model=Conformance)
@@ -126,14 +140,19 @@ async def list_items(
     name: CollectionName,
     bbox: Box = None,
     during: Annotated[
-        str | None, Query(alias="datetime", max_length=100, description="A time, or two with `/`; `..` for open ends.")
+        str | None,
+        Query(
+            alias="datetime",
+            max_length=100,
+            description="A time or a day of the city, or two with `/`; `..` for open ends.",
+        ),
     ] = None,
     limit: Annotated[int, Query(ge=1)] = 100,
     cursor: Cursor = None,
 ) -> Response:
     """List the features of a collection as GeoJSON, by box and time; issues by when they were first reported."""
     collection = find_collection(name)
-    since, until = time_range(during)
+    since, until = time_range(during, ask.city.timezone)
     await enter_city(session, ask.city.id)
     wanted = Wanted(bounding_box(bbox), since, until)
     page = await list_features(session, ask.city.id, collection, wanted, limit=min(limit, _MOST), cursor=cursor)
@@ -181,9 +200,32 @@ def _collection(ask: _Ask, collection: Collection) -> CollectionOut:
     return CollectionOut(
         id=collection.name,
         title=in_language(collection.title, ask.language),
+        attribution=_attribution(ask, collection.name),
         extent=Extent(spatial=SpatialExtent(bbox=[ask.city.map.bounds])),
-        links=[ask.link("self", path), ask.link("items", f"{path}/items", _GEOJSON)],
+        links=[
+            ask.link("self", path),
+            ask.link("items", f"{path}/items", _GEOJSON),
+            *_licences(ask, collection.name),
+        ],
     )
+
+
+def _credits(ask: _Ask, collections: Iterable[str]) -> list[tuple[str, str]]:
+    """Whom collections are from and under which licence, each once."""
+    return list(dict.fromkeys(pair for name in collections for pair in ask.credits.get(name, ())))
+
+
+def _attribution(ask: _Ask, *collections: str) -> str | None:
+    return "; ".join(f"{source}, {licence}" for source, licence in _credits(ask, collections)) or None
+
+
+def _licences(ask: _Ask, *collections: str) -> list[OgcLink]:
+    """Lead to the texts of the licences that are known; what is otherwise said of them is in the attribution."""
+    named = dict.fromkeys(licence for _, licence in _credits(ask, collections))
+    pages = {licence: licence_page(licence) for licence in named}
+    return [
+        OgcLink(href=page, rel="license", type="text/html", title=licence) for licence, page in pages.items() if page
+    ]
 
 
 def _tileset(ask: _Ask) -> TileSet:

@@ -21,7 +21,7 @@ from geo.asked_places import leading_number
 from geo.cities import City
 from geo.districts import ALWAYS
 from geo.street_words import place_words, read_street
-from issues.packs.city_sheet import CitySheet
+from issues.packs.city_sheet import CitySheet, SourcedFile
 from issues.packs.named_places import all_named, middle_and_reach
 from issues.packs.pack import Pack
 from issues.packs.services_sheet import ServicesSheet
@@ -109,6 +109,22 @@ async def _write_city(session: AsyncSession, pack: Pack, now: datetime) -> tuple
     return city_id, True
 
 
+def _credits(city: CitySheet) -> dict[str, list[list[str]]]:
+    """Name whom the data that everybody may take are from, and under which licence, by collection of `open_data`."""
+    streets: list[SourcedFile] = [] if city.streets is None else [city.streets]
+    addresses: list[SourcedFile] = [] if city.addresses is None else [city.addresses]
+    # An issue is the city's own; its address is written with the names of streets.
+    sources: dict[str, Sequence[SourcedFile]] = {
+        "issues": [*streets, *addresses],
+        "districts": city.layers,
+        "streets": streets,
+    }
+    return {
+        collection: [list(pair) for pair in dict.fromkeys((file.source, file.licence) for file in files)]
+        for collection, files in sources.items()
+    }
+
+
 def _city_facts(pack: Pack, now: datetime) -> dict[str, Any]:
     city = pack.city
     return {
@@ -126,6 +142,7 @@ def _city_facts(pack: Pack, now: datetime) -> dict[str, Any]:
             "limits": city.limits.model_dump(),
             "elsewhere": [entry.model_dump() for entry in city.elsewhere],
             "app_link": city.app_link,
+            "credits": _credits(city),
             "notices": {kind.value: notice.model_dump() for kind, notice in city.notices.items()},
         },
         "pack_sha256": pack.sha256,

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 # Raised when the meaning of a pack's files changes, so that packs loaded before are read again.
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 
 CITY, SERVICES, DEPARTMENTS, ROUTES = "city.yml", "services.yml", "departments.yml", "routes.csv"
 POINTS = "points.csv"

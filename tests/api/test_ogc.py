@@ -3,9 +3,11 @@
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import text
 
 from tests.api.served import PLATEAU, a_report, fields_of, on_a_port, problem_of
 
@@ -86,9 +88,46 @@ async def test_features_are_found_by_box_and_time(api, three):
     assert await found(limit=100_000) == issues
 
 
+async def test_a_day_is_the_citys_own_from_its_first_moment_to_its_last(api, owner):
+    filed = (await api.post("/v1/reports", json=a_report())).json()["issue"]["id"]
+    late = datetime(2026, 11, 24, 4, 59, 59, tzinfo=UTC)  # a second before midnight in Montréal
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE issue SET opened_at = :late"), {"late": late})
+
+    async def found(during):
+        page = (await api.get(ITEMS, params={"datetime": during})).json()
+        return [feature["id"] for feature in page["features"]] == [filed]
+
+    days = ["2026-11-23", "2026-11-24", "2026-11-20/2026-11-23", "2026-11-23/..", "../2026-11-22"]
+    assert [await found(day) for day in days] == [True, False, True, True, False]
+
+
+@pytest.mark.parametrize("path", ["", "/conformance", "/collections", "/collections/issues/items", "/tiles"])
+async def test_a_client_may_name_the_form_that_all_have(api, path):
+    assert (await api.get(f"{ROOT}{path}", params={"f": "json"})).status_code == 200
+    assert fields_of(problem_of(await api.get(f"{ROOT}{path}", params={"f": "html"}), 400, "invalid-fields")) == {"f"}
+
+
+async def test_whom_the_data_are_from_and_under_which_licence_is_told(api):
+    landing = (await api.get(ROOT)).json()
+    issues, districts, _ = (await api.get(f"{ROOT}/collections")).json()["collections"]
+
+    def licences(document):
+        return [link["href"] for link in document["links"] if link["rel"] == "license"]
+
+    odbl, cc_by = "https://opendatacommons.org/licenses/odbl/1-0/", "https://creativecommons.org/licenses/by/4.0/"
+    assert (licences(issues), licences(districts)) == ([odbl], [cc_by])
+    assert licences(landing) == [odbl, cc_by]
+    assert issues["attribution"] == "OpenStreetMap contributors, ODbL 1.0"
+    assert "Ville de Montréal" in districts["attribution"]
+    assert issues["attribution"] in landing["attribution"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "slug", "field"),
     [
+        (f"{ITEMS}?datetime=2026-02-30", 400, "invalid-fields", "datetime"),
+        (f"{ITEMS}?datetime=0001-01-01", 400, "invalid-fields", "datetime"),
         (f"{ITEMS}?datetime=hier", 400, "invalid-fields", "datetime"),
         (f"{ITEMS}?datetime=2026-01-02T00:00:00Z/2026-01-01T00:00:00Z", 400, "invalid-fields", "datetime"),
         (f"{ITEMS}?datetime=../..", 400, "invalid-fields", "datetime"),

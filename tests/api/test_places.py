@@ -109,7 +109,7 @@ async def test_where_explains_district_edge_and_rule(api):
     responsible = place["responsible"]
     assert responsible["department"] == {"code": "travaux-publics", "name": "Travaux publics"}
     assert responsible["crew"]["code"] == "voirie-3"
-    assert responsible["rule"] == {"origin": "routes.csv, line 5", "name": None}
+    assert responsible["rule"] == {"origin": "routes.csv, ligne 5", "name": None}
     assert responsible["reasons"] == ["L’endroit se trouve dans le secteur Rosemont–La Petite-Patrie."]
     assert responsible["near_boundary"] is True
     [plateau] = [other for other in responsible["others"] if other["crew"]["code"] == "voirie-1"]

@@ -53,6 +53,7 @@ async def test_a_pack_becomes_a_city_that_can_be_served(owner, session, folder):
         "photos": "public", "holidays": [], "limits": limits, "working_days": [0, 1, 2, 3, 4],
         "working_hours": [8 * 60, 16 * 60 + 30], "expected": "deadline", "elsewhere": [], "app_link": None,
         "notices": {},
+        "credits": {key: [["Ville", "CC BY 4.0"]] for key in ("issues", "districts", "streets")},
     }  # fmt: skip
     catalogue = await load_catalogue(session, outcome.city_id)
     assert list(catalogue.services) == ["nid-de-poule", "chaussee", "graffiti"]
