@@ -39,17 +39,18 @@ def check(
     page: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="Also draw it, as one HTML file that needs no network.")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do not write the map; a check changes nothing.")] = False,
 ) -> None:
     """Show all that is wrong with a pack, at once; ends with 1 if it cannot be loaded."""
     report = _checked(folder)
-    if page is not None:
+    if page is not None and not dry_run:
         from issues.packs.page import findings_page
 
         write_file(page, findings_page(folder.resolve().name, report.problems, report.places))
     if as_json:
-        show_json({"loadable": report.pack is not None, "problems": problems_as_json(report)})
+        _show_check_as_json(report)
     else:
-        show_problems(report)
+        show_problems(report.problems)
         say(f"{folder}: {'can be loaded' if report.pack else 'cannot be loaded'}")
     raise typer.Exit(0 if report.pack else 1)
 
@@ -67,7 +68,7 @@ def load(folder: Folder, dry_run: DryRun = False, as_json: AsJson = False) -> No
     console = Console(stderr=True)
     with step(console, f"Checking {folder}"):
         report = _checked(folder)
-    pack = _loadable(folder, report)
+    pack = _loadable(folder, report, as_json=as_json)
     if dry_run:
         difference, changed = _compared(pack), False
         if not as_json:
@@ -189,16 +190,23 @@ async def _difference(pack: "Pack", database: "Database") -> "PackDifference":
 
 
 @app.command("test")
-def try_points_of(folder: Folder, as_json: AsJson = False) -> None:
+def try_points_of(
+    folder: Folder,
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="As without it: a test changes nothing.")] = False,  # noqa: ARG001
+) -> None:
     """Try a pack's own sample points (points.csv): is the owner found who is expected? Ends with 1 if not."""
     from issues.packs.points import read_points, try_points
     from issues.packs.problems import Findings
 
-    pack = _loadable(folder, _checked(folder))
+    pack = _loadable(folder, _checked(folder), as_json=as_json)
     findings = Findings()
     points = read_points(folder, findings)
     if findings.fatal:
-        show_table(["", "file", "where", "what"], [_row(problem) for problem in findings.problems], empty="")
+        if as_json:
+            show_json({"problems": problems_as_json(findings.problems)})
+        else:
+            show_problems(findings.problems)
         raise typer.Exit(1)
     verdicts = try_points(pack, points, on=datetime.now(UTC).date())
     wrong = [verdict for verdict in verdicts if not verdict.holds]
@@ -228,7 +236,7 @@ def export(
     from api.cli.refusals import CommandRefused
     from issues.packs.export import export_pack
 
-    pack = _loadable(folder, _checked(folder))
+    pack = _loadable(folder, _checked(folder), as_json=as_json)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CommandRefused(f"{target} is there and not empty.")
     files = export_pack(folder, pack)
@@ -276,25 +284,30 @@ def _checked(folder: Path) -> "PackReport":
     return check_pack(folder)
 
 
-def _loadable(folder: Path, report: "PackReport") -> "Pack":
+def _loadable(folder: Path, report: "PackReport", *, as_json: bool) -> "Pack":
     """Go on with a pack only if it can be loaded; otherwise says why not and ends with 1."""
     if report.pack is None:
-        show_problems(report)
+        if as_json:
+            _show_check_as_json(report)
+        else:
+            show_problems(report.problems)
         hint(f"{folder}: cannot be loaded")
         raise typer.Exit(1)
     return report.pack
 
 
-def show_problems(report: "PackReport") -> None:
+def _show_check_as_json(report: "PackReport") -> None:
+    show_json({"loadable": report.pack is not None, "problems": problems_as_json(report.problems)})
+
+
+def show_problems(problems: "Sequence[Problem]") -> None:
     """Print all that was found."""
-    show_table(["", "file", "where", "what"], [_row(p) for p in report.problems], empty="Nothing is wrong.")
+    show_table(["", "file", "where", "what"], [_row(each) for each in problems], empty="Nothing is wrong.")
 
 
-def problems_as_json(report: "PackReport") -> list[dict[str, Any]]:
+def problems_as_json(problems: "Sequence[Problem]") -> list[dict[str, Any]]:
     """All that was found, for programs: also where it is (longitude, latitude)."""
-    return [
-        {"severity": p.severity, "file": p.file, "where": p.where, "what": p.what, "at": p.at} for p in report.problems
-    ]
+    return [{"severity": p.severity, "file": p.file, "where": p.where, "what": p.what, "at": p.at} for p in problems]
 
 
 def _row(problem: "Problem") -> tuple[str, ...]:

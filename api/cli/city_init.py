@@ -59,7 +59,10 @@ def init(
     if asks and "responsible" not in given:
         given |= _ask_who_decides(files)
     sheets = _draft(files, _answers(given, asks=asks))
-    report = None if dry_run else _write(folder, sheets)
+    report = None
+    if not dry_run:
+        report, points = _write(folder, sheets)
+        sheets |= points
     _tell(folder, files, sheets, report, as_json=as_json)
     raise typer.Exit(0 if report is None or report.pack else 1)
 
@@ -184,7 +187,8 @@ def _draft(files: "list[RawFile]", answers: "Answers") -> dict[str, str]:
         raise _refusal(f"there are no districts with names, and no outline with one.{unread}") from error
 
 
-def _write(folder: Path, sheets: Mapping[str, str]) -> "PackReport":
+def _write(folder: Path, sheets: Mapping[str, str]) -> "tuple[PackReport, dict[str, str]]":
+    """Write a pack, then what only a pack that can be loaded tells: its sample points."""
     from issues.packs.check import check_pack
     from issues.packs.points import sample_points
     from issues.packs.schema import POINTS
@@ -192,10 +196,11 @@ def _write(folder: Path, sheets: Mapping[str, str]) -> "PackReport":
     for name, text in sheets.items():
         write_file(folder / name, text)
     report = check_pack(folder)
-    if report.pack is not None:
-        points = sample_points(report.pack, _SAMPLE_SERVICE, on=datetime.now(UTC).date())
-        write_file(folder / POINTS, points)
-    return report
+    if report.pack is None:
+        return report, {}
+    points = sample_points(report.pack, _SAMPLE_SERVICE, on=datetime.now(UTC).date())
+    write_file(folder / POINTS, points)
+    return report, {POINTS: points}
 
 
 def _tell(
@@ -213,13 +218,14 @@ def _tell(
             "sheets": dict(sheets),
             "written": report is not None,
             "loadable": report is not None and report.pack is not None,
-            "problems": problems_as_json(report) if report else [],
+            "problems": problems_as_json(report.problems) if report else [],
         })  # fmt: skip
         return
     if report is None:
         say(sheets["city.yml"])
+        hint(f"Would write {', '.join(sheets)} and, if it can be loaded then, points.csv.")
         return
-    show_problems(report)
+    show_problems(report.problems)
     wrote = f"{folder}: {', '.join(sheets)} written"
     say(f"{wrote}; load it: jalon city load {folder}" if report.pack else f"{wrote}; not yet to be loaded")
 

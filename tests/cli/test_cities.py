@@ -64,6 +64,7 @@ def test_from_raw_files_to_a_loaded_city_whose_points_hold(jalon, raw):
     tried = jalon("city", "test", str(raw))
 
     assert (made.code, loaded.code, tried.code) == (0, 0, 0), made
+    assert "routes.csv, SOURCES.md, points.csv written" in made.out
     assert "arrondissements.shp\tdistricts\t2 polygons\tEPSG:32188\tnames: NOM" in made.out
     assert "services\t0\t" in loaded.out
     assert loaded.out.endswith("essai.ca: loaded\n")
@@ -218,6 +219,48 @@ def test_check_draws_its_map_and_test_tells_who_is_wrong(jalon, raw, tmp_path):
     assert "<svg" in (tmp_path / "map.html").read_text()
     assert (wrong["points"], wrong["wrong"]) == (2, 1)
     assert wrong["verdicts"][0]["expected"][-1] == "travaux-publics/neige-1"
+
+
+def test_each_command_answers_programs_and_tries_without_writing(jalon, raw, tmp_path):
+    jalon("city", "init", str(raw), *NAMED)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    commands = {
+        "init": (*NAMED, "--force"),
+        "check": ("--map", str(tmp_path / "map.html")),
+        "load": (),
+        "test": (),
+        "export": (str(tmp_path / "out"),),
+    }
+
+    told = {
+        name: json.loads(jalon("city", name, str(raw), *more, "--json", "--dry-run").out)
+        for name, more in commands.items()
+    }
+
+    assert (told["init"]["written"], told["load"]["loaded"], told["export"]["written"]) == (False, False, False)
+    assert (told["check"]["loadable"], told["test"]["wrong"]) == (True, 0)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_cannot_be_loaded_is_told_to_programs_by_every_command(jalon, raw, tmp_path):
+    jalon("city", "init", str(raw), *NAMED)
+    (raw / "departments.yml").write_text("departments: []\n")
+
+    for name, more in {"check": (), "load": (), "test": (), "export": (str(tmp_path / "out"),)}.items():
+        refused = jalon("city", name, str(raw), *more, "--json")
+        told = json.loads(refused.out)
+        assert (refused.code, told["loadable"]) == (1, False), name
+        assert told["problems"]
+
+
+def test_points_that_cannot_be_read_are_told_to_programs(jalon, raw):
+    jalon("city", "init", str(raw), *NAMED)
+    (raw / "points.csv").write_text("lat,long\n1,2\n")
+
+    refused = jalon("city", "test", str(raw), "--json")
+
+    assert refused.code == 1
+    assert json.loads(refused.out)["problems"][0]["file"] == "points.csv"
 
 
 def test_an_export_goes_into_an_empty_folder_only(jalon, raw, tmp_path):
