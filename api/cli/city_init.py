@@ -32,7 +32,9 @@ def init(
     crs: Annotated[list[str] | None, typer.Option(metavar="FILE=EPSG:N", help="A file's coordinate system.")] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE=ROLE", help="What a file is: outline, districts, streets, addresses, unused."),
+        typer.Option(
+            metavar="FILE=ROLE", help="What a file is: outline, districts, streets, addresses, assets, places, unused."
+        ),
     ] = None,
     responsible: Annotated[str | None, typer.Option(metavar="FILE", help="Whose districts decide.")] = None,
     answers: Annotated[

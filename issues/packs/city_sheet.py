@@ -107,13 +107,18 @@ class StreetColumns(Sheet):
         return self
 
 
-class AddressColumns(Sheet):
-    """Which column of a file of addresses holds what; `lon` and `lat` are for a CSV, which has no points itself."""
+class PositionColumns(Sheet):
+    """Which columns hold the position; for a CSV, which has no points itself."""
+
+    lon: Word | None = None
+    lat: Word | None = None
+
+
+class AddressColumns(PositionColumns):
+    """Which column of a file of addresses holds what."""
 
     number: Word
     street: Word
-    lon: Word | None = None
-    lat: Word | None = None
 
 
 class LayerFile(SourcedFile):
@@ -154,7 +159,7 @@ class StreetFile(SourcedFile):
     owners: list[StreetOwner] = Field(default_factory=list)  # the first that fits, where no column tells
 
 
-class AssetColumns(Sheet):
+class AssetColumns(PositionColumns):
     """Which column of a file of assets holds what."""
 
     owner: Word | None = None
@@ -175,7 +180,7 @@ class AddressFile(SourcedFile):
     columns: AddressColumns
 
 
-class PlaceColumns(Sheet):
+class PlaceColumns(PositionColumns):
     """Which column of a file of named places holds their names."""
 
     name: Word

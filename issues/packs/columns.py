@@ -36,6 +36,10 @@ _NAMES: Final[Mapping[str, Sequence[str]]] = {
         "rue", "street", "nomrue", "nomvoie", "voie", "addrstreet", "odonyme", "streetname", "nomcomplet", "nom",
         "name", "toponyme",
     ),
+    "owner": (
+        "owner", "proprietaire", "proprio", "proprietai", "gestionnaire", "gestionnai", "ownedby", "maintainedby",
+        "operator", "exploitant", "entite",
+    ),
     "lon": ("lon", "long", "longitude", "lng", "x", "coordx", "xcoord", "locx", "pointx", "est", "easting"),
     "lat": ("lat", "latitude", "y", "coordy", "ycoord", "locy", "pointy", "nord", "northing"),
     "left_from": ("leftfrom", "debgch", "gauchede", "lfadd", "fromleft", "degauche", "nodebgauche", "lfromadd"),
@@ -93,9 +97,25 @@ def address_columns(cells: Cells, *, positions: bool) -> dict[str, str] | None:
         cells: What stands in the columns.
         positions: Whether columns have to hold them, as in a CSV file.
     """
-    keys = ("number", "street", "lon", "lat") if positions else ("number", "street")
-    found = {key: column for key in keys if (column := column_called(key, cells)) is not None}
-    return found if len(found) == len(keys) else None
+    return _told(cells, needed=("number", "street"), positions=positions)
+
+
+def asset_columns(cells: Cells, *, positions: bool) -> dict[str, str] | None:
+    """Guess the columns of things that somebody owns; None where nothing says who, or a table has no positions."""
+    return _told(cells, needed=("owner",), perhaps=("name",), positions=positions)
+
+
+def place_columns(cells: Cells, *, positions: bool) -> dict[str, str] | None:
+    """Guess the column of places' names; None where there is none, or a table has no positions."""
+    return _told(cells, needed=("name",), positions=positions)
+
+
+def _told(
+    cells: Cells, *, needed: Sequence[str], perhaps: Sequence[str] = (), positions: bool
+) -> dict[str, str] | None:
+    wanted = [*needed, *(("lon", "lat") if positions else ())]
+    found = {key: column for key in [*wanted, *perhaps] if (column := column_called(key, cells)) is not None}
+    return found if found.keys() >= set(wanted) else None
 
 
 def _likely(what: str, cells: Cells) -> list[str]:

@@ -105,7 +105,24 @@ def _city(files: Sequence[RawFile], answers: Answers) -> dict[str, Any]:
             for role in (Role.STREETS, Role.ADDRESSES)
             if raw.role is role
         },
+        **_several(files, Role.ASSETS, answers),
+        **_several(files, Role.PLACES, answers),
     }
+
+
+def _several(files: Sequence[RawFile], role: Role, answers: Answers) -> dict[str, list[dict[str, Any]]]:
+    """What `city.yml` has a list of; nothing where there is none."""
+    written = [
+        ({"kind": _kind_of(raw)} if role is Role.ASSETS else {}) | {**_file(raw, answers), "columns": dict(raw.columns)}
+        for raw in files
+        if raw.role is role
+    ]
+    return {role.value: written} if written else {}
+
+
+def _kind_of(raw: RawFile) -> str:
+    """What assets are called in rules: as their file."""
+    return code_of(_stem(raw)) or "assets"
 
 
 def _layers(files: Sequence[RawFile], answers: Answers) -> dict[str, dict[str, Any]]:
@@ -122,9 +139,13 @@ def _layers(files: Sequence[RawFile], answers: Answers) -> dict[str, dict[str, A
 def _layer_of(raw: RawFile) -> tuple[str, str, str]:
     name = code_of(raw.label)
     known = next((layer for word, layer in _LAYERS.items() if word in name), None)
-    stem = PurePosixPath(raw.table or raw.file).name.split(".")[0]
+    stem = _stem(raw)
     words = stem.replace("_", " ").replace("-", " ").strip().capitalize() or "Secteurs"
     return known or (code_of(stem) or "secteurs", words, words)
+
+
+def _stem(raw: RawFile) -> str:
+    return PurePosixPath(raw.table or raw.file).name.split(".")[0]
 
 
 def _file(raw: RawFile, answers: Answers) -> dict[str, str]:

@@ -17,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from issues.packs.pack import Pack
 from issues.packs.rules import RULES
 from issues.packs.schema import CITY, DEPARTMENTS, POINTS, ROUTES, SERVICES
+from issues.packs.sources import with_companions
 
 # A centimetre.
 _DECIMALS = 7
@@ -49,7 +50,8 @@ def export_pack(folder: Path, pack: Pack) -> dict[str, bytes]:
     if pack.places.named:
         shapes = ((place.shape, {"name": place.name}) for place in pack.places.named)
         files["places.geojson.gz"] = _zip(_collection(shapes))
-    sheets = [SERVICES, DEPARTMENTS, ROUTES, RULES, POINTS, "SOURCES.md", *_with_owners(pack)]
+    owned = [name for file in _with_owners(pack) for name in with_companions(folder, file)]
+    sheets = [SERVICES, DEPARTMENTS, ROUTES, RULES, POINTS, "SOURCES.md", *owned]
     kept = {name: (folder / name).read_bytes() for name in sheets if (folder / name).is_file()}
     return {CITY: _city(pack).encode(), **kept, **files}
 

@@ -12,12 +12,14 @@ from issues.packs.problems import Findings
 from issues.packs.rules import RULES
 from issues.packs.schema import CITY, DEPARTMENTS, FORMAT_VERSION, ROUTES, SERVICES
 from issues.packs.sheets import read_sheet
+from issues.packs.sources import with_companions
 
 
 def fingerprint(folder: Path, city: CitySheet) -> str:
     """Get one hash over all files of a pack and the way they are read."""
     sources = [*city.layers, *city.assets, *city.places, city.outline, city.neighbours, city.streets, city.addresses]
-    names = {CITY, SERVICES, DEPARTMENTS, RULES, ROUTES, *(source.file for source in sources if source)}
+    places = [name for source in sources if source for name in with_companions(folder, source.file)]
+    names = {CITY, SERVICES, DEPARTMENTS, RULES, ROUTES, *places}
     whole = hashlib.sha256(f"{FORMAT_VERSION}".encode())
     for name in sorted(names):
         path = folder / name

@@ -12,20 +12,21 @@ from geo.points import LonLat, distance_m
 from geo.street_words import place_words
 from issues.packs.city_sheet import PlaceFile
 from issues.packs.pack import NamedPlace, Places
+from issues.packs.positions import open_positioned, place_in
 from issues.packs.problems import Findings
-from issues.packs.sources import columns_present, open_source, text_of
+from issues.packs.sources import columns_present, text_of
 
 
 def read_named(folder: Path, source: PlaceFile, around: Box | None, findings: Findings) -> Iterator[NamedPlace]:
     """Read the named places of a file; those without a name are left out."""
-    features = open_source(folder, source, around, findings)
+    features = open_positioned(folder, source, source.columns, around, findings)
     if not columns_present(features, source.file, (source.columns.name,), findings):
         return
     nameless = 0
     for feature in features:
         name = text_of(feature.properties[source.columns.name])
         if feature.geometry is None or feature.geometry.is_empty or not on_earth(feature.geometry):
-            findings.error(source.file, f"feature {feature.number}", "it is nowhere in longitudes and latitudes")
+            findings.error(source.file, place_in(source.file, feature), "it is nowhere in longitudes and latitudes")
         elif name:
             yield NamedPlace(name, feature.geometry)
         else:

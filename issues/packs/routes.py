@@ -172,8 +172,9 @@ def _check_besides(rules: Rules, owners: Mapping[str, frozenset[str]], findings:
         what = f"asset {rule.beside.kind}" if rule.beside.kind != ROAD else "road"
         if rule.beside.kind not in owners:
             unknown[rule.origin, f"city.yml tells the owner of no {what}"] = None
-        for owner in sorted(rule.beside.owners - owners.get(rule.beside.kind, rule.beside.owners)):
-            unknown[rule.origin, f"no {what} belongs to {owner}"] = None
+        there = owners.get(rule.beside.kind, rule.beside.owners)
+        for owner in sorted(rule.beside.owners - there):
+            unknown[rule.origin, f"no {what} belongs to {owner} (they are of: {', '.join(sorted(there))})"] = None
     _add_errors(unknown, findings)
 
 

@@ -27,7 +27,8 @@ def _translated(names: dict[str, str]) -> dict[str, str]:
 
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+CODE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+Code = Annotated[str, StringConstraints(pattern=CODE_PATTERN)]
 Names = Annotated[dict[str, Word], AfterValidator(_translated)]
 
 

@@ -8,12 +8,17 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from geo.axes import Box, put_axes_right
 from geo.files import Feature, UnreadablePlaces, read_features
 from issues.packs.city_sheet import SourcedFile, is_file_name
 from issues.packs.problems import Findings
+
+_COMPANIONS: Final = {
+    ".shp": frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"}),
+    ".tab": frozenset({".tab", ".dat", ".map", ".id", ".ind"}),
+}
 
 
 def open_source(folder: Path, source: SourcedFile, around: Box | None, findings: Findings) -> list[Feature]:
@@ -39,6 +44,16 @@ def open_source(folder: Path, source: SourcedFile, around: Box | None, findings:
     shapes, swapped = put_axes_right([feature.geometry for feature in read.features], around=around)
     say_swapped(source.file, swapped, len(shapes), findings)
     return [replace(feature, geometry=shape) for feature, shape in zip(read.features, shapes, strict=True)]
+
+
+def with_companions(folder: Path, file: str) -> list[str]:
+    """Name a file of the pack and those that belong to it: a shapefile is several, all with one stem."""
+    path = folder / file
+    suffixes = _COMPANIONS.get(path.suffix.lower())
+    if suffixes is None or not path.is_file():
+        return [file]
+    there = (each for each in path.parent.iterdir() if each.stem == path.stem and each.suffix.lower() in suffixes)
+    return sorted(each.relative_to(folder).as_posix() for each in there)
 
 
 def say_swapped(file: str, swapped: int, places: int, findings: Findings) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from geo.files import CrsUnknown, FeatureFile, UnreadablePlaces, list_tables, read_features
-from issues.packs.columns import Cells, address_columns, district_columns, street_columns
+from issues.packs.columns import (
+    Cells,
+    address_columns,
+    asset_columns,
+    district_columns,
+    place_columns,
+    street_columns,
+)
 from issues.packs.schema import CITY, DEPARTMENTS, ROUTES, SERVICES
 from issues.packs.sheets import delimiter_of
 from issues.packs.sources import code_of, text_of
@@ -22,6 +29,9 @@ _TABLES = (".csv", ".tsv", ".txt")
 _OURS = {CITY, SERVICES, DEPARTMENTS, ROUTES, "points.csv"}
 # What has an id written into it by the program that saved it, which says nothing.
 _NUMBERED = (".kml", ".kmz")
+_PARKS = ("parc", "park")
+# What files of points are called that people know by their names.
+_PLACE_WORDS = ("lieu", "place", "batiment", "building", "bibliotheque", "ecole", "poi", "toponym", *_PARKS)
 # Columns are guessed by so many rows.
 _ROWS = 2_000
 
@@ -33,6 +43,8 @@ class Role(StrEnum):
     DISTRICTS = "districts"
     STREETS = "streets"
     ADDRESSES = "addresses"
+    ASSETS = "assets"
+    PLACES = "places"
     UNUSED = "unused"
 
 
@@ -98,7 +110,7 @@ def survey(
 
 def responsible_of(files: Sequence[RawFile]) -> RawFile | None:
     """The layer that most likely decides who answers for a place: the boroughs, else the one with fewest districts."""
-    layers = [raw for raw in files if raw.role is Role.DISTRICTS and not _is_about(raw, "parc", "park")]
+    layers = [raw for raw in files if raw.role is Role.DISTRICTS and not _is_about(raw, *_PARKS)]
     boroughs = [raw for raw in layers if _is_about(raw, "arrondissement", "borough")]
     return min(boroughs or layers, key=lambda raw: raw.count, default=None)
 
@@ -168,7 +180,7 @@ def _decide(found: _Seen, given: Role | None) -> RawFile:
     for role in [given] if given else _roles_of(raw):
         columns = _columns(raw, cells, role)
         if columns is not None:
-            needs_crs = raw.kind == "table" and role is Role.ADDRESSES and raw.crs is None
+            needs_crs = raw.kind == "table" and "lon" in columns and raw.crs is None
             unknown = raw.crs_unknown or (needs_crs and not _in_degrees(cells, columns))
             return replace(raw, role=role, columns=columns, crs_unknown=unknown)
     wanted = f"none of its columns ({', '.join(cells) or 'it has none'}) fits" if raw.kind else ""
@@ -177,9 +189,14 @@ def _decide(found: _Seen, given: Role | None) -> RawFile:
 
 def _roles_of(raw: RawFile) -> list[Role]:
     if raw.kind == "polygons":
-        alone = raw.count == 1 or _is_about(raw, "limite", "outline", "contour", "boundary")
+        alone = (raw.count == 1 and not _is_about(raw, *_PARKS)) or _is_about(
+            raw, "limite", "outline", "contour", "boundary"
+        )
         return [Role.OUTLINE] if alone else [Role.DISTRICTS]
-    return {"lines": [Role.STREETS], "points": [Role.ADDRESSES], "table": [Role.ADDRESSES]}.get(raw.kind, [])
+    if raw.kind == "lines":
+        return [Role.STREETS]
+    named = [Role.PLACES] if _is_about(raw, *_PLACE_WORDS) else []
+    return [Role.ADDRESSES, Role.ASSETS, *named] if raw.kind in {"points", "table"} else []
 
 
 def _columns(raw: RawFile, cells: Cells, role: Role) -> Mapping[str, Any] | None:
@@ -190,9 +207,10 @@ def _columns(raw: RawFile, cells: Cells, role: Role) -> Mapping[str, Any] | None
             return district_columns(cells) or {}
         case Role.STREETS:
             return street_columns(cells)
-        case Role.ADDRESSES:
-            return address_columns(cells, positions=raw.kind == "table")
-    return {}
+        case Role.UNUSED:
+            return {}
+    guess = {Role.ADDRESSES: address_columns, Role.ASSETS: asset_columns, Role.PLACES: place_columns}[role]
+    return guess(cells, positions=raw.kind == "table")
 
 
 def _in_degrees(cells: Cells, columns: Mapping[str, Any]) -> bool:

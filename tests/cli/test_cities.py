@@ -71,6 +71,57 @@ def test_from_raw_files_to_a_loaded_city_whose_points_hold(jalon, raw):
     assert tried.out.endswith("2 of 2 points as expected\n")
 
 
+HYDRO = """\
+rules:
+  - {services: lampadaire, asset: {kind: lampadaires, owner: hydro-quebec, within_m: 20}, department: hydro}
+  - {services: borne-incendie, asset: {kind: bornes, owner: aqueduc, within_m: 20}, department: hydro}
+"""
+ASKED = """\
+lat,long,service,district,department,crew
+45.5201,-73.66,lampadaire,arrondissements:l-oree,hydro,
+45.5204,-73.66,lampadaire,arrondissements:l-oree,travaux-publics,
+45.5301,-73.661,lampadaire,arrondissements:l-oree,travaux-publics,
+45.5301,-73.64,borne-incendie,arrondissements:est,hydro,
+"""
+
+
+def test_parks_and_assets_of_raw_files_are_found_and_routed_by(jalon, raw, owner_url, tmp_path):
+    parks = [({"NOM": name}, shapely.Point(x, 45.51).buffer(0.001)) for name, x in [("Parc Jarry", -73.62)]]
+    features = [{"type": "Feature", "properties": of, "geometry": shapely.geometry.mapping(s)} for of, s in parks]
+    (raw / "parcs.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    (raw / "lampadaires.csv").write_text(
+        "no;proprietaire;longitude;latitude\n1;Hydro-Québec;-73,66;45,52\n2;Ville;-73,661;45,53\n"
+    )
+    write(
+        raw / "bornes.shp", "ESRI Shapefile", "EPSG:32188", [shapely.Point(-73.64, 45.53)], "Point", ENTITE=["aqueduc"]
+    )
+    (raw / "batiments.csv").write_text("nom,lon,lat\nAréna du Nord,-73.63,45.52\n")
+
+    jalon("city", "init", str(raw), *NAMED)
+    (raw / "routes.yml").write_text(HYDRO)
+    (raw / "points.csv").write_text(ASKED)
+    with (raw / "departments.yml").open("a") as departments:
+        departments.write("  - {code: hydro, names: {fr: Hydro, en: Hydro}}\n")
+    loaded, tried = jalon("city", "load", str(raw)), jalon("city", "test", str(raw))
+    exported = jalon("city", "export", str(raw), str(tmp_path / "out"))
+
+    assert (loaded.code, exported.code) == (0, 0), loaded
+    assert tried.out.endswith("4 of 4 points as expected\n"), tried
+    assert jalon("city", "test", str(tmp_path / "out")).out.endswith("4 of 4 points as expected\n")
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        names = {name for (name,) in connection.execute("SELECT name FROM place_name")}
+    assert names == {"Parc Jarry", "Aréna du Nord", "L’Orée", "Est"}
+
+
+def test_a_shapefile_of_which_only_the_table_changed_is_another_pack(jalon, raw):
+    jalon("city", "init", str(raw), *NAMED)
+    jalon("city", "load", str(raw))
+    names = raw / "arrondissements.dbf"
+    names.write_bytes(names.read_bytes().replace(b"Est", b"Sud"))
+
+    assert "sud" in jalon("city", "load", str(raw)).out
+
+
 def test_a_dry_run_writes_nothing(jalon, raw):
     before = sorted(raw.iterdir())
 

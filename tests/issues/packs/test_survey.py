@@ -9,7 +9,7 @@ import shapely
 import yaml
 
 from issues.packs.check import check_pack
-from issues.packs.columns import address_columns, district_columns, street_columns
+from issues.packs.columns import address_columns, asset_columns, district_columns, place_columns, street_columns
 from issues.packs.draft import Answers, NothingToBeMade, draft_pack
 from issues.packs.problems import Severity
 from issues.packs.survey import Role, responsible_of, survey
@@ -56,6 +56,36 @@ def test_columns_of_streets_and_addresses():
         "street": "Nom rue",
     }
     assert address_columns({"numero": ["1"], "rue": ["A"]}, positions=True) is None
+
+
+def test_columns_of_assets_and_places():
+    lamps = {"NO": ["1"], "PROPRIETAI": ["Ville"], "Longitude": ["-73.6"], "Latitude": ["45.5"]}
+
+    assert asset_columns(lamps, positions=True) == {"owner": "PROPRIETAI", "lon": "Longitude", "lat": "Latitude"}
+    assert asset_columns({**lamps, "nom": ["L1"]}, positions=False) == {"owner": "PROPRIETAI", "name": "nom"}
+    assert asset_columns({"NO": ["1"]}, positions=False) is None
+    assert asset_columns({"owner": ["Ville"]}, positions=True) is None
+    assert place_columns({"NOM": ["Aréna"]}, positions=False) == {"name": "NOM"}
+    assert place_columns({"NOM": ["Aréna"]}, positions=True) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "role"),
+    [
+        ("lampadaires.csv", "proprietaire,lon,lat", Role.ASSETS),
+        ("lampadaires.csv", "modele,lon,lat", Role.UNUSED),
+        ("batiments.csv", "nom,lon,lat", Role.PLACES),
+        ("mesures.csv", "nom,lon,lat", Role.UNUSED),
+        ("batiments.csv", "no_civique,rue,lon,lat,nom", Role.ADDRESSES),
+    ],
+)
+def test_a_table_of_points_is_what_its_columns_and_its_name_say(tmp_path, name, header, role):
+    row = ",".join(
+        {"lon": "-73.66", "lat": "45.51", "no_civique": "1"}.get(each, "Ville") for each in header.split(",")
+    )
+    (tmp_path / name).write_text(f"{header}\n{row}\n")
+
+    assert [raw.role for raw in survey(tmp_path)] == [role]
 
 
 @pytest.fixture
