@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issues.actors import SYSTEM
 from issues.catalogue import ServiceNotOffered
 from issues.city import CityBook
-from issues.events import NewEvent, append_event
+from issues.events import EventView, NewEvent, append_event
 from issues.issue import Issue, IssueView, issue_columns, view_of
 from issues.lifecycle import OPEN
 from issues.placing import judged_at, place_report
@@ -101,8 +101,7 @@ def _change(row: Row[Any], city: CityBook) -> Rerouting | None:
         return Rerouting(issue, {})
     values = placed.issue_values()
     new = {name: values[name] for name in _ROUTED}
-    old = {name: getattr(issue, name) for name in _ROUTED} | {"districts": list(issue.districts)}
-    return None if new == old else Rerouting(issue, new)
+    return None if new == _route_of(issue) else Rerouting(issue, new)
 
 
 # Orders that lead to the very place of the issue tell its district too; their crew stays, for somebody planned it.
@@ -121,12 +120,28 @@ _TELL_ORDERS = text(
 
 async def _write(session: AsyncSession, city_id: int, change: Rerouting, *, now: datetime) -> None:
     issue = change.issue
-    key = (Issue.city_id == city_id, Issue.id == issue.id)
-    await session.execute(update(Issue).where(*key).values(**change.to, updated_at=max(issue.updated_at, now)))
-    await session.execute(_TELL_ORDERS, {"city": city_id, "issue": issue.id, "now": now})
-    names = ("layer", "district_code", "department_code", "crew_code")
-    data = {
-        "from": {name: getattr(issue, name) for name in names},
-        "to": {name: change.to[name] for name in names},
-    }
+    await _give(session, issue, change.to, now=now)
+    data = {"from": _route_of(issue), "to": dict(change.to)}
     await append_event(session, city_id, NewEvent(issue.id, REROUTED, SYSTEM.sender, now, public=False, data=data))
+
+
+async def route_back(session: AsyncSession, issue: IssueView, event: EventView, *, now: datetime) -> bool:
+    """Give an issue, locked by the caller, back to whom it belonged before a re-routing.
+
+    Returns:
+        False where it belongs to somebody else again by now: nothing is written then.
+    """
+    if _route_of(issue) != event.data["to"]:
+        return False
+    await _give(session, issue, event.data["from"], now=now)
+    return True
+
+
+async def _give(session: AsyncSession, issue: IssueView, route: Mapping[str, Any], *, now: datetime) -> None:
+    key = (Issue.city_id == issue.city_id, Issue.id == issue.id)
+    await session.execute(update(Issue).where(*key).values(**route, updated_at=max(issue.updated_at, now)))
+    await session.execute(_TELL_ORDERS, {"city": issue.city_id, "issue": issue.id, "now": now})
+
+
+def _route_of(issue: IssueView) -> dict[str, Any]:
+    return {name: getattr(issue, name) for name in _ROUTED} | {"districts": list(issue.districts)}

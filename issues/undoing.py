@@ -1,4 +1,4 @@
-"""Undoing a merge, a split or a leave: what still stands of its moves is reversed."""
+"""Undoing a merge, a split or a leave: what still stands of its moves is reversed. Re-routing is undone as well."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +33,9 @@ from issues.regrouping import (
     take_orders,
 )
 from issues.reports import Report
+from issues.rerouting import REROUTED, route_back
 
-UNDOABLE: Final = frozenset({MERGED, SPLIT, LEFT})
+UNDOABLE: Final = frozenset({MERGED, SPLIT, LEFT, REROUTED})
 """Kinds of event that can be undone; a status is changed back by a transition, a place by another correction."""
 
 
@@ -67,7 +68,7 @@ class AlreadyUndone(Exception):
 
 @dataclass(eq=False)
 class UndoBlocked(Exception):
-    """Some reports have gone on since, so not all of the event can be undone.
+    """Some reports, or a re-routed issue, have gone on since, so not all of the event can be undone.
 
     Attributes:
         stayed: These reports, and the issues that they are in. Where `possible`, the rest can be undone by force.
@@ -89,7 +90,7 @@ async def undo_event(
     command_id: UUID | None = None,
     now: datetime,
 ) -> Regrouping:
-    """Put back the reports and work orders that a merge, a split or a leave moved.
+    """Put back the reports and work orders that a merge, a split or a leave moved; a re-routed issue goes back.
 
     After a merge the issues that were taken over are there again, with the status that they had. After a split or a
     leave the new issue, where it is left without reports, is merged into the old one, so that its id still answers.
@@ -124,13 +125,18 @@ async def undo_event(
         raise EventNotFound(event_id)
     if event.kind not in UNDOABLE:
         raise NotUndoable(event_id, event.kind)
-    held = await hold_issues(session, city_id, {issue_id, *(UUID(other) for other in event.data["issues"])})
+    held = await hold_issues(session, city_id, {issue_id, *(UUID(other) for other in event.data.get("issues", ()))})
     await _check_undone(session, city_id, event)
     check_unmerged([held[issue_id]])
+    own_id = command_id or new_id()
+    if event.kind == REROUTED:
+        if not await route_back(session, held[issue_id], event, now=now):
+            raise UndoBlocked(event_id, (), possible=False)
+        await _record(session, city_id, event, actor=actor, event_id=own_id, now=now)
+        return await read_regrouping(session, city_id, issue_id, own_id)
     standing, stayed = await _weigh(session, city_id, event, held)
     if stayed and not (force and standing):
         raise UndoBlocked(event_id, stayed, possible=bool(standing))
-    own_id = command_id or new_id()
     undo = _undo_merge if event.kind == MERGED else _undo_parting
     orders = await undo(session, event, standing, held, own_id, now=now)
     await _record(
@@ -228,9 +234,9 @@ async def _record(
     city_id: int,
     event: EventView,
     *,
-    moves: Sequence[Move],
-    stayed: Sequence[Stayed],
-    orders: Sequence[OrderMove],
+    moves: Sequence[Move] = (),
+    stayed: Sequence[Stayed] = (),
+    orders: Sequence[OrderMove] = (),
     actor: Actor,
     event_id: UUID,
     now: datetime,
@@ -238,14 +244,16 @@ async def _record(
     """Write into the history of each issue that took part that the event was undone, and by whom."""
     data: dict[str, Any] = {
         "kind": event.kind,
-        "issues": event.data["issues"],
+        "issues": event.data.get("issues", []),
         "moves": [Move(move.report_id, move.to_id, move.from_id, None).to_json() for move in moves],
         "orders": [order.to_json() for order in orders],
         "stayed": [{"report": str(each.report_id), "issue": str(each.issue_id)} for each in stayed],
     }
-    undone = NewEvent(event.issue_id, UNDONE, actor.sender, now, public=True, data=data, id=event_id, undoes=event.id)
+    undone = NewEvent(
+        event.issue_id, UNDONE, actor.sender, now, public=event.public, data=data, id=event_id, undoes=event.id
+    )
     await record(session, city_id, undone)
-    for other in event.data["issues"]:
+    for other in data["issues"]:
         told = {"kind": event.kind}
         there = NewEvent(UUID(other), UNDONE, actor.sender, now, public=True, data=told, cause=event_id)
         await record(session, city_id, there)

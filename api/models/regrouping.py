@@ -57,7 +57,7 @@ class SplitIn(Incoming):
 
 
 class UndoIn(Incoming):
-    """A merge, a split or a leave to be undone."""
+    """A merge, a split, a leave or a re-routing to be undone."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [UNDO_EXAMPLE]})
 

@@ -227,7 +227,7 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         "not-undoable",
         msgid("Cannot be undone"),
         msgid(
-            "Only a merge, a split or a report's leave from its issue can be undone. "
+            "Only a merge, a split, a report's leave from its issue or a re-routing can be undone. "
             "A status is changed back by another change."
         ),
         fields=("event_id",),

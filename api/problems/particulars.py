@@ -65,6 +65,7 @@ _DOUBTS: Final = {
     PRIVATE: msgid("The issues are private, and of several people."),
 }
 _ORDER_TRANSITION: Final = msgid("A work order that is {current} cannot become {wanted}.")
+_GIVEN_ON: Final = msgid("This issue has been given to somebody else, or put elsewhere, since.")
 _NOTHING_LEFT: Final = msgid("All of these reports are in another issue by now, so there is nothing to put back.")
 
 
@@ -227,9 +228,9 @@ def confirmation_particulars(error: MergeNeedsConfirmation, listener: Listener) 
 
 
 def blocked_particulars(error: UndoBlocked, _listener: Listener) -> Particulars:
-    """Name the reports that have gone on, and where they are."""
+    """Name the reports that have gone on, and where they are; without any, it is the issue that has."""
     stayed = [{"report_id": str(each.report_id), "issue_id": str(each.issue_id)} for each in error.stayed]
-    text = None if error.possible else _NOTHING_LEFT
+    text = None if error.possible else _NOTHING_LEFT if stayed else _GIVEN_ON
     return Particulars(text=text, members={"stayed": stayed, "force_helps": error.possible})
 
 

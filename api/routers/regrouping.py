@@ -79,7 +79,7 @@ async def split(
 async def undo(
     *, caller: CityAgent, session: Transaction, city: CityWords, now: Now, issue_id: UUID, body: UndoIn
 ) -> Response:
-    """Undo a merge, a split or a leave. Reports that have gone on since are named; `force` puts back the rest."""
+    """Undo a merge, split, leave or re-routing. Reports that have gone on are named; `force` puts back the rest."""
     undone = await undo_event(
         session,
         city.book.id,

@@ -1,5 +1,6 @@
 """A new version of a layer moves nothing by itself; re-routing tells what it would move, and moves it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,9 +8,11 @@ from sqlalchemy import select, text
 
 from db.connections import driver_connection
 from issues.city import load_cities
-from issues.events import Event
+from issues.events import UNDONE, Event
 from issues.issue import read_issue
 from issues.rerouting import REROUTED, reroute
+from issues.undoing import AlreadyUndone, UndoBlocked, undo_event
+from tests.issues.people import AGENT, plan
 from tests.issues.towns import ESSAI, NOON, east_of, file, set_status, submission
 
 NEW_YEAR = date(2027, 1, 1)
@@ -74,6 +77,51 @@ async def test_a_corrected_district_moves_open_issues_only_when_told_to(owner, d
             (east.id, False, "est")
         ]
     assert (await rerouted(database, city, dry_run=False)).changes == []
+
+
+async def moved_to_the_west(owner, database, city):
+    """An issue of `est` that a new layer gave to others, with an order there: it as it was, and the event."""
+    before = (await file(database, city, submission(IN_EAST))).issue
+    await plan(database, before, crew_code="equipe-est")
+    await rerouted(database, await redistrict(owner, database, city, on=None), dry_run=False)
+    async with database.transaction(city.id) as session:
+        event = await session.scalar(select(Event).where(Event.kind == REROUTED))
+        assert event is not None
+        return before, event.id
+
+
+async def undo(database, issue, event_id):
+    async with database.transaction(issue.city_id) as session:
+        return await undo_event(session, issue.city_id, issue.id, event_id, actor=AGENT, now=LATER)
+
+
+async def test_a_rerouting_is_undone_once(owner, database, city):
+    before, event_id = await moved_to_the_west(owner, database, city)
+
+    undone = await undo(database, before, event_id)
+
+    now = await stored(database, city, before)
+    assert now == replace(before, status=now.status, updated_at=LATER)
+    assert undone.issue == now
+    async with database.transaction(city.id) as session:
+        assert (await session.execute(text("SELECT district_code FROM work_order"))).all() == [("est",)]
+        event = await session.get(Event, (city.id, undone.event_id))
+        assert event is not None
+        assert (event.kind, event.public, event.undoes, event.actor) == (UNDONE, False, event_id, AGENT.sender)
+    with pytest.raises(AlreadyUndone):
+        await undo(database, before, event_id)
+
+
+async def test_an_issue_that_went_on_after_a_rerouting_stays_there(owner, database, city):
+    before, event_id = await moved_to_the_west(owner, database, city)
+    async with database.transaction(city.id) as session:
+        await session.execute(text("UPDATE issue SET department_code = 'parcs'"))
+
+    with pytest.raises(UndoBlocked) as blocked:
+        await undo(database, before, event_id)
+
+    assert (blocked.value.stayed, blocked.value.possible) == ((), False)
+    assert (await stored(database, city, before)).department_code == "parcs"
 
 
 async def test_a_version_to_come_moves_nothing_received_before(owner, database, city):
