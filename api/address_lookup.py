@@ -57,7 +57,8 @@ def address_jobs(
                 if issue is None:
                     break
                 await rest(_REST_S)
-                if not await look_up_one(database, other, issue, locale, clock=clock):
+                language = locale.partition("-")[0]  # Photon knows no countries
+                if not await look_up_one(database, other, issue, language, clock=clock):
                     return
 
     table = JobTable()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 
 LOCALES = Path(__file__).parent / "locales"
 
@@ -42,10 +43,15 @@ class Languages:
         Args:
             language: One of `spoken`, or a locale of it such as `fr-CA`.
             sentence: As it stands in the code; `{name}` marks the place of a value.
-            values: What goes there; never read for marks of its own.
+            values: What goes there; never read for marks of its own. Fractions are written as the language does.
         """
         known = self.catalogues.get(_language_of(language), {})
-        return (known.get(sentence) or sentence).format_map(values)
+        code = _language_of(language) if known else SOURCE
+        written = {
+            name: format_decimal(value, locale=code) if isinstance(value, float) else value
+            for name, value in values.items()
+        }
+        return (known.get(sentence) or sentence).format_map(written)
 
     def choose(self, choice: str | None, accept_language: str | None, default: str) -> str:
         """Choose the language of an answer.

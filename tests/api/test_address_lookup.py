@@ -78,6 +78,7 @@ async def test_one_question_a_second_and_none_twice(app, file_far):
         await look_up()
 
     assert (len(server.asked), rests) == (3, [1.0, 1.0, 1.0])
+    assert all(asked.endswith("lang=fr") for asked in server.asked)
 
 
 async def test_one_that_fails_is_asked_again_later_and_what_is_near_stays(app, hire, file_far):

@@ -149,7 +149,7 @@ async def test_the_road_that_decided_is_named(api):
     assert responsible["rule"] == {"origin": "routes.yml, rule 1", "name": "The ministry’s motorways"}
     [reason] = responsible["reasons"]
     assert reason.startswith("Autoroute des Laurentides, a road of Ministry of Transport")
-    assert reason.endswith("is the nearest: 0.0 m away.")
+    assert reason.endswith("is the nearest: 0 m away.")
     [road] = responsible["things"]
     assert (road["kind"], road["name"], road["distance_m"]) == ("road", "Autoroute des Laurentides", 0.0)
 

@@ -98,5 +98,10 @@ def test_a_sentence_without_translation_stays_english(languages):
     assert languages.translate("fr", "No such {thing}", thing="x") == "No such x"
 
 
+@pytest.mark.parametrize(("language", "written"), [("fr-CA", "11,1 m"), ("en", "11.1 m"), ("de", "11.1 m")])
+def test_fractions_are_written_as_the_language_does(languages, language, written):
+    assert languages.translate(language, "{metres} m", metres=11.1) == written
+
+
 def test_a_value_is_never_read_for_marks_of_its_own(languages):
     assert languages.translate("en", "{service}", service="{number}") == "{number}"
