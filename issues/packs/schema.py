@@ -72,6 +72,13 @@ class RouteSheet(Sheet):
     crew: Code | None = None
 
 
+def _of_a_layer(district: str) -> str:
+    layer, _, code = district.partition(":")
+    if not layer or not code:
+        raise ValueError("a district is written with its layer, as in arrondissements:verdun")
+    return district
+
+
 class PointSheet(Sheet):
     """A line of `points.csv`: a place, and who has to answer there; nothing expected means outside the city.
 
@@ -81,6 +88,6 @@ class PointSheet(Sheet):
     lat: Annotated[float, Field(ge=-90, le=90)]
     long: Annotated[float, Field(ge=-180, le=180)]
     service: Code
-    district: Annotated[str, StringConstraints(pattern=r"^[^:]+:[^:]+$")] | None = None
+    district: Annotated[str, AfterValidator(_of_a_layer)] | None = None
     department: Code | None = None
     crew: Code | None = None

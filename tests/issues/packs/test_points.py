@@ -58,7 +58,7 @@ def test_the_points_that_are_written_for_a_new_pack_hold(folder):
     [
         ("145.52,-73.68,nid-de-poule,,,", "less than or equal to 90"),
         ("x,-73.68,nid-de-poule,,,", "a valid number"),
-        ("45.52,-73.68,nid-de-poule,ouest,,", "must be"),
+        ("45.52,-73.68,nid-de-poule,ouest,,", "written with its layer"),
     ],
 )
 def test_lines_that_cannot_be_read_are_told(folder, line, what):
