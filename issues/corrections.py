@@ -15,6 +15,7 @@ from geo.points import distance_m
 from issues.actors import Actor, Role
 from issues.city import CityBook
 from issues.commands import CommandIdUsed, claim_command
+from issues.event_kinds import EventKind
 from issues.events import NewEvent, append_event
 from issues.issue import IssueView
 from issues.lifecycle import NotAllowed
@@ -37,8 +38,6 @@ from issues.pairs import forget_pairs
 from issues.reports import Receipt, Report, ReportCorrection, ReportView, read_receipt
 
 # Kinds of event written here.
-CORRECTED = "report.corrected"
-WITHDRAWN = "report.withdrawn"
 
 PLACE_WINDOW: Final = timedelta(minutes=15)
 """How long after receipt senders may put the place of their report right; staff may at any time."""
@@ -164,7 +163,7 @@ async def withdraw_report(
             key = (Report.city_id == city.id, Report.id == report_id)
             await session.execute(update(Report).where(*key).values(withdrawn_at=now))
             event_id = command_id or new_id()
-            await _record(session, held, WITHDRAWN, {}, public=True, actor=actor, event_id=event_id, now=now)
+            await _record(session, held, EventKind.WITHDRAWN, {}, public=True, actor=actor, event_id=event_id, now=now)
             await let_go(session, held.issue, cause=event_id, now=now)
     return await read_receipt(session, city.id, report_id)
 
@@ -201,7 +200,7 @@ async def _correct(
         issue = await _follow_place(session, held, relocation, city=city, actor=actor, event_id=event_id, now=now)
         data |= _what_became(held.issue, issue)
     public = relocation is not None
-    await _record(session, held, CORRECTED, data, public=public, actor=actor, event_id=event_id, now=now)
+    await _record(session, held, EventKind.CORRECTED, data, public=public, actor=actor, event_id=event_id, now=now)
     await session.execute(insert(ReportCorrection).values(**_kept(held.report, words, relocation), event_id=event_id))
     if issue.id != held.issue.id:
         await let_go(session, held.issue, cause=event_id, now=now)
@@ -262,7 +261,7 @@ def _kept(report: ReportView, words: str | None, relocation: Relocation | None) 
 async def _record(
     session: AsyncSession,
     held: Held,
-    kind: str,
+    kind: EventKind,
     data: Mapping[str, Any],
     *,
     public: bool,

@@ -14,7 +14,8 @@ from db.base import new_id
 from issues.actors import Actor, Role
 from issues.assignments import tell_crew
 from issues.commands import CommandIdUsed, claim_command
-from issues.events import ORDER_PLANNED, ORDER_RESCHEDULED, NewEvent, append_event
+from issues.event_kinds import EventKind
+from issues.events import NewEvent, append_event
 from issues.issue import IssueMerged, IssueNotFound, IssueView, lock_issues
 from issues.lifecycle import (
     ACTIVE_ORDERS,
@@ -150,7 +151,7 @@ async def create_work_order(
     await require_crew(session, city_id, draft.crew_code)
     order_id = await _insert(session, city_id, draft, actor=actor, now=now)
     order = await read_work_order(session, city_id, order_id)
-    await _record(session, issues.values(), ORDER_PLANNED, order, actor=actor, now=now)
+    await _record(session, issues.values(), EventKind.ORDER_PLANNED, order, actor=actor, now=now)
     await _move_issues(session, issues.values(), order_id, OrderStatus.PLANNED, actor=actor, now=now)
     await tell_crew(session, order, issues[draft.issue_ids[0]], now=now)
     return PlannedOrder(await read_work_order(session, city_id, order_id), created=True)
@@ -243,7 +244,7 @@ async def _take_issues_along(
     """Write into the history of an order's issues what changed in it, and bring them where its new status leads."""
     changed = replace(order, **values)
     if values.keys() & _PLAN:
-        await _record(session, issues, ORDER_RESCHEDULED, changed, actor=actor, now=now)
+        await _record(session, issues, EventKind.ORDER_RESCHEDULED, changed, actor=actor, now=now)
     if "status" in values:
         free = await _without_those_in_other_orders(session, order, issues, changed.status)
         await _move_issues(session, free, order.id, changed.status, actor=actor, now=now)

@@ -28,6 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base, Xid8, new_id
 from db.connections import driver_connection
 from issues.browse import find_issue
+from issues.event_kinds import EventKind
 from issues.issue import Issue
 from issues.lifecycle import Status
 from issues.pages import Page, read_cursor, read_number, write_cursor
@@ -83,7 +84,7 @@ class NewEvent:
     """
 
     issue_id: UUID
-    kind: str
+    kind: EventKind
     actor: str
     at: datetime
     public: bool
@@ -91,6 +92,13 @@ class NewEvent:
     id: UUID = field(default_factory=new_id)
     undoes: UUID | None = None
     cause: UUID | None = None
+
+
+@dataclass(eq=False)
+class EventNotFound(Exception):
+    """There is no such event: in the issue's history, or in the city's feed."""
+
+    event_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,7 @@ class EventView:
 
     id: UUID
     issue_id: UUID
-    kind: str
+    kind: str  # an `EventKind`, or one of a newer version that serves beside this one
     actor: str
     at: datetime
     public: bool
@@ -116,25 +124,13 @@ class EventView:
     undoes: UUID | None
 
 
-# Kinds of event; submission and corrections have their own.
-STATUS = "issue.status"
-NOTE = "issue.note"
-MERGED = "issue.merged"  # in the history of the issue that took others over
-MERGED_INTO = "issue.merged_into"  # in that of each of the others
-SPLIT = "issue.split"
-LEFT = "report.left"
-UNDONE = "issue.undone"
-TOLD_APART = "match.rejected"  # in the history of both issues of a pair
-ORDER_PLANNED = "order.planned"
-ORDER_RESCHEDULED = "order.rescheduled"
-
-_PUBLIC_DATA = {
-    STATUS: ("from", "to"),
-    MERGED: ("issues",),
-    MERGED_INTO: ("into",),
-    SPLIT: ("issues",),
-    LEFT: ("issues",),
-    UNDONE: ("kind",),
+_PUBLIC_DATA: Mapping[str, tuple[str, ...]] = {
+    EventKind.STATUS: ("from", "to"),
+    EventKind.MERGED: ("issues",),
+    EventKind.MERGED_INTO: ("into",),
+    EventKind.SPLIT: ("issues",),
+    EventKind.LEFT: ("issues",),
+    EventKind.UNDONE: ("kind",),
 }
 
 _APPEND = """

@@ -13,15 +13,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base
 from db.connections import driver_connection
 from issues.actors import Actor
-from issues.events import STATUS, NewEvent, append_event
+from issues.event_kinds import EventKind
+from issues.events import NewEvent, append_event
 from issues.issue import IssueNotFound, IssueView, lock_issues
 from issues.lifecycle import NotAllowed, Status
 from issues.status import move_issue
 
 WITHIN: Final = timedelta(days=14)
 """So long after an issue was resolved people may say what they think of it."""
-
-FEEDBACK: Final = "issue.feedback"
 
 
 class Feedback(Base):
@@ -137,7 +136,7 @@ async def give_feedback(
     if issue is None:
         raise IssueNotFound(issue_id)
     asked = {
-        "city": city_id, "issue": issue_id, "kind": STATUS, "event": event_id, "person": actor.person_id,
+        "city": city_id, "issue": issue_id, "kind": EventKind.STATUS, "event": event_id, "person": actor.person_id,
         "fixed": verdict.fixed, "satisfaction": verdict.satisfaction, "now": now,
     }  # fmt: skip
     connection = await driver_connection(session)
@@ -167,7 +166,7 @@ async def _reopen(
     session: AsyncSession, issue: IssueView, actor: Actor, *, resolved_by: UUID, now: datetime
 ) -> FeedbackGiven:
     data: dict[str, Any] = {"fixed": False, "resolved_by": str(resolved_by)}
-    said = NewEvent(issue.id, FEEDBACK, actor.sender, now, public=False, data=data)
+    said = NewEvent(issue.id, EventKind.FEEDBACK, actor.sender, now, public=False, data=data)
     await append_event(session, issue.city_id, said)
     change = await move_issue(session, issue, Status.ACKNOWLEDGED, actor=actor, cause=said.id, now=now)
     return FeedbackGiven(change.issue, reopened=True)

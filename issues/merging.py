@@ -14,7 +14,8 @@ from issues.actors import Actor, Role
 from issues.audience import Listener, find_audience, tell_people
 from issues.catalogue import Service
 from issues.commands import claim_command
-from issues.events import MERGED, MERGED_INTO, NewEvent
+from issues.event_kinds import EventKind
+from issues.events import NewEvent
 from issues.issue import IssueView
 from issues.lifecycle import ACTIVE_ORDERS, CLOSED, NotAllowed, OrderStatus, issue_status_after, notice_of
 from issues.moving import recount
@@ -207,7 +208,7 @@ async def _merge(
         "orders": [order.to_json() for order in orders],
         **({} if pair_id is None else {"match": str(pair_id)}),
     }
-    event = NewEvent(survivor.id, MERGED, actor.sender, now, public=True, data=data, id=event_id)
+    event = NewEvent(survivor.id, EventKind.MERGED, actor.sender, now, public=True, data=data, id=event_id)
     await record(session, city_id, event, note=note)
     told = await _empty(session, survivor, others, actor=actor, cause=event_id, now=now)
     survivor = await recount(session, survivor, now=now)
@@ -226,7 +227,7 @@ async def _empty(
         await set_survivor(session, other, survivor.id, now=now)
         await recount(session, other, now=now)
         data = {"into": str(survivor.id)}
-        event = NewEvent(other.id, MERGED_INTO, actor.sender, now, public=True, data=data, cause=cause)
+        event = NewEvent(other.id, EventKind.MERGED_INTO, actor.sender, now, public=True, data=data, cause=cause)
         await record(session, survivor.city_id, event)
         events[other.id] = event.id
     return events

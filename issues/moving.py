@@ -16,6 +16,7 @@ from issues.actors import SYSTEM, Actor
 from issues.audience import tell_authors
 from issues.cells import leave_cell
 from issues.city import CityBook
+from issues.event_kinds import EventKind
 from issues.events import NewEvent, append_event
 from issues.issue import Issue, IssueView, lock_issues, read_issue
 from issues.lifecycle import OPEN, Status
@@ -24,7 +25,6 @@ from issues.neighbours import ask_neighbours, read_candidates, wording_of
 from issues.placing import Placed, deadline_of, judged_at, lock_keys, place_report
 from issues.reports import MatchView, Report, ReportPersonal, ReportView, read_receipt
 from issues.status import move_issue
-from issues.submit import JOINED, OPENED
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +239,11 @@ async def move_to_another(
     if held.joinable:
         match, issue = held.joinable[0]
         await _assign(session, held.report, issue.id, MatchView.of(match))
-        kind = JOINED
+        kind = EventKind.JOINED
     else:
         issue = await open_issue(session, held.report, relocation, city=city, now=now)
         await _assign(session, held.report, issue.id, None)
-        kind = OPENED
+        kind = EventKind.OPENED
     event = NewEvent(
         issue.id, kind, actor.sender, now, public=True, data={"report_id": str(held.report.id)}, cause=cause
     )

@@ -15,10 +15,10 @@ from db.base import Base, Xid8
 from db.connections import driver_connection
 from db.jobs import enqueue
 from issues.audience import Notice
+from issues.event_kinds import EventKind
 from issues.issue import read_issue
 from issues.lifecycle import NoticeKind
 from issues.status import notice_params
-from issues.submit import OPENED
 
 _READER = "openings"
 _EVENTS_AT_ONCE = 500
@@ -49,7 +49,7 @@ async def notice_openings(session: AsyncSession, city_id: int, *, most: int = _E
         Whether there may be more to read.
     """
     events = await _read_on(session, city_id, most=most)
-    opened = [(event_id, issue_id, at) for event_id, issue_id, kind, at in events if kind == OPENED]
+    opened = [(event_id, issue_id, at) for event_id, issue_id, kind, at in events if kind == EventKind.OPENED]
     if opened and await _anybody_listens(session, city_id):
         for event_id, issue_id, at in opened:
             await _give_notice(session, city_id, event_id, issue_id, at=at)

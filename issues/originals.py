@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.signing import signing_key
 from db.tenancy import enter_city
 from issues.actors import Actor
+from issues.event_kinds import EventKind
 from issues.events import NewEvent, append_event
 from issues.issue import lock_issues
 from issues.reports import Report
@@ -22,8 +23,6 @@ from media.photos import Photo, PhotoClaim
 
 LINK_LASTS: Final = timedelta(minutes=10)
 """How long a link to an original works."""
-ORIGINAL_READ: Final = "photo.original_read"
-"""Kind of the internal event that says who read which original."""
 
 _PURPOSE: Final = "originals"
 
@@ -111,7 +110,7 @@ async def note_reading(session: AsyncSession, reading: Reading, *, now: datetime
     await lock_issues(session, link.city_id, reading.issue_ids)
     for issue_id in sorted(reading.issue_ids):
         data = {"photo_id": str(link.photo_id)}
-        event = NewEvent(issue_id, ORIGINAL_READ, link.reader, now, public=False, data=data)
+        event = NewEvent(issue_id, EventKind.ORIGINAL_READ, link.reader, now, public=False, data=data)
         await append_event(session, link.city_id, event)
 
 

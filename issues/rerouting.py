@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issues.actors import SYSTEM
 from issues.catalogue import ServiceNotOffered
 from issues.city import CityBook
+from issues.event_kinds import EventKind
 from issues.events import EventView, NewEvent, append_event
 from issues.issue import Issue, IssueView, issue_columns, view_of
 from issues.lifecycle import OPEN
@@ -23,7 +24,6 @@ from issues.placing import judged_at, place_report
 from issues.reports import Report
 
 # The kind of event written here.
-REROUTED: Final = "issue.rerouted"
 
 BATCH: Final = 1_000
 _FIRST: Final = UUID(int=0)
@@ -122,7 +122,8 @@ async def _write(session: AsyncSession, city_id: int, change: Rerouting, *, now:
     issue = change.issue
     await _give(session, issue, change.to, now=now)
     data = {"from": _route_of(issue), "to": dict(change.to)}
-    await append_event(session, city_id, NewEvent(issue.id, REROUTED, SYSTEM.sender, now, public=False, data=data))
+    rerouted = NewEvent(issue.id, EventKind.REROUTED, SYSTEM.sender, now, public=False, data=data)
+    await append_event(session, city_id, rerouted)
 
 
 async def route_back(session: AsyncSession, issue: IssueView, event: EventView, *, now: datetime) -> bool:

@@ -15,7 +15,8 @@ from db.base import new_id
 from db.connections import driver_connection
 from issues.actors import Actor, Role
 from issues.commands import claim_command
-from issues.events import TOLD_APART, NewEvent, find_event
+from issues.event_kinds import EventKind
+from issues.events import NewEvent, find_event
 from issues.issue import Issue, IssueView, issue_columns, view_of
 from issues.lifecycle import OPEN, NotAllowed
 from issues.match import Reason
@@ -204,7 +205,7 @@ async def reject_pair(
         one, other = (issue.id for issue in pair.issues)
         for issue_id, apart_from, own_id in ((one, other, command_id or new_id()), (other, one, new_id())):
             data = {"match": str(pair_id), "issue": str(apart_from)}
-            event = NewEvent(issue_id, TOLD_APART, actor.sender, now, public=False, data=data, id=own_id)
+            event = NewEvent(issue_id, EventKind.TOLD_APART, actor.sender, now, public=False, data=data, id=own_id)
             await record(session, city_id, event, note=said)
         await _decide(session, city_id, pair_id, PairState.REJECTED, actor=actor, now=now)
     return await find_pair(session, city_id, pair_id)

@@ -13,7 +13,8 @@ from issues.actors import Actor, Role
 from issues.city import CityBook
 from issues.commands import claim_command
 from issues.corrections import ReportWithdrawn
-from issues.events import LEFT, SPLIT, NewEvent
+from issues.event_kinds import EventKind
+from issues.events import NewEvent
 from issues.issue import IssueView
 from issues.lifecycle import NotAllowed, Status
 from issues.moving import let_go, open_issue, place_of, recount, relocation_of
@@ -21,7 +22,6 @@ from issues.pairs import tell_apart
 from issues.regrouping import Regrouping, check_unmerged, hold_issues, list_moves, move_reports, read_regrouping, record
 from issues.reports import Receipt, ReportView, read_receipt
 from issues.status import move_issue
-from issues.submit import OPENED
 
 
 @dataclass(eq=False)
@@ -93,7 +93,7 @@ async def split_issue(
     check_unmerged([issue])
     _check_split(issue, reports)
     event_id = command_id or new_id()
-    await _part(session, issue, reports, SPLIT, city=city, actor=actor, note=said, event_id=event_id, now=now)
+    await _part(session, issue, reports, EventKind.SPLIT, city=city, actor=actor, note=said, event_id=event_id, now=now)
     return await read_regrouping(session, city.id, issue_id, event_id)
 
 
@@ -139,7 +139,9 @@ async def leave_issue(
             raise ReportWithdrawn(report_id)
         if issue.report_count > 1:
             event_id = command_id or new_id()
-            await _part(session, issue, [report], LEFT, city=city, actor=actor, note=None, event_id=event_id, now=now)
+            await _part(
+                session, issue, [report], EventKind.LEFT, city=city, actor=actor, note=None, event_id=event_id, now=now
+            )
     return await read_receipt(session, city.id, report_id)
 
 
@@ -173,7 +175,7 @@ async def _part(
     session: AsyncSession,
     issue: IssueView,
     reports: Sequence[ReportView],
-    kind: str,
+    kind: EventKind,
     *,
     city: CityBook,
     actor: Actor,
@@ -190,12 +192,12 @@ async def _part(
     event = NewEvent(issue.id, kind, actor.sender, now, public=True, data=data, id=event_id)
     await record(session, city.id, event, note=note)
     opening = {"report_id": str(first.id)}
-    event = NewEvent(opened.id, OPENED, actor.sender, now, public=True, data=opening, cause=event_id)
+    event = NewEvent(opened.id, EventKind.OPENED, actor.sender, now, public=True, data=opening, cause=event_id)
     await record(session, city.id, event)
     opened = await recount(session, opened, now=now)
     await let_go(session, issue, cause=event_id, now=now)
-    if kind == SPLIT:
+    if kind == EventKind.SPLIT:
         connection = await driver_connection(session)
         await tell_apart(connection, city.id, first.id, issue.id, cause=event_id, by=actor.sender, now=now)
-    if kind == SPLIT and issue.status is not Status.RECEIVED:
+    if kind == EventKind.SPLIT and issue.status is not Status.RECEIVED:
         await move_issue(session, opened, Status.ACKNOWLEDGED, actor=actor, cause=event_id, now=now)

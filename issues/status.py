@@ -14,7 +14,8 @@ from issues.actors import Actor, Role
 from issues.audience import Notice
 from issues.catalogue import Service
 from issues.commands import CommandIdUsed, claim_command
-from issues.events import NOTE, STATUS, NewEvent, append_event, append_note, find_event
+from issues.event_kinds import EventKind
+from issues.events import NewEvent, append_event, append_note, find_event
 from issues.issue import Issue, IssueMerged, IssueNotFound, IssueView, lock_issues, read_issue
 from issues.lifecycle import NotAllowed, NoticeKind, Status, check_transition, notice_of
 from issues.work_orders import crew_has_issue
@@ -112,7 +113,7 @@ async def move_issue(
     public_note = public and note is not None
     event = NewEvent(
         issue_id=issue.id,
-        kind=STATUS if changed else NOTE,
+        kind=EventKind.STATUS if changed else EventKind.NOTE,
         actor=actor.sender,
         at=now,
         public=changed or public_note,

@@ -19,6 +19,7 @@ from db.rates import Allowance, refuse_used_up
 from db.tenancy import enter_city
 from issues.catalogue import ServiceEntry, ServiceNotOffered
 from issues.city import CityBook
+from issues.event_kinds import EventKind
 from issues.filing import claim_id, file_joining, file_opening
 from issues.issue import IssueView
 from issues.lifecycle import Status
@@ -33,8 +34,6 @@ from issues.submission import ANONYMOUS, Submission
 from issues.wishes import BY_WISH, find_wished
 
 # Kinds of event written here.
-OPENED = "report.opened"
-JOINED = "report.joined"
 
 
 class IdAlreadyUsed(Exception):
@@ -267,14 +266,14 @@ def _report_rows(submission: Submission, placed: Placed, *, city: CityBook, now:
 
 def _joining_rows(issue_id: UUID, match: MatchView) -> dict[str, Any]:
     """The values that depend on the issue joined."""
-    return {"issue_id": issue_id, "event_kind": JOINED, "match": json.dumps(match.to_json())}
+    return {"issue_id": issue_id, "event_kind": EventKind.JOINED, "match": json.dumps(match.to_json())}
 
 
 def _opening_rows(submission: Submission, placed: Placed, *, city: CityBook, now: datetime) -> dict[str, Any]:
     """The values of the issue opened."""
     return {
         "issue_id": new_id(),
-        "event_kind": OPENED,
+        "event_kind": EventKind.OPENED,
         "issue_accuracy_m": submission.likely_accuracy_m,
         **placed.issue_values(),
         "private": placed.service.private,

@@ -13,7 +13,8 @@ from db.base import new_id
 from db.connections import driver_connection
 from issues.actors import Actor, Role
 from issues.commands import claim_command
-from issues.events import LEFT, MERGED, SPLIT, UNDONE, Event, EventView, NewEvent, find_event
+from issues.event_kinds import EventKind
+from issues.events import Event, EventNotFound, EventView, NewEvent, find_event
 from issues.issue import IssueView
 from issues.lifecycle import NotAllowed
 from issues.moving import let_go, recount
@@ -33,17 +34,10 @@ from issues.regrouping import (
     take_orders,
 )
 from issues.reports import Report
-from issues.rerouting import REROUTED, route_back
+from issues.rerouting import route_back
 
-UNDOABLE: Final = frozenset({MERGED, SPLIT, LEFT, REROUTED})
+UNDOABLE: Final = frozenset({EventKind.MERGED, EventKind.SPLIT, EventKind.LEFT, EventKind.REROUTED})
 """Kinds of event that can be undone; a status is changed back by a transition, a place by another correction."""
-
-
-@dataclass(eq=False)
-class EventNotFound(Exception):
-    """The issue has no such event."""
-
-    event_id: UUID
 
 
 @dataclass(eq=False)
@@ -129,7 +123,7 @@ async def undo_event(
     await _check_undone(session, city_id, event)
     check_unmerged([held[issue_id]])
     own_id = command_id or new_id()
-    if event.kind == REROUTED:
+    if event.kind == EventKind.REROUTED:
         if not await route_back(session, held[issue_id], event, now=now):
             raise UndoBlocked(event_id, (), possible=False)
         await _record(session, city_id, event, actor=actor, event_id=own_id, now=now)
@@ -137,7 +131,7 @@ async def undo_event(
     standing, stayed = await _weigh(session, city_id, event, held)
     if stayed and not (force and standing):
         raise UndoBlocked(event_id, stayed, possible=bool(standing))
-    undo = _undo_merge if event.kind == MERGED else _undo_parting
+    undo = _undo_merge if event.kind == EventKind.MERGED else _undo_parting
     orders = await undo(session, event, standing, held, own_id, now=now)
     await _record(
         session,
@@ -172,7 +166,7 @@ async def _weigh(
     standing, stayed = [], []
     for move in moves:
         home = held[move.from_id].merged_into
-        has_home = home == (move.to_id if event.kind == MERGED else None)
+        has_home = home == (move.to_id if event.kind == EventKind.MERGED else None)
         if now_in[move.report_id] == move.to_id and has_home:
             standing.append(move)
         else:
@@ -250,10 +244,17 @@ async def _record(
         "stayed": [{"report": str(each.report_id), "issue": str(each.issue_id)} for each in stayed],
     }
     undone = NewEvent(
-        event.issue_id, UNDONE, actor.sender, now, public=event.public, data=data, id=event_id, undoes=event.id
+        event.issue_id,
+        EventKind.UNDONE,
+        actor.sender,
+        now,
+        public=event.public,
+        data=data,
+        id=event_id,
+        undoes=event.id,
     )
     await record(session, city_id, undone)
     for other in data["issues"]:
         told = {"kind": event.kind}
-        there = NewEvent(UUID(other), UNDONE, actor.sender, now, public=True, data=told, cause=event_id)
+        there = NewEvent(UUID(other), EventKind.UNDONE, actor.sender, now, public=True, data=told, cause=event_id)
         await record(session, city_id, there)

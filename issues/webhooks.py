@@ -20,7 +20,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, new_id
 from db.connections import driver_connection
-from issues.events import EventView, end_of_feed, list_feed
+from issues.event_kinds import EventKind
+from issues.events import EventNotFound, EventView, end_of_feed, list_feed
 from issues.pages import write_cursor
 
 if TYPE_CHECKING:  # its HTTP libraries are for the worker, and servers start the sooner without
@@ -70,7 +71,7 @@ class WebhookView:
 
 @dataclass(eq=False)
 class WebhookNotFound(Exception):
-    """The city has no such webhook, or no such event to replay from."""
+    """The city has no such webhook."""
 
     id: UUID
 
@@ -87,7 +88,7 @@ UPDATE webhook SET due_at = %s WHERE city_id = %s AND due_at <= %s AND gone_at I
 
 
 async def add_webhook(
-    session: AsyncSession, city_id: int, url: str, kinds: Sequence[str] | None, *, now: datetime
+    session: AsyncSession, city_id: int, url: str, kinds: Sequence[EventKind] | None, *, now: datetime
 ) -> WebhookView:
     """Have a system told what happens from now on; the secret that its events are signed with is made here."""
     connection = await driver_connection(session)
@@ -132,7 +133,8 @@ async def replay(session: AsyncSession, city_id: int, webhook_id: UUID, from_eve
     """Tell a system everything again from an event on.
 
     Raises:
-        WebhookNotFound: there is no such webhook or event.
+        EventNotFound: the city has no such event.
+        WebhookNotFound: it has no such webhook.
     """
     connection = await driver_connection(session)
     found = await connection.execute(
@@ -140,7 +142,7 @@ async def replay(session: AsyncSession, city_id: int, webhook_id: UUID, from_eve
     )
     row = await found.fetchone()
     if row is None:
-        raise WebhookNotFound(from_event)
+        raise EventNotFound(from_event)
     moved = await connection.execute(
         "UPDATE webhook SET cursor = %s, due_at = %s, failures = 0, gone_at = NULL WHERE city_id = %s AND id = %s",
         (write_cursor("feed", int(row[0]), row[1] - 1), now, city_id, webhook_id),

@@ -11,6 +11,7 @@ from api.cities import NamedCity
 from api.models.fields import CommandId, Flag, Incoming, Note, Outgoing
 from issues.deadlines import Expected
 from issues.deliveries import DeliveryCount
+from issues.event_kinds import EventKind
 from issues.events import EventView
 from issues.issue import IssueView
 from issues.languages import msgid
@@ -186,7 +187,7 @@ class EventOut(Outgoing):
     id: UUID
     issue_id: UUID
     jurisdiction_id: str
-    kind: str = Field(examples=["issue.status"])
+    kind: str = Field(examples=[EventKind.STATUS], description="One of those that a webhook may name.")
     at: datetime
     actor: str = Field(description="`resident`, `staff` or `system`; staff of the city see who.")
     public: bool

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from api.models.fields import Code, Incoming, Outgoing, Text
+from api.models.fields import Incoming, Outgoing, Text
+from issues.event_kinds import EventKind
 from issues.webhooks import WebhookView
 
 _EXAMPLE: Final[dict[str, Any]] = {"url": "https://requetes.example.org/jalon", "kinds": ["issue.status"]}
+_KINDS: Final = "\n".join(f"* `{kind}`: {kind.meaning}" for kind in EventKind)
 _REPLAY_EXAMPLE: Final[dict[str, Any]] = {"event_id": "01936f3e-b000-7000-8000-000000000001"}
 
 
@@ -20,8 +22,8 @@ class WebhookIn(Incoming):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     url: Annotated[Text, Field(min_length=1, max_length=2048, description="https, on the Internet.")]
-    kinds: Annotated[list[Code], Field(min_length=1, max_length=50)] | None = Field(
-        default=None, description="Of events, as in an issue's history; `null`: all."
+    kinds: Annotated[list[EventKind], Field(min_length=1, max_length=len(EventKind))] | None = Field(
+        default=None, description=f"Of events, as in an issue's history; `null`: all.\n\n{_KINDS}"
     )
 
 

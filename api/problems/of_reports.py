@@ -24,6 +24,7 @@ from issues.catalogue import ServiceNotOffered
 from issues.commands import CommandIdUsed
 from issues.corrections import PLACE_WINDOW, PlaceSettled, ReportWithdrawn
 from issues.dispatch import IssueNotOpen, StaleWorkOrder
+from issues.events import EventNotFound
 from issues.feedback import WITHIN, NothingToJudge
 from issues.issue import IssueMerged, IssueNotFound
 from issues.languages import msgid
@@ -38,7 +39,7 @@ from issues.splitting import NothingWouldRemain, ReportNotInIssue
 from issues.staff import CrewNotFound
 from issues.submit import IdAlreadyUsed
 from issues.subscriptions import MOST, SubscriptionNotFound, TooManySubscriptions
-from issues.undoing import AlreadyUndone, EventNotFound, NotUndoable, UndoBlocked
+from issues.undoing import AlreadyUndone, NotUndoable, UndoBlocked
 from issues.webhooks import WebhookNotFound
 from issues.work_orders import WorkOrderNotFound
 from push.emails import TooManyLetters
@@ -219,7 +220,7 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         404,
         "event-not-found",
         msgid("No such event"),
-        msgid("There is no such event in the history of this issue."),
+        msgid("There is no such event here."),
         fields=("event_id",),
     ),
     NotUndoable: Problem(

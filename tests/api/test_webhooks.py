@@ -6,6 +6,7 @@ import pytest
 
 from db.base import new_id
 from issues.actors import Role
+from issues.event_kinds import EventKind
 from tests.api.served import fields_of, problem_of
 
 HOOK = {"url": "https://requetes.example.org/jalon", "kinds": ["issue.status"]}
@@ -21,7 +22,8 @@ async def test_a_webhook_is_made_with_a_secret_that_is_shown_once_and_ended(hire
     assert len(b64decode(made["secret"].removeprefix("whsec_"))) == 32
     assert listed == made | {"secret": None} == (await admin.get(answer.headers["Location"])).json()
     path = f"/v1/webhooks/{made['id']}"
-    problem_of(await admin.post(f"{path}/replay", json={"event_id": str(new_id())}), 404, "webhook-not-found")
+    unknown = await admin.post(f"{path}/replay", json={"event_id": str(new_id())})
+    assert fields_of(problem_of(unknown, 404, "event-not-found")) == {"event_id"}
     assert [(await admin.delete(path)).status_code for _ in range(2)] == [204, 204]
     assert (await admin.get("/v1/webhooks")).json()["items"] == []
 
@@ -39,3 +41,21 @@ async def test_an_address_of_the_local_network_is_refused(hire, url):
     answer = await (await hire(Role.ADMIN)).post("/v1/webhooks", json={"url": url})
 
     assert fields_of(problem_of(answer, 422, "invalid-fields")) == {"url"}
+
+
+async def test_a_kind_of_event_that_does_not_exist_is_refused(hire):
+    wrong = HOOK | {"kinds": ["issue.status", "issue.exploded"]}
+
+    answer = await (await hire(Role.ADMIN)).post("/v1/webhooks", json=wrong)
+
+    [error] = problem_of(answer, 422, "invalid-fields")["errors"]
+    assert error["field"] == "kinds[1]"
+    assert "report.opened" in error["detail"]
+
+
+def test_the_description_lists_each_kind_of_event_with_what_it_tells(app):
+    schemas = app.openapi()["components"]["schemas"]
+
+    assert schemas["EventKind"]["enum"] == list(EventKind)
+    told = schemas["WebhookIn"]["properties"]["kinds"]["description"]
+    assert [kind for kind in EventKind if f"`{kind}`: {kind.meaning}" not in told] == []

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from db.base import new_id
-from issues.events import list_history
+from issues.events import EventNotFound, list_history
 from issues.issue import IssueMerged
 from issues.lifecycle import NotAllowed
 from issues.merging import merge_issues
 from issues.reports import read_receipt
 from issues.splitting import leave_issue, split_issue
-from issues.undoing import AlreadyUndone, EventNotFound, NotUndoable, UndoBlocked, undo_event
+from issues.undoing import AlreadyUndone, NotUndoable, UndoBlocked, undo_event
 from issues.work_orders import find_work_order
 from tests.issues.people import AGENT, CREW, bring, issue_now, plan
 from tests.issues.towns import ESSAI, NOON, east_of, file, submission

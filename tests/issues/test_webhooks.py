@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from api.hooks import tell_webhooks
 from db.base import new_id
-from issues.webhooks import Webhook, WebhookNotFound, add_webhook, list_webhooks, replay
+from issues.events import EventNotFound
+from issues.webhooks import Webhook, add_webhook, lease_webhooks, list_webhooks, replay
 from push.hooks import HookPoster
 from tests.issues.people import bring, open_issue, others_ended
 from tests.issues.towns import NOON
@@ -181,7 +182,7 @@ async def test_a_replay_tells_again_from_an_event_on_under_the_same_ids(database
 
     async with database.transaction(city.id) as session:
         await replay(session, city.id, webhook.id, change.event_id, now=NOON)
-        with pytest.raises(WebhookNotFound):
+        with pytest.raises(EventNotFound):
             await replay(session, city.id, webhook.id, new_id(), now=NOON)
     await work()
 
@@ -216,8 +217,6 @@ async def test_a_webhook_is_one_workers_at_a_time(database, city, receiver, work
     await hook(database, city, receiver.url)
     await open_issue(database, city)
     async with database.transaction(city.id) as session:
-        from issues.webhooks import lease_webhooks
-
         assert len(await lease_webhooks(session, city.id, now=NOON)) == 1
 
     await work(NOON + timedelta(seconds=59))
