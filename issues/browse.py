@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
-from issues.issue import ISSUE_MAP, IssueNotFound, IssueView, issue_columns, planar, read_issue, view_of
+from issues.issue import ISSUE_MAP, IssueNotFound, IssueView, IssueWithdrawn, issue_columns, planar, read_issue, view_of
 from issues.lifecycle import Status
 from issues.pages import Page, read_cursor, write_cursor
 from issues.reports import Report
@@ -90,21 +90,24 @@ async def list_issues(
         session: Open transaction of the city.
         city_id: The city.
         wanted: Which ones.
-        staff: Whether those of private services and those merged into others are listed too.
+        staff: Whether those of private services, merged into others, or without a report are listed too.
         limit: Most issues on a page.
         cursor: Where the page before ended.
 
     Raises:
         InvalidCursor: the cursor is not from here.
+        IssueWithdrawn: the one wanted by its number has no report any more; not raised for staff.
     """
     query = _wanted(city_id, wanted)
     if not staff:
-        query = query.where(~ISSUE_MAP.c.private, ISSUE_MAP.c.merged_into.is_(None))
+        query = query.where(~ISSUE_MAP.c.private, ISSUE_MAP.c.merged_into.is_(None), ISSUE_MAP.c.report_count > 0)
     if cursor is not None:
         (last,) = read_cursor(cursor, "issues", UUID)
         query = query.where(ISSUE_MAP.c.id < last)
     await _plan_for_these_values(session)
     rows = (await session.execute(query.order_by(ISSUE_MAP.c.id.desc()).limit(limit + 1))).all()
+    if not rows and not staff and wanted.number is not None:
+        await _refuse_withdrawn(session, city_id, wanted.number)
     items = tuple(view_of(row) for row in rows[:limit])
     return Page(items, write_cursor("issues", items[-1].id) if len(rows) > limit else None)
 
@@ -116,15 +119,25 @@ async def find_issue(session: AsyncSession, city_id: int, issue_id: UUID, *, sta
 
     Raises:
         IssueNotFound: the city has no such issue; or it, or the one it was merged into, is not for the public.
+        IssueWithdrawn: no report is left in it, or in the one it was merged into; not raised for staff.
     """
     issue = survivor = await read_issue(session, city_id, issue_id)
     while survivor is not None and survivor.merged_into is not None and (staff or not survivor.private):
         survivor = await read_issue(session, city_id, survivor.merged_into)
     if issue is None or survivor is None or (not staff and (issue.private or survivor.private)):
         raise IssueNotFound(issue_id)
+    if not staff and survivor.report_count == 0:
+        raise IssueWithdrawn(issue_id)
     if survivor is issue:
         return issue
     return replace(issue, status=survivor.status, merged_into=survivor.id)
+
+
+async def _refuse_withdrawn(session: AsyncSession, city_id: int, number: str) -> None:
+    """Say of the issue of a report's number that it has no report any more, where that is why it is not listed."""
+    for issue in (await list_issues(session, city_id, IssueFilter(number=number), staff=True, limit=1)).items:
+        if issue.report_count == 0 and not issue.private:
+            raise IssueWithdrawn(issue.id)
 
 
 async def _plan_for_these_values(session: AsyncSession) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, Xid8, new_id
 from db.connections import driver_connection
-from issues.issue import OPEN_SQL
+from issues.issue import OPEN_SQL, PUBLIC_SQL
 
 DEEPEST: Final = 14  # the last zoom of tiles that show cells
 CELL_BITS: Final = 5  # 32 cells from one side of a tile to the other
@@ -72,7 +72,6 @@ _ACROSS: Final = 1 << (DEEPEST + CELL_BITS)
 # The cell of zoom 14 that a place lies in. Beyond the edges of the web map it is none that there is.
 _X: Final = f"floor((ST_X(place::geometry) + 180) / 360 * {_ACROSS})::integer"
 _Y: Final = f"floor((0.5 - asinh(tan(radians(ST_Y(place::geometry)))) / (2 * pi())) * {_ACROSS})::integer"
-_PUBLIC: Final = "NOT private AND merged_into IS NULL"
 _COUNTS: Final = f"count(*)::integer AS issue_count, (count(*) FILTER (WHERE {OPEN_SQL}))::integer AS open_count"
 
 # One at a time in each city. That an older cursor may be read while another pass commits does no harm: see above.
@@ -124,7 +123,7 @@ WITH touched AS (
         SELECT {_COUNTS} FROM issue_map
         WHERE city_id = %(city)s::integer AND place::geometry && ST_Expand(
                   ST_MakeEnvelope(box.west, box.south, box.west + 360.0::float8 / {_ACROSS}, box.north, 4326), 1e-6)
-          AND {_X} = box.x AND {_Y} = box.y AND {_PUBLIC}
+          AND {_X} = box.x AND {_Y} = box.y AND {PUBLIC_SQL}
     ) AS found
 ), {_WRITE}
 """  # noqa: S608 - made of constants
@@ -146,7 +145,7 @@ _CLEAR: Final = "DELETE FROM issue_cell WHERE city_id = %(city)s"
 _COUNT_ALL: Final = f"""
 INSERT INTO issue_cell (city_id, z, x, y, issue_count, open_count)
 SELECT %(city)s, {DEEPEST}, x, y, issue_count, open_count FROM (
-    SELECT {_X} AS x, {_Y} AS y, {_COUNTS} FROM issue WHERE city_id = %(city)s AND {_PUBLIC} GROUP BY 1, 2
+    SELECT {_X} AS x, {_Y} AS y, {_COUNTS} FROM issue WHERE city_id = %(city)s AND {PUBLIC_SQL} GROUP BY 1, 2
 ) AS counted
 WHERE x BETWEEN 0 AND {_ACROSS - 1} AND y BETWEEN 0 AND {_ACROSS - 1} ORDER BY x, y
 """  # noqa: S608 - made of constants

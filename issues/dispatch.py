@@ -387,7 +387,13 @@ async def _move_issues(
 
 
 async def _record(
-    session: AsyncSession, issues: Iterable[IssueView], kind: str, order: WorkOrderView, *, actor: Actor, now: datetime
+    session: AsyncSession,
+    issues: Iterable[IssueView],
+    kind: EventKind,
+    order: WorkOrderView,
+    *,
+    actor: Actor,
+    now: datetime,
 ) -> None:
     """Write into the history of each issue, for staff, which crew does the work and when."""
     data = {"crew": order.crew_code, "planned_on": order.planned_on.isoformat()}

@@ -33,6 +33,9 @@ from issues.lifecycle import Status
 
 # Which statuses are open is decided here for the index and in `issues.lifecycle` for people; a test holds them equal.
 OPEN_SQL = "status IN ('received', 'acknowledged', 'scheduled', 'in_progress') AND merged_into IS NULL"
+# What everybody may see; with no report left, nobody says any more that there is a problem. The views of open data
+# decide the same in their migration.
+PUBLIC_SQL = "NOT private AND merged_into IS NULL AND report_count > 0"
 
 
 class Issue(Base):
@@ -147,6 +150,10 @@ class IssueNotFound(Exception):
     """The city has no such issue, or none that the caller may see."""
 
     issue_id: UUID
+
+
+class IssueWithdrawn(IssueNotFound):
+    """No report is about the issue any more, so that only staff see it: they were taken back, or went elsewhere."""
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from db.connections import driver_connection
 from geo.points import LonLat, MetresPerDegree
 from issues.catalogue import ServiceEntry
 from issues.city import CityBook
-from issues.issue import ISSUE_MAP, IssueView, issue_columns, view_of
+from issues.issue import ISSUE_MAP, PUBLIC_SQL, IssueView, issue_columns, view_of
 from issues.match import (
     Candidate,
     Match,
@@ -42,7 +42,7 @@ SELECT id, service_code, ST_Distance(place, ST_Point(%(lon)s::float8, %(lat)s::f
        accuracy_m, last_report_at, true
 FROM issue_map
 WHERE city_id = %(city_id)s::integer AND service_code = ANY(%(service_codes)s::text[]) AND status = 'resolved'
-  AND merged_into IS NULL AND NOT private AND updated_at >= %(since)s::timestamptz
+  AND {PUBLIC_SQL} AND updated_at >= %(since)s::timestamptz
   AND place::geometry && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)
   AND ST_DWithin(place, ST_Point(%(lon)s::float8, %(lat)s::float8, 4326)::geography, %(radius_m)s::float8)
 ORDER BY distance_m, id
@@ -202,7 +202,9 @@ async def _came_back(
 
 async def _with_issues(session: AsyncSession, city: CityBook, matches: Sequence[Match]) -> list[NearIssue]:
     ids = [match.candidate.issue_id for match in matches]
-    query = select(*issue_columns(ISSUE_MAP)).where(ISSUE_MAP.c.city_id == city.id, ISSUE_MAP.c.id.in_(ids))
+    query = select(*issue_columns(ISSUE_MAP)).where(
+        ISSUE_MAP.c.city_id == city.id, ISSUE_MAP.c.id.in_(ids), ISSUE_MAP.c.report_count > 0
+    )
     issues = {row.id: view_of(row) for row in await session.execute(query)}
     photos = await find_photos(session, city, ids, staff=False)
     return [

@@ -1,6 +1,7 @@
 """Open data of a city: its public issues, its districts and its streets, from the views of the schema `open`.
 
-The views hold no personal data, nothing of private services, and nothing that was merged into another issue.
+The views hold no personal data, nothing of private services, nothing that was merged into another issue, and
+nothing that no report is about any more.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

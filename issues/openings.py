@@ -95,7 +95,7 @@ async def _anybody_listens(session: AsyncSession, city_id: int) -> bool:
 
 async def _give_notice(session: AsyncSession, city_id: int, event_id: UUID, issue_id: UUID, *, at: datetime) -> None:
     issue = await read_issue(session, city_id, issue_id)
-    if issue is None or issue.private or issue.merged_into is not None:
+    if issue is None or issue.private or issue.merged_into is not None or issue.report_count == 0:
         return
     params = await notice_params(session, issue)
     row = {"city_id": city_id, "event_id": event_id, "issue_id": issue_id, "kind": NoticeKind.OPENED, "params": params}

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.connections import driver_connection
 from geo.tiling import Tile
 from issues.cells import CELL_BITS, DEEPEST
+from issues.issue import PUBLIC_SQL
 
 LAYER: Final = "issues"
 # Nobody tells more points apart in a tile, and drawing each costs as much as drawing a cell.
@@ -34,7 +35,7 @@ SELECT ST_AsMVT(shown, '{LAYER}', 4096, 'at') FROM (
            ST_AsMVTGeom(ST_Transform(place::geometry, 3857),
                         ST_TileEnvelope(%(z)s::integer, %(x)s::integer, %(y)s::integer), 4096, 0) AS at
     FROM issue_map
-    WHERE city_id = %(city)s::integer AND NOT private AND merged_into IS NULL
+    WHERE city_id = %(city)s::integer AND {PUBLIC_SQL}
       AND place::geometry && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4326)
 ) AS shown
 """  # noqa: S608 - made of constants
@@ -45,7 +46,7 @@ async def issue_layer(session: AsyncSession, city_id: int, tile: Tile) -> bytes:
 
     A cell has `issue_count` and `open_count`, a point `id`, `number`, `service_code` and `status`. Tiles beyond zoom 14
     with more than 500 issues go on showing cells, as long as a cell is smaller than a tile. Only what the public list
-    shows is there: nothing of private services, nothing merged into another issue.
+    shows is there: nothing of private services, nothing merged into another issue, nothing without a report.
 
     Returns:
         The layer's bytes; none where the tile has no issue.

@@ -26,7 +26,7 @@ from issues.corrections import PLACE_WINDOW, PlaceSettled, ReportWithdrawn
 from issues.dispatch import IssueNotOpen, StaleWorkOrder
 from issues.events import EventNotFound
 from issues.feedback import WITHIN, NothingToJudge
-from issues.issue import IssueMerged, IssueNotFound
+from issues.issue import IssueMerged, IssueNotFound, IssueWithdrawn
 from issues.languages import msgid
 from issues.lifecycle import TransitionNotAllowed
 from issues.merging import MergeNeedsConfirmation, MixedPrivacy
@@ -130,6 +130,12 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         404, "feature-not-found", msgid("No such feature"), msgid("The collection has nothing of this id.")
     ),
     IssueNotFound: Problem(404, "issue-not-found", msgid("No such issue"), msgid("There is no such issue here.")),
+    IssueWithdrawn: Problem(
+        410,
+        "issue-withdrawn",
+        msgid("Report taken back"),
+        msgid("No report is about this problem any more: they were taken back, or were about another one."),
+    ),
     refusals.EmailNotOffered: Problem(
         409, "email-not-offered", msgid("No e-mail"), msgid("This server sends no e-mail.")
     ),

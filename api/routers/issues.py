@@ -38,7 +38,7 @@ from issues.status import change_status
 router = APIRouter(prefix="/v1/issues", tags=["issues"])
 
 
-@router.get("", response_model=FeatureCollection[IssueProperties], response_class=GeoJson)
+@router.get("", response_model=FeatureCollection[IssueProperties], response_class=GeoJson, responses=problems(410))
 async def browse_issues(
     *,
     request: Request,
@@ -56,7 +56,8 @@ async def browse_issues(
 ) -> Response:
     """List a city's issues, newest first; the staff's list holds private ones too.
 
-    By the `number` of a report it finds the issue that has the report now, also after a merge or a split.
+    By the `number` of a report it finds the issue that has the report now, also after a merge or a split; where no
+    report is left in that, only staff see it, and everybody else is told so (410).
     """
     wanted = IssueFilter(
         bbox=bounding_box(bbox),
@@ -123,14 +124,14 @@ async def find_issues_near(
     return GeoJson.of(FeatureCollection[NearIssueProperties](features=features, number_returned=len(features)))
 
 
-@router.get("/{issue_id}", response_model=IssueOut)
+@router.get("/{issue_id}", response_model=IssueOut, responses=problems(410))
 async def read_issue(*, caller: Anyone, session: Transaction, city: CityWords, issue_id: UUID) -> Response:
     """Read one issue. One that was merged shows its own id, the status of the survivor, and `merged_into`."""
     issue = await find_issue(session, city.book.id, issue_id, staff=caller.is_staff_of(city.book.id))
     return answer(IssueOut.of(issue, city))
 
 
-@router.get("/{issue_id}/events", response_model=ItemList[EventOut])
+@router.get("/{issue_id}/events", response_model=ItemList[EventOut], responses=problems(410))
 async def read_history(
     *,
     request: Request,

@@ -61,8 +61,8 @@ async def test_its_device_puts_the_place_right_and_sees_the_issue_it_is_in_then(
     assert after["report"]["number"] == before["report"]["number"] == after["issue"]["number"]
     [correction] = after["report"]["corrections"]
     assert correction["former_place"] == {**PLATEAU, "accuracy_m": 8.0, "location_source": "gps"}
-    left = (await phone.get(f"/v1/issues/{before['issue']['id']}?jurisdiction_id=montreal.ca")).json()
-    assert (left["status"], left["report_count"]) == ("closed", 0)
+    left = await phone.get(f"/v1/issues/{before['issue']['id']}?jurisdiction_id=montreal.ca")
+    problem_of(left, 410, "issue-withdrawn")
 
 
 async def test_its_device_takes_it_back_and_again_gets_the_same_answer(phone, path):
@@ -187,18 +187,33 @@ async def test_the_id_of_one_correction_is_not_anothers(phone, path):
 
 
 async def test_staff_read_who_took_it_back_and_the_public_only_that_it_was(phone, path, hire, api):
+    await api.post("/v1/reports", json=a_report())
     issue = (await phone.patch(path, json={"withdrawn": True})).json()["issue"]["id"]
     events = f"/v1/issues/{issue}/events?jurisdiction_id=montreal.ca"
 
     seen = (await (await hire()).get(events)).json()["items"]
     public = (await api.get(events)).json()["items"]
 
-    assert [event["kind"] for event in seen] == ["report.opened", "report.withdrawn", "issue.status"]
-    assert seen[1]["actor"].startswith("device:")
-    assert [(event["actor"], event["data"]) for event in public[1:]] == [
-        ("resident", {}),
-        ("system", {"from": "received", "to": "closed"}),
-    ]
+    assert [event["kind"] for event in seen] == ["report.opened", "report.joined", "report.withdrawn"]
+    assert seen[2]["actor"].startswith("device:")
+    assert (public[2]["actor"], public[2]["data"]) == ("resident", {})
+
+
+async def test_an_issue_without_a_report_is_for_staff_alone_and_its_number_says_why(phone, path, hire, api):
+    filed = (await phone.patch(path, json={"withdrawn": True})).json()
+    issue, here = f"/v1/issues/{filed['issue']['id']}", {"jurisdiction_id": "montreal.ca"}
+    of_number = here | {"number": filed["report"]["number"]}
+    near = {"lat": filed["report"]["lat"], "long": filed["report"]["long"], "service_code": "nid-de-poule"}
+
+    assert (await api.get("/v1/issues", params=here)).json()["features"] == []
+    assert (await api.get("/v1/issues/near", params=near)).json()["features"] == []
+    for gone in (issue, f"{issue}/events"):
+        problem_of(await api.get(gone, params=here), 410, "issue-withdrawn")
+    problem_of(await api.get("/v1/issues", params=of_number), 410, "issue-withdrawn")
+    agent = await hire()
+    assert (await agent.get(issue)).json()["report_count"] == 0
+    assert len((await agent.get("/v1/issues", params=of_number)).json()["features"]) == 1
+    assert (await phone.get(path)).json()["issue"]["status"] == "closed"
 
 
 @pytest.mark.parametrize(

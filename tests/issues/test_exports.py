@@ -8,6 +8,7 @@ import pytest
 import shapely
 from sqlalchemy import text
 
+from issues.corrections import withdraw_report
 from issues.exports import ExportFormat, write_issues
 from issues.merging import merge_issues
 from issues.open_data import ISSUES, Wanted, list_features, read_all
@@ -32,10 +33,12 @@ async def test_only_what_everybody_may_see_is_open(owner, database, city, open_r
     kept = await file(database, city, submission(HERE))
     emptied = await file(database, city, submission(east_of(HERE, 100)))
     await file(database, city, submission(HERE, service_code="bruit"))
+    withdrawn = await file(database, city, submission(east_of(HERE, 200)))
     elsewhere = await open_town(owner, database, AILLEURS)
     await file(database, elsewhere, submission(AILLEURS.middle))
     async with database.transaction(city.id) as session:
         await merge_issues(session, city.id, kept.issue.id, [emptied.issue.id], actor=AGENT, now=NOON)
+        await withdraw_report(session, withdrawn.report.id, city=city, actor=AGENT, by_author=False, now=NOON)
 
     [row] = await open_rows()
 

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from issues.catalogue import ServiceNotOffered
+from issues.corrections import withdraw_report
 from issues.near import find_near
-from tests.issues.people import bring
+from tests.issues.people import AGENT, bring
 from tests.issues.photographs import DARK, HOLE, LAMP, SAME_HOLE, photograph, upload
 from tests.issues.towns import ESSAI, NOON, change_service, east_of, file, set_status, submission
 
@@ -93,6 +94,16 @@ async def test_shows_issues_of_services_that_only_ask(database, city):
     await file(database, city, submission(HERE, service_code="graffiti"))
 
     assert len(await near(database, city, service="graffiti", accuracy_m=None)) == 1
+
+
+@pytest.mark.parametrize("status", ["acknowledged", "resolved"])
+async def test_shows_nothing_that_no_report_is_about_any_more(database, city, status):
+    filed = await file(database, city, submission(HERE))
+    await bring(database, filed.issue, status)
+    async with database.transaction(city.id) as session:
+        await withdraw_report(session, filed.report.id, city=city, actor=AGENT, by_author=False, now=NOON)
+
+    assert await near(database, city) == []
 
 
 async def test_shows_what_was_fixed_a_short_while_ago_as_come_back(database, city):

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from db.base import new_id
+from issues.corrections import withdraw_report
 from issues.follows import follow, unfollow
 from issues.lifecycle import NoticeKind
 from issues.openings import notice_openings
@@ -20,8 +21,8 @@ from issues.subscriptions import (
     subscribe,
     unsubscribe,
 )
-from tests.issues.people import bring, open_issue, others_ended, tell_everybody
-from tests.issues.towns import ESSAI, NOON, east_of
+from tests.issues.people import AGENT, bring, open_issue, others_ended, tell_everybody
+from tests.issues.towns import ESSAI, NOON, east_of, file, submission
 
 EVERYTHING = SubscriptionView(new_id(), "arrondissements:est", None, None, None, tuple(NoticeKind))
 LATER = NOON + timedelta(minutes=1)
@@ -128,6 +129,15 @@ async def test_a_private_issue_is_told_to_nobody_who_only_subscribed(database, c
     await want(database, city, new_id())
     issue = await open_issue(database, city, service_code="bruit", person_id=None)
     await bring(database, issue, "resolved", now=LATER)
+
+    assert await feed() == []
+
+
+async def test_what_was_taken_back_by_then_is_told_to_nobody(database, city, feed):
+    await want(database, city, new_id())
+    filed = await file(database, city, submission(ESSAI.middle, person_id=None))
+    async with database.transaction(city.id) as session:
+        await withdraw_report(session, filed.report.id, city=city, actor=AGENT, by_author=False, now=LATER)
 
     assert await feed() == []
 
