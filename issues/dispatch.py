@@ -26,17 +26,16 @@ from issues.lifecycle import (
     check_order_transition,
     issue_status_after,
 )
+from issues.order_photos import add_photos
 from issues.staff import require_crew
 from issues.status import move_issue
 from issues.work_orders import (
     WorkOrder,
     WorkOrderIssue,
-    WorkOrderPhoto,
     WorkOrderView,
     find_work_order,
     read_work_order,
 )
-from media.photos import PhotoClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +103,21 @@ class IssueNotOpen(Exception):
 
 
 @dataclass(eq=False)
+class DayPassed(Exception):
+    """No work is planned for a day before today; an order whose day has passed keeps it until somebody changes it."""
+
+    planned_on: date
+
+
+@dataclass(eq=False)
 class StaleWorkOrder(Exception):
     """The order was changed since the version that the caller saw."""
 
     current: WorkOrderView
 
 
-@dataclass(eq=False)
-class PhotoTaken(Exception):
-    """A photo of the caller's is part of another report or order already."""
-
-    photo_id: UUID
-
-
 async def create_work_order(
-    session: AsyncSession, city_id: int, draft: WorkOrderDraft, *, actor: Actor, now: datetime
+    session: AsyncSession, city_id: int, draft: WorkOrderDraft, *, actor: Actor, today: date, now: datetime
 ) -> PlannedOrder:
     """Plan a job for a crew on a day; its issues become scheduled, and residents and the crew are told.
 
@@ -129,10 +128,12 @@ async def create_work_order(
         city_id: The city.
         draft: What to plan.
         actor: Who plans: an agent or above.
+        today: The day that it is in the city.
         now: Time of planning.
 
     Raises:
         NotAllowed: the actor plans no work.
+        DayPassed: the day is before today.
         IssueNotFound: the city lacks one of the issues.
         IssueMerged: the reports of one are in another issue.
         IssueNotOpen: one is closed.
@@ -145,6 +146,7 @@ async def create_work_order(
     if not await claim_command(session, city_id, draft.id, content, actor=actor, now=now):
         assert draft.id is not None  # noqa: S101 - what has no id is never a repeat
         return PlannedOrder(await read_work_order(session, city_id, draft.id), created=False)
+    _check_day(draft.planned_on, today)
     issues = await lock_issues(session, city_id, draft.issue_ids)
     for issue_id in draft.issue_ids:
         _check_issue(issue_id, issues.get(issue_id))
@@ -165,6 +167,7 @@ async def change_work_order(
     *,
     version: int,
     actor: Actor,
+    today: date,
     command_id: UUID | None = None,
     now: datetime,
 ) -> WorkOrderView:
@@ -181,6 +184,7 @@ async def change_work_order(
         change: What shall be different.
         version: Of the order that the caller saw.
         actor: Who asks: an agent or above, or its crew, which may not call it off nor move it to another crew or day.
+        today: The day that it is in the city.
         command_id: The client's id, which makes the change safe to repeat also after others have changed the order; a
             repeat gets the order as it stands.
         now: Time of the change.
@@ -190,6 +194,7 @@ async def change_work_order(
         WorkOrderNotFound: there is none for this actor.
         StaleWorkOrder: it was changed since that version.
         NotAllowed: the actor may not change this.
+        DayPassed: the day that is wanted is before today.
         TransitionNotAllowed: its status does not lead there.
         CrewNotFound: the city lacks the crew.
         PhotoTaken: a photo is part of another report or order.
@@ -204,8 +209,8 @@ async def change_work_order(
         return order
     if version != order.version:
         raise StaleWorkOrder(order)
-    await _check_change(session, order, values, actor)
-    await _add_photos(session, order, photo_ids, actor)
+    await _check_change(session, order, values, actor, today=today)
+    await add_photos(session, order, photo_ids, actor)
     await _update(session, order, values, now=now)
     await _take_issues_along(session, order, values, issues, actor=actor, now=now)
     changed = await read_work_order(session, city_id, order_id)
@@ -312,9 +317,18 @@ def _new_values(order: WorkOrderView, change: OrderChange) -> dict[str, Any]:
     return values
 
 
-async def _check_change(session: AsyncSession, order: WorkOrderView, values: Mapping[str, Any], actor: Actor) -> None:
+def _check_day(planned_on: date, today: date) -> None:
+    if planned_on < today:
+        raise DayPassed(planned_on)
+
+
+async def _check_change(
+    session: AsyncSession, order: WorkOrderView, values: Mapping[str, Any], actor: Actor, *, today: date
+) -> None:
     if values.keys() & _PLAN and not actor.at_least(Role.AGENT):
         raise NotAllowed(actor.role, "plan")
+    if "planned_on" in values:
+        _check_day(values["planned_on"], today)
     if "status" in values:
         check_order_transition(order.status, values["status"], actor)
     if "crew_code" in values:
@@ -325,31 +339,6 @@ async def _update(session: AsyncSession, order: WorkOrderView, values: Mapping[s
     key = (WorkOrder.city_id == order.city_id, WorkOrder.id == order.id)
     changed = {**values, "version": order.version + 1, "updated_at": max(order.updated_at, now)}
     await session.execute(update(WorkOrder).where(*key).values(changed))
-
-
-async def _add_photos(session: AsyncSession, order: WorkOrderView, photo_ids: list[UUID], actor: Actor) -> None:
-    if not photo_ids:
-        return
-    claim = {"sender": actor.sender, "city_id": order.city_id, "target_id": order.id}
-    claims = [{"photo_id": photo_id, **claim} for photo_id in sorted(photo_ids)]
-    await session.execute(insert(PhotoClaim).values(claims).on_conflict_do_nothing())
-    elsewhere = select(PhotoClaim.photo_id).where(
-        PhotoClaim.photo_id.in_(photo_ids), PhotoClaim.sender == actor.sender, PhotoClaim.target_id != order.id
-    )
-    if (taken := await session.scalar(elsewhere.order_by(PhotoClaim.photo_id).limit(1))) is not None:
-        raise PhotoTaken(taken)
-    named = select(WorkOrderPhoto.photo_id).where(
-        WorkOrderPhoto.city_id == order.city_id, WorkOrderPhoto.work_order_id == order.id
-    )
-    there = (await session.scalars(named)).all()
-    # One that somebody else named before is shown by the claim made now, in its old place.
-    missing = [photo_id for photo_id in photo_ids if photo_id not in there]
-    rows = [
-        {"city_id": order.city_id, "work_order_id": order.id, "position": position, "photo_id": photo_id}
-        for position, photo_id in enumerate(missing, start=len(there))
-    ]
-    if rows:
-        await session.execute(insert(WorkOrderPhoto).values(rows))
 
 
 async def _without_those_in_other_orders(

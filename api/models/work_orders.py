@@ -15,7 +15,7 @@ from issues.work_orders import WorkOrderView
 EXAMPLE: dict[str, Any] = {
     "issue_ids": ["01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f"],
     "crew": "voirie-1",
-    "planned_on": "2026-11-24",
+    "planned_on": "2030-11-25",
 }
 CHANGE_EXAMPLE: dict[str, Any] = {"version": 1, "status": "in_progress"}
 
@@ -30,7 +30,7 @@ class WorkOrderIn(Incoming):
     id: OwnId | None = Field(default=None, description="The order's id; sent again, it is planned once.")
     issue_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)]
     crew: Code
-    planned_on: Day
+    planned_on: Day = Field(description="Today, in the city, or later.")
     tour_position: StrictInt | None = Field(default=None, description="Left out: last of the crew's day.")
     note: Note | None = None
 

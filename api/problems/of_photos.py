@@ -9,8 +9,8 @@ from api.problems.particulars import (
     Particulars,
     Problem,
 )
-from issues.dispatch import PhotoTaken
 from issues.languages import msgid
+from issues.order_photos import PhotoTaken
 from issues.originals import LinkNotValid
 from media.append import ChecksumMismatch, UploadOverrun
 from media.headers import BrokenImageHeader, EmptyPhoto, TooManyPixels, UnsupportedImage

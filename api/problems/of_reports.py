@@ -23,7 +23,7 @@ from api.problems.particulars import (
 from issues.catalogue import ServiceNotOffered
 from issues.commands import CommandIdUsed
 from issues.corrections import PLACE_WINDOW, PlaceSettled, ReportWithdrawn
-from issues.dispatch import IssueNotOpen, StaleWorkOrder
+from issues.dispatch import DayPassed, IssueNotOpen, StaleWorkOrder
 from issues.events import EventNotFound
 from issues.feedback import WITHIN, NothingToJudge
 from issues.issue import IssueMerged, IssueNotFound, IssueWithdrawn
@@ -273,6 +273,13 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         particulars=lambda error, _: Particulars(
             members={"issue_id": str(error.issue_id), "issue_status": error.status.value}
         ),
+    ),
+    DayPassed: Problem(
+        422,
+        "day-passed",
+        msgid("Day over"),
+        msgid("This day is over. Work is planned for today or later."),
+        fields=("planned_on",),
     ),
     TransitionNotAllowed: Problem(
         409,

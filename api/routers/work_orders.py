@@ -42,8 +42,9 @@ async def plan_work_order(
         tour_position=body.tour_position,
         note=body.note,
     )
+    today = city.book.local_date(now)
     with naming("issue_ids", body.issue_ids):
-        planned = await create_work_order(session, city.book.id, draft, actor=caller.actor, now=now)
+        planned = await create_work_order(session, city.book.id, draft, actor=caller.actor, today=today, now=now)
     order = WorkOrderOut.of(planned.order, city)
     if not planned.created:
         return answer(order)
@@ -114,6 +115,7 @@ async def patch_work_order(
         change,
         version=body.version,
         actor=caller.actor,
+        today=city.book.local_date(now),
         command_id=body.id,
         now=now,
     )

@@ -97,7 +97,7 @@ async def test_what_is_made_says_where_it_is(api, hire):
     agent = await hire()
     planned = await agent.post(
         "/v1/work-orders",
-        json={"issue_ids": [filed.json()["issue"]["id"]], "crew": "voirie-1", "planned_on": "2026-11-24"},
+        json={"issue_ids": [filed.json()["issue"]["id"]], "crew": "voirie-1", "planned_on": "2030-11-25"},
     )
 
     for answer in (filed, planned):

@@ -12,7 +12,7 @@ NOBODYS = {
     "of a machine and a time": str(uuid1()),
     "of a name": str(uuid5(NAMESPACE_URL, "x")),
 }
-ORDER = {"issue_ids": [str(new_id())], "crew": "voirie-1", "planned_on": "2026-11-24"}
+ORDER = {"issue_ids": [str(new_id())], "crew": "voirie-1", "planned_on": "2030-11-25"}
 DEVICE = {"platform": "android", "push": None}
 
 

@@ -209,7 +209,7 @@ async def test_a_crew_reads_the_original_of_its_orders_photo_and_every_issue_of_
     filed = [(await sender.api.post("/v1/reports", json=a_report(lat=PLATEAU["lat"] + n / 100))).json() for n in (0, 1)]
     issue_ids = [answer["issue"]["id"] for answer in filed]
     agent, crew = await hire(), await hire(Role.CREW, crew="voirie-1")
-    planned = {"issue_ids": issue_ids, "crew": "voirie-1", "planned_on": "2026-11-24"}
+    planned = {"issue_ids": issue_ids, "crew": "voirie-1", "planned_on": "2030-11-25"}
     order = (await agent.post("/v1/work-orders", json=planned)).json()
     photo_id = str(new_id())
     await crew.put(f"/v1/photos/{photo_id}", content=PICTURE)

@@ -164,7 +164,7 @@ async def test_a_phone_follows_and_unfollows(phone):
 async def test_a_crew_sends_the_work_of_its_day(api, hire):
     agent = await hire()
     issue = (await api.post("/v1/reports", json=a_report())).json()["issue"]["id"]
-    plan = {"issue_ids": [issue], "crew": "voirie-1", "planned_on": "2026-11-24"}
+    plan = {"issue_ids": [issue], "crew": "voirie-1", "planned_on": "2030-11-25"}
     order = (await agent.post("/v1/work-orders", json=plan)).json()
     outbox = [
         item("work_order", {"version": order["version"], "status": "in_progress"}, target=order["id"]),

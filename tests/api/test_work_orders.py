@@ -20,7 +20,7 @@ def plan(api, hire, crews):
     async def plan(**changes):
         agent = await hire()
         issue = (await api.post("/v1/reports", json=a_report())).json()["issue"]
-        draft = {"issue_ids": [issue["id"]], "crew": crews[0], "planned_on": "2026-11-24", **changes}
+        draft = {"issue_ids": [issue["id"]], "crew": crews[0], "planned_on": "2030-11-25", **changes}
         answer = await agent.post("/v1/work-orders", json=draft)
         assert answer.status_code == 201, answer.text
         return agent, answer.json()
@@ -41,7 +41,7 @@ async def test_an_order_has_the_place_and_the_issue_is_scheduled(plan):
 
 async def test_planned_again_with_the_same_id_it_is_one_order(plan):
     agent, order = await plan(id=str(new_id()))
-    draft = {"id": order["id"], "issue_ids": order["issue_ids"], "crew": order["crew"], "planned_on": "2026-11-24"}
+    draft = {"id": order["id"], "issue_ids": order["issue_ids"], "crew": order["crew"], "planned_on": "2030-11-25"}
 
     again = await agent.post("/v1/work-orders", json=draft)
 
@@ -51,7 +51,7 @@ async def test_planned_again_with_the_same_id_it_is_one_order(plan):
 async def test_a_crew_lists_its_day_as_geojson_does_the_work_and_the_issue_is_resolved(plan, hire):
     agent, order = await plan()
     worker = await hire(role=Role.CREW, crew=order["crew"])
-    day = await worker.get("/v1/work-orders", params={"crew": order["crew"], "planned_on": "2026-11-24"})
+    day = await worker.get("/v1/work-orders", params={"crew": order["crew"], "planned_on": "2030-11-25"})
     [feature] = day.json()["features"]
     assert day.headers["content-type"] == "application/geo+json"
     assert feature["geometry"] == {"type": "Point", "coordinates": [-73.5817, 45.5231]}
@@ -74,7 +74,7 @@ async def test_an_old_version_is_answered_with_the_order_as_it_is(plan):
     path = f"/v1/work-orders/{order['id']}"
     current = (await agent.patch(path, json={"version": 1, "note": "avec la pelle"})).json()
 
-    answer = await agent.patch(path, json={"version": 1, "planned_on": "2026-11-25"})
+    answer = await agent.patch(path, json={"version": 1, "planned_on": "2030-11-26"})
 
     document = problem_of(answer, 409, "work-order-changed")
     assert document["work_order"] == current
@@ -105,7 +105,7 @@ async def test_a_crew_sees_no_other_crews_orders(plan, hire, crews):
 
 
 async def test_crews_and_residents_plan_nothing(api, hire, register, crews):
-    draft = {"issue_ids": [str(new_id())], "crew": crews[0], "planned_on": "2026-11-24"}
+    draft = {"issue_ids": [str(new_id())], "crew": crews[0], "planned_on": "2030-11-25"}
 
     for caller in (await hire(role=Role.CREW, crew=crews[0]), (await register()).api):
         refused = problem_of(await caller.post("/v1/work-orders", json=draft), 403, "role-needed")
@@ -115,15 +115,18 @@ async def test_crews_and_residents_plan_nothing(api, hire, register, crews):
 
 async def test_what_cannot_be_planned_is_named(plan, crews):
     agent, order = await plan()
-    draft = {"issue_ids": order["issue_ids"], "crew": crews[0], "planned_on": "2026-11-24"}
+    draft = {"issue_ids": order["issue_ids"], "crew": crews[0], "planned_on": "2030-11-25"}
 
     no_crew = await agent.post("/v1/work-orders", json={**draft, "crew": "personne"})
     no_issue = await agent.post("/v1/work-orders", json={**draft, "issue_ids": [str(new_id())]})
+    yesterday = await agent.post("/v1/work-orders", json={**draft, "planned_on": "2026-11-24"})
+    replanned = await agent.patch(f"/v1/work-orders/{order['id']}", json={"version": 1, "planned_on": "2026-11-24"})
     await agent.post(f"/v1/issues/{order['issue_ids'][0]}/status", json={"status": "declined"})
     closed = await agent.post("/v1/work-orders", json=draft)
 
     assert fields_of(problem_of(no_crew, 422, "crew-unknown")) == {"crew"}
     assert fields_of(problem_of(no_issue, 404, "issue-not-found")) == {"issue_ids[0]"}
+    assert [fields_of(problem_of(over, 422, "day-passed")) for over in (yesterday, replanned)] == [{"planned_on"}] * 2
     assert problem_of(closed, 409, "issue-not-open")["issue_status"] == "declined"
 
 

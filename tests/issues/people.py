@@ -23,6 +23,7 @@ AGENT = Actor(f"staff:{new_id()}", Role.AGENT)
 CREW = Actor(f"staff:{new_id()}", Role.CREW, "equipe-1")
 OTHER_CREW = Actor(f"staff:{new_id()}", Role.CREW, "equipe-est")
 RESIDENT = Actor(f"device:{new_id()}", Role.RESIDENT, person_id=new_id())
+MONDAY = date(2026, 11, 23)  # today
 TUESDAY = date(2026, 11, 24)
 
 AT_ONCE = 20
@@ -70,16 +71,27 @@ async def bring(database: Database, issue, status: str, *, actor: Actor = AGENT,
         return await change_status(session, issue.city_id, issue.id, Status(status), actor=actor, now=now, **more)
 
 
-async def plan(database: Database, *issues, crew_code="equipe-1", planned_on=TUESDAY, actor=AGENT, now=NOON, **more):
+async def plan(
+    database: Database, *issues, crew_code="equipe-1", planned_on=TUESDAY, actor=AGENT, today=MONDAY, now=NOON, **more
+):
     """Plan a work order."""
     draft = WorkOrderDraft(tuple(issue.id for issue in issues), crew_code, planned_on, **more)
     async with database.transaction(issues[0].city_id) as session:
-        planned = await create_work_order(session, issues[0].city_id, draft, actor=actor, now=now)
+        planned = await create_work_order(session, issues[0].city_id, draft, actor=actor, today=today, now=now)
     return planned.order
 
 
 async def change(
-    database: Database, order, *, actor=CREW, version=None, status=None, command_id=None, now=NOON, **changes
+    database: Database,
+    order,
+    *,
+    actor=CREW,
+    version=None,
+    status=None,
+    command_id=None,
+    today=MONDAY,
+    now=NOON,
+    **changes,
 ):
     """Change a work order, from the version given or the one at hand."""
     wish = OrderChange(status=None if status is None else OrderStatus(status), **changes)
@@ -91,6 +103,7 @@ async def change(
             wish,
             version=version or order.version,
             actor=actor,
+            today=today,
             command_id=command_id,
             now=now,
         )

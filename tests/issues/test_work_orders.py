@@ -8,9 +8,10 @@ from sqlalchemy import text
 
 from db.base import new_id
 from issues.commands import CommandIdUsed
-from issues.dispatch import IssueNotOpen, PhotoTaken, StaleWorkOrder, WorkOrderDraft
+from issues.dispatch import DayPassed, IssueNotOpen, StaleWorkOrder, WorkOrderDraft
 from issues.issue import IssueMerged, IssueNotFound
 from issues.lifecycle import NotAllowed, OrderStatus, Status, TransitionNotAllowed
+from issues.order_photos import PhotoTaken
 from issues.pages import InvalidCursor, write_cursor
 from issues.staff import CrewNotFound
 from issues.work_orders import OrderPhoto, WorkOrderNotFound, find_work_order, list_work_orders
@@ -200,6 +201,20 @@ async def test_orders_planned_crosswise_at_once_do_not_block_each_other(database
     )
 
     assert len({order.id for order in orders}) == 8
+
+
+async def test_no_work_is_planned_for_a_day_that_is_over_and_an_order_of_one_stays(database, issue):
+    order = await plan(database, issue, planned_on=TUESDAY, today=TUESDAY)
+
+    for change_or_plan in (
+        plan(database, issue, planned_on=TUESDAY, today=WEDNESDAY),
+        change(database, order, actor=AGENT, planned_on=TUESDAY - timedelta(days=1), today=TUESDAY),
+    ):
+        with pytest.raises(DayPassed):
+            await change_or_plan
+
+    late = await change(database, order, planned_on=TUESDAY, status="done", today=WEDNESDAY)
+    assert (late.status, late.planned_on) == (OrderStatus.DONE, TUESDAY)
 
 
 async def test_no_order_without_issues():
