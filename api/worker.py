@@ -30,7 +30,7 @@ from issues import languages
 from issues.audience import tell
 from issues.city import load_cities
 from issues.languages import Languages
-from issues.letter_pictures import LetterPictures
+from issues.letter_enclosures import LetterEnclosures
 from issues.letters import Letters
 from issues.notices import NoticeTexts
 from issues.openings import notice_openings
@@ -111,8 +111,8 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         folders = [languages.LOCALES, Path(__file__).parent / "locales"]
         spoken = languages.load_languages(folders)
         store = open_store(settings.photos_url)
-        pictures = LetterPictures(database, store)
-        channels = await opened.enter_async_context(_open_channels(settings, vapid_key, spoken, taps, pictures))
+        enclosures = LetterEnclosures(database, store)
+        channels = await opened.enter_async_context(_open_channels(settings, vapid_key, spoken, taps, enclosures))
         decoders = await opened.enter_async_context(_open_decoders(settings))
         photos = photo_jobs(database, store, decoders)
         texts = NoticeTexts(spoken)
@@ -244,7 +244,7 @@ def add_upkeep(table: JobTable, database: Database) -> None:
 
 @asynccontextmanager
 async def _open_channels(
-    settings: Settings, vapid_key: VapidKey, spoken: Languages, taps: Taps, pictures: LetterPictures
+    settings: Settings, vapid_key: VapidKey, spoken: Languages, taps: Taps, enclosures: LetterEnclosures
 ) -> AsyncIterator[Mapping[AddressKind, Channel]]:
     """Open the ways to phones that the operator has set up; pushes for the others wait in the outbox."""
     channels: dict[AddressKind, Channel] = {}
@@ -267,7 +267,7 @@ async def _open_channels(
         _log.info("push_not_configured", missing="JALON_SMTP_URL, JALON_EMAIL_FROM or JALON_PUBLIC_URL")
     else:
         server = SmtpServer.of(settings.smtp_url.get_secret_value())
-        letters = Letters(spoken, taps, settings.public_url, _now, pictures)
+        letters = Letters(spoken, taps, settings.public_url, _now, enclosures)
         channels[AddressKind.EMAIL] = EmailChannel(server, sender=settings.email_from, compose=letters.compose)
     try:
         yield channels

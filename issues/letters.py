@@ -10,7 +10,7 @@ from uuid import UUID
 from geo.minimap import HEIGHT_M, WIDTH_M
 from issues.feedback import WITHIN
 from issues.languages import SOURCE, Languages, msgid
-from issues.letter_pictures import LetterPictures
+from issues.letter_enclosures import Enclosures, LetterEnclosures
 from issues.lifecycle import NoticeKind
 from issues.taps import Act, Tap, Taps
 from push.channels import Message
@@ -28,6 +28,8 @@ _ASK: Final = msgid("Is the problem fixed?")
 _MAP: Final = msgid("Map of the place")
 _MAP_OF: Final = msgid("Map: {address}")
 _PHOTO: Final = msgid("Photo of the problem")
+_WROTE: Final = msgid("The city writes:")
+_OPEN: Final = msgid("See the report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,12 @@ class _Shown:
     size: str = ""
 
 
-_Part = str | _Link | _Shown
+@dataclass(frozen=True, slots=True)
+class _Quote:
+    text: str
+
+
+_Part = str | _Link | _Quote | _Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +63,27 @@ class Letters:
         taps: Signs their links.
         public_url: Where residents reach this server.
         clock: The time that links count from.
-        pictures: Finds what to show; None for letters without.
+        enclosures: Finds what to show besides the words of a push; None for letters without.
     """
 
     languages: Languages
     taps: Taps
     public_url: str
     clock: Callable[[], datetime]
-    pictures: LetterPictures | None = None
+    enclosures: LetterEnclosures | None = None
 
     async def compose(self, message: Message) -> Letter:
         """Write a letter in its reader's language."""
         language = self.languages.choose(message.locale, None, message.params.get("locale") or SOURCE)
         stop = _Link(self._say(language, _STOP), self._url(message, Act.STOP_EMAIL, _STOP_WITHIN))
-        shown = await self._shown(message, language)
-        parts: list[_Part] = [*message.body.splitlines(), *shown]
+        enclosed = await self._enclosed(message)
+        parts: list[_Part] = [*message.body.splitlines()]
+        if enclosed is not None and enclosed.note is not None:
+            parts += [self._say(language, _WROTE), _Quote(enclosed.note)]
+        shown = [] if enclosed is None else self._shown(message, enclosed, language)
+        parts += shown
+        if message.link is not None:
+            parts.append(_Link(self._say(language, _OPEN), message.link))
         match message.data.get("kind"):
             case "verify-email":
                 parts.append(_Link(self._say(language, _VERIFY), self._url(message, Act.VERIFY_EMAIL, _VERIFY_WITHIN)))
@@ -84,17 +97,17 @@ class Letters:
         html = _as_html(message.title, parts, language)
         return Letter(message.title, _as_text(parts), html, stop.url, [one.picture for one in shown])
 
-    async def _shown(self, message: Message, language: str) -> list[_Shown]:
-        """Find the map and the photo of what a letter tells of; of several things, and of none, there are none."""
+    async def _enclosed(self, message: Message) -> Enclosures | None:
+        """Find what there is to show of what a letter tells of; of several things, and of none, there is nothing."""
         issue_id = message.params.get("issue_id")
-        if self.pictures is None or issue_id is None or message.city_id is None:
-            return []
+        if self.enclosures is None or issue_id is None or message.city_id is None:
+            return None
         fixed = message.data.get("kind") == NoticeKind.RESOLVED
-        found = await self.pictures.find(
+        return await self.enclosures.find(
             message.city_id, UUID(issue_id), message.collapse_id, fixed=fixed, now=self.clock()
         )
-        if found is None:
-            return []
+
+    def _shown(self, message: Message, found: Enclosures, language: str) -> list[_Shown]:
         where = self._say(language, _MAP)
         if found.address is not None:
             where = self._say(language, _MAP_OF, address=found.address)
@@ -119,14 +132,25 @@ class Letters:
 
 
 def _as_text(parts: Sequence[_Part]) -> str:
-    said = (part for part in parts if not isinstance(part, _Shown))
-    return "\n\n".join(f"{part.label}\n{part.url}" if isinstance(part, _Link) else part for part in said) + "\n"
+    return "\n\n".join(_part_as_text(part) for part in parts if not isinstance(part, _Shown)) + "\n"
+
+
+def _part_as_text(part: str | _Link | _Quote) -> str:
+    match part:
+        case _Link(label, url):
+            return f"{label}\n{url}"
+        case _Quote(text):
+            return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+        case _:
+            return part
 
 
 def _part_as_html(part: _Part) -> str:
     match part:
         case _Link(label, url):
             return f'<p><a href="{escape(url)}">{escape(label)}</a></p>'
+        case _Quote(text):
+            return f"<blockquote>{'<br>'.join(map(escape, text.splitlines()))}</blockquote>"
         case _Shown(picture, words, size):
             return f'<p><img src="cid:{picture.cid}" alt="{escape(words)}"{size}></p>'
         case _:

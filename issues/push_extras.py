@@ -1,30 +1,24 @@
 """What a push carries besides its words: what a tap opens, answers that take one tap, and a picture."""
 
-import asyncio
-import logging
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from db.sessions import Database, DatabaseUnavailable
+from db.sessions import Database
 from issues.feedback import WITHIN
 from issues.languages import SOURCE, Languages, msgid
+from issues.last_events import LastEvents
 from issues.lifecycle import NoticeKind
 from issues.notices import LINK_MARKS
 from issues.shown_photo import find_shown_photo
 from issues.taps import Act, Tap, Taps
 from push.channels import AddressKind, Message, PushAction
 
-_log = logging.getLogger(__name__)
-
 _ANSWERS: Final = (("fixed", msgid("Fixed"), Act.SAY_FIXED), ("not_fixed", msgid("Not fixed"), Act.SAY_NOT_FIXED))
-# A push without its picture is better than one that comes late.
-_PATIENCE_S: Final = 2.0
-# Everybody who is told of an event sees the same; a few events are told of at a time.
-_KEPT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +39,14 @@ class PushExtras:
     public_url: str | None
     clock: Callable[[], datetime]
     links: MutableMapping[str, str | None] = field(default_factory=dict)
-    _photos: dict[UUID, UUID | None] = field(default_factory=dict)
+    _photos: LastEvents[UUID] = field(default_factory=lambda: LastEvents(kept=256, patience_s=2.0))
 
     async def add(self, message: Message) -> Message:
-        """Give a message all that there is for it. A letter has its own, and a digest is about no single issue."""
-        if message.address_kind is AddressKind.EMAIL or "issue_id" not in message.params:
+        """Give a message all that there is for it. A digest is about no single issue, and letters add the rest."""
+        if "issue_id" not in message.params:
             return message
         link = self._link(message)
-        if self.public_url is None:
+        if self.public_url is None or message.address_kind is AddressKind.EMAIL:
             return replace(message, link=link)
         photo_id = await self._photo(message)
         image_url = None if photo_id is None else f"{self.public_url.rstrip('/')}/v1/photos/{photo_id}/small"
@@ -82,18 +76,7 @@ class PushExtras:
         )
 
     async def _photo(self, message: Message) -> UUID | None:
-        event_id = message.collapse_id
-        if event_id not in self._photos:
-            try:
-                async with asyncio.timeout(_PATIENCE_S):
-                    found = await self._find_photo(message)
-            except (DatabaseUnavailable, TimeoutError) as error:
-                _log.warning("push without a picture", extra={"city_id": message.city_id, "error": repr(error)})
-                return None
-            while len(self._photos) >= _KEPT:
-                del self._photos[next(iter(self._photos))]
-            self._photos[event_id] = found
-        return self._photos[event_id]
+        return await self._photos.find(message.collapse_id, partial(self._find_photo, message))
 
     async def _find_photo(self, message: Message) -> UUID | None:
         assert message.city_id is not None  # noqa: S101 - a push about an issue is a city's

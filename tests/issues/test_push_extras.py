@@ -137,8 +137,11 @@ async def test_without_a_database_or_a_public_address_the_push_goes_out_without(
     assert (added.link is None, added.actions, added.image_url) == (False, (), None)
 
 
-async def test_letters_and_digests_stay_as_they_are(extras, filed):
+async def test_letters_have_the_link_alone_and_digests_stay_as_they_are(extras, filed):
     letter = replace(a_push(filed), address_kind=AddressKind.EMAIL)
     digest = replace(a_push(filed), params={"items": [], "count": 2})
 
-    assert [await extras.add(letter), await extras.add(digest)] == [letter, digest]
+    added = await extras.add(letter)
+
+    assert added.link.startswith("essai://signalement/")
+    assert [replace(added, link=None), await extras.add(digest)] == [letter, digest]

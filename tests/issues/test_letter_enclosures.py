@@ -1,4 +1,4 @@
-"""What letters show: the place on a map, and the photo that everybody may see."""
+"""What letters show: the place on a map, the photo that everybody may see, and what the city wrote."""
 
 from datetime import timedelta
 from io import BytesIO
@@ -11,12 +11,13 @@ from db.base import new_id
 from db.sessions import Database
 from geo.minimap_picture import lines_of, paint_minimap
 from issues.languages import LOCALES, load_languages
-from issues.letter_pictures import LetterPictures
+from issues.letter_enclosures import LetterEnclosures
 from issues.letters import Letters
 from issues.taps import Taps
 from media.store import open_store
 from push.channels import AddressKind, Message, Platform
 from push.smtp import EmailChannel, SmtpServer
+from tests.issues.people import bring
 from tests.issues.photographs import photograph
 from tests.issues.towns import ESSAI, NOON, file, submission
 from tests.push.mail_server import running_mail_server
@@ -61,10 +62,10 @@ async def test_paths_are_read_as_the_database_writes_them(owner):
 
 
 @pytest.fixture
-def pictures(database, tmp_path):
+def enclosures(database, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "small.webp").write_bytes(WEBP)
-    return LetterPictures(database, open_store((tmp_path / "photos").as_uri()))
+    return LetterEnclosures(database, open_store((tmp_path / "photos").as_uri()))
 
 
 async def reported_with_photo(database, owner, city, *, state="ready", key="small.webp"):
@@ -75,51 +76,52 @@ async def reported_with_photo(database, owner, city, *, state="ready", key="smal
     return receipt.issue
 
 
-async def find(pictures, issue):
-    return await pictures.find(issue.city_id, issue.id, new_id(), fixed=False, now=NOON)
+async def find(enclosures, issue):
+    return await enclosures.find(issue.city_id, issue.id, new_id(), fixed=False, now=NOON)
 
 
-async def test_an_issue_is_shown_with_its_map_and_the_photo_for_everybody(database, owner, city, pictures):
-    found = await find(pictures, await reported_with_photo(database, owner, city))
+async def test_an_issue_is_shown_with_its_map_and_the_photo_for_everybody(database, owner, city, enclosures):
+    found = await find(enclosures, await reported_with_photo(database, owner, city))
 
     assert pixels_of(found.minimap).size == (480, 320)
     assert found.photo == WEBP
 
 
 @pytest.mark.parametrize("how", [{"state": "pending"}, {"key": "lost.webp"}])
-async def test_a_photo_that_is_not_safe_yet_or_lost_is_left_out(database, owner, city, pictures, how):
-    found = await find(pictures, await reported_with_photo(database, owner, city, **how))
+async def test_a_photo_that_is_not_safe_yet_or_lost_is_left_out(database, owner, city, enclosures, how):
+    found = await find(enclosures, await reported_with_photo(database, owner, city, **how))
 
     assert (found.photo, found.minimap[:4]) == (None, b"\x89PNG")
 
 
-async def test_where_a_city_keeps_photos_to_itself_so_do_letters(database, owner, city, pictures):
+async def test_where_a_city_keeps_photos_to_itself_so_do_letters(database, owner, city, enclosures):
     issue = await reported_with_photo(database, owner, city)
     async with owner.transaction() as session:
         await session.execute(text("UPDATE city SET settings = settings - 'photos'"))
 
-    assert (await find(pictures, issue)).photo is None
+    assert (await find(enclosures, issue)).photo is None
 
 
-async def test_of_a_private_issue_and_of_none_nothing_is_shown(database, owner, city, pictures):
+async def test_of_a_private_issue_and_of_none_nothing_is_shown(database, owner, city, enclosures):
     issue = await reported_with_photo(database, owner, city)
     async with owner.transaction() as session:
         await session.execute(text("UPDATE issue SET private = true"))
 
-    assert await find(pictures, issue) is None
-    assert await pictures.find(issue.city_id, new_id(), new_id(), fixed=False, now=NOON) is None
+    assert await find(enclosures, issue) is None
+    assert await enclosures.find(issue.city_id, new_id(), new_id(), fixed=False, now=NOON) is None
 
 
-async def test_while_the_database_is_away_letters_go_without(city, pictures):
+async def test_while_the_database_is_away_letters_go_without(city, enclosures):
     async with Database("postgresql://jalon@127.0.0.1:1/none", pool_size=1, timeout_s=0.2) as away:
         assert (
-            await LetterPictures(away, pictures._store).find(city.id, new_id(), new_id(), fixed=False, now=NOON) is None
+            await LetterEnclosures(away, enclosures._store).find(city.id, new_id(), new_id(), fixed=False, now=NOON)
+            is None
         )
 
 
-async def test_a_letter_brings_its_pictures_along_and_its_html_names_them(database, owner, city, pictures):
+async def test_a_letter_brings_its_pictures_along_and_its_html_names_them(database, owner, city, enclosures):
     issue = await reported_with_photo(database, owner, city)
-    letters = Letters(load_languages([LOCALES]), Taps(b"key"), "https://jalon.example", lambda: NOON, pictures)
+    letters = Letters(load_languages([LOCALES]), Taps(b"key"), "https://jalon.example", lambda: NOON, enclosures)
     message = Message(
         address_kind=AddressKind.EMAIL, address="anna@example.org", platform=Platform.WEB, title="Réglé", body="Réglé.",
         data={"kind": "resolved"}, collapse_id=new_id(), ttl_s=60, expires_at=NOON + timedelta(days=1),
@@ -141,3 +143,25 @@ async def test_a_letter_brings_its_pictures_along_and_its_html_names_them(databa
         assert f'src="cid:{part["Content-ID"].strip("<>")}"' in html.get_content()
         assert part.get_content_disposition() == "inline"
     assert 'alt="Photo du problème"' in html.get_content()
+
+
+@pytest.mark.parametrize("public", [True, False])
+async def test_a_letter_says_what_the_city_wrote_to_residents_and_leads_to_the_report(
+    database, city, enclosures, public
+):
+    receipt = await file(database, city, submission(ESSAI.middle))
+    change = await bring(database, receipt.issue, "declined", note="Trop <petit>.\nVoir l’arrêté.", public=public)
+    letters = Letters(load_languages([LOCALES]), Taps(b"key"), "https://jalon.example", lambda: NOON, enclosures)
+    message = Message(
+        address_kind=AddressKind.EMAIL, address="anna@example.org", platform=Platform.WEB, title="Non", body="Non.",
+        data={"kind": "declined"}, collapse_id=change.event_id, ttl_s=60, expires_at=NOON + timedelta(days=1),
+        params={"issue_id": str(receipt.issue.id)}, locale="fr-CA", city_id=city.id, person_id=new_id(),
+        recipient_id=new_id(), link="https://essai.example/s?n=1&de=2",
+    )  # fmt: skip
+
+    letter = await letters.compose(message)
+
+    assert ("La Ville écrit\u00a0:\n\n> Trop <petit>.\n> Voir l’arrêté." in letter.text) is public
+    assert ("<blockquote>Trop &lt;petit&gt;.<br>Voir l’arrêté.</blockquote>" in letter.html) is public
+    assert "Voir le signalement\nhttps://essai.example/s?n=1&de=2" in letter.text
+    assert '<a href="https://essai.example/s?n=1&amp;de=2">Voir le signalement</a>' in letter.html
