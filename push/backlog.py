@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from psycopg.rows import class_row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
@@ -27,10 +28,19 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why pushes wait that were tried already: the error that most of them last came back with."""
+    """Why pushes of a channel wait that were tried already.
 
+    Attributes:
+        channel: Of which kind the devices' addresses are.
+        error: What they last came back with.
+        queued: How many.
+        next_at: When the first of them is tried again.
+    """
+
+    channel: str
     error: str
     queued: int
+    next_at: datetime
 
 
 async def push_backlog(session: AsyncSession, city_id: int, *, now: datetime) -> Backlog:
@@ -51,19 +61,20 @@ async def push_backlog(session: AsyncSession, city_id: int, *, now: datetime) ->
     return Backlog(row[0], max(0.0, row[1] or 0.0))
 
 
-async def push_trouble(session: AsyncSession, city_id: int, *, now: datetime) -> Trouble | None:
-    """Find what most of a city's pushes wait for that are put off; None where none is.
+async def push_troubles(session: AsyncSession, city_id: int, *, now: datetime) -> list[Trouble]:
+    """Find what those of a city's pushes wait for that are put off, what most wait for first.
 
     A project or platform whose credentials are refused shows here, as does a channel that is not set up.
     """
     connection = await driver_connection(session)
-    cursor = await connection.execute(
+    cursor = connection.cursor(row_factory=class_row(Trouble))
+    await cursor.execute(
         """
-        SELECT last_error, count(*) FROM delivery
+        SELECT coalesce(push_kind, 'email') AS channel, last_error AS error, count(*) AS queued, min(due_at) AS next_at
+        FROM delivery LEFT JOIN device ON device.id = delivery.device_id
         WHERE city_id = %(city)s AND state = 'queued' AND due_at > %(now)s AND lease IS NULL AND last_error IS NOT NULL
-        GROUP BY last_error ORDER BY count(*) DESC, last_error LIMIT 1
+        GROUP BY channel, error ORDER BY queued DESC, channel, error
         """,
         {"city": city_id, "now": now},
     )
-    row = await cursor.fetchone()
-    return None if row is None else Trouble(*row)
+    return await cursor.fetchall()

@@ -1,6 +1,7 @@
 """The command `jalon`: one module a group of commands; what is heavy is imported when its command runs."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,7 +23,6 @@ from api.cli import (
 
 app = typer.Typer(
     name="jalon",
-    help="Reports from residents' phones, and what becomes of them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,6 +44,23 @@ app.add_typer(match.app, name="match")
 app.add_typer(media.app, name="media")
 app.add_typer(configuration.app, name="config")
 app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"jalon {version('jalon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def jalon(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Reports from residents' phones, and what becomes of them."""
 
 
 def main() -> None:

@@ -242,18 +242,21 @@ async def _pushes(session: "AsyncSession") -> Finding:
 
     from db.tenancy import enter_city
     from geo.cities import City
-    from push.backlog import push_backlog, push_trouble
+    from push.backlog import push_backlog, push_troubles
 
     now = datetime.now(UTC)
-    queued, overdue_s = 0, 0.0
-    for city_id in (await session.scalars(select(City.id).order_by(City.id))).all():
+    queued, overdue_s, put_off = 0, 0.0, []
+    for city_id, name in (await session.execute(select(City.id, City.jurisdiction_id).order_by(City.id))).all():
         await enter_city(session, city_id)
-        if (trouble := await push_trouble(session, city_id, now=now)) is not None:
-            return Finding(State.LOOK, "pushes", f"{trouble.queued} of city {city_id} are put off ({trouble.error})")
         backlog = await push_backlog(session, city_id, now=now)
         queued, overdue_s = queued + backlog.queued, max(overdue_s, backlog.overdue_s)
-    state = State.LOOK if overdue_s > _LONG_WAIT_S else State.FINE
-    return Finding(state, "pushes", f"{queued} wait, the oldest for {overdue_s:.0f} s")
+        for trouble in await push_troubles(session, city_id, now=now):
+            until = f"until {trouble.next_at:%Y-%m-%d %H:%M:%S} UTC"
+            put_off.append(f"{trouble.queued} of {name} by {trouble.channel} {until} ({trouble.error})")
+    told = f"{queued} wait, the oldest has been due for {overdue_s:.0f} s"
+    if put_off:
+        return Finding(State.LOOK, "pushes", f"{told}; put off: {', '.join(put_off)}")
+    return Finding(State.LOOK if overdue_s > _LONG_WAIT_S else State.FINE, "pushes", told)
 
 
 def _unexpected(what: str, error: Exception) -> Finding:

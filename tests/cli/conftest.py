@@ -6,11 +6,19 @@ import os
 import signal
 import sys
 
+import psycopg
 import pytest
 
 from api.cli import main
 from api.settings import unknown_variables
+from db.dumps import libpq_url
 from tests.cli.running import Outcome
+
+_CITY = """
+INSERT INTO city (jurisdiction_id, names, timezone, locale, outline, settings, pack_sha256, version, loaded_at)
+VALUES ('essai.ca', '{"fr": "Essai"}', 'America/Toronto', 'fr-CA',
+        ST_GeomFromText('MULTIPOLYGON(((-73 45, -72 45, -72 46, -73 45)))', 4326), '{}', '', 1, now())
+"""
 
 
 @pytest.fixture
@@ -41,3 +49,20 @@ def jalon(command, monkeypatch, app_url, owner_url, tmp_path):
     monkeypatch.setenv("JALON_OWNER_DATABASE_URL", owner_url)
     monkeypatch.setenv("JALON_DATA_DIR", str(tmp_path))
     return command
+
+
+@pytest.fixture
+def city(owner_url):
+    """A city of the test's database, without anything in it."""
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        connection.execute(_CITY)
+    return "essai.ca"
+
+
+@pytest.fixture
+def bare_database(cluster, database_name):
+    """Name of a database without a table."""
+    name = f"{database_name}_bare"
+    cluster.create_database(name)
+    yield name
+    cluster.drop_database(name)
