@@ -110,23 +110,49 @@ def city_asked_for(cities: CitiesInForce, caller: Caller, jurisdiction_id: str |
     return city
 
 
-async def _enter_city(
-    request: Request, caller: Anyone, session: Transaction, jurisdiction_id: JurisdictionId = None
-) -> CityBook:
-    city = city_asked_for(serving_of(request).cities, caller, jurisdiction_id)
+def city_looked_at(cities: CitiesInForce, caller: Caller, jurisdiction_id: str | None) -> CityBook:
+    """Find the city of which public things are read: staff may look at any other, as everybody may.
+
+    Raises:
+        JurisdictionNeeded, JurisdictionUnknown: see `CitiesInForce.asked_for`.
+    """
+    own = caller.city_id is not None and jurisdiction_id is None
+    return city_asked_for(cities, caller, None) if own else cities.asked_for(jurisdiction_id)
+
+
+async def _enter(request: Request, session: AsyncSession, city: CityBook) -> CityBook:
     request.scope[CITY] = city
     await enter_city(session, city.id)
     return city
 
 
-City = Annotated[CityBook, Depends(_enter_city)]
+async def _city(
+    request: Request, caller: Anyone, session: Transaction, jurisdiction_id: JurisdictionId = None
+) -> CityBook:
+    return await _enter(request, session, city_asked_for(serving_of(request).cities, caller, jurisdiction_id))
+
+
+async def _public_city(
+    request: Request, caller: Anyone, session: Transaction, jurisdiction_id: JurisdictionId = None
+) -> CityBook:
+    return await _enter(request, session, city_looked_at(serving_of(request).cities, caller, jurisdiction_id))
+
+
+City = Annotated[CityBook, Depends(_city)]
+PublicCity = Annotated[CityBook, Depends(_public_city)]
+"""The city of which public things are read; whether the caller is staff of it has to be asked (`is_staff_of`)."""
 
 
 async def _named_city(request: Request, city: City) -> NamedCity:
     return serving_of(request).cities.named(city, language_of(request, city))
 
 
+async def _named_public_city(request: Request, city: PublicCity) -> NamedCity:
+    return serving_of(request).cities.named(city, language_of(request, city))
+
+
 CityWords = Annotated[NamedCity, Depends(_named_city)]
+PublicCityWords = Annotated[NamedCity, Depends(_named_public_city)]
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=1000)]

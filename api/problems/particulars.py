@@ -261,9 +261,14 @@ def role_needed_particulars(error: refusals.RoleNeeded, listener: Listener) -> P
     return Particulars({"roles": ", ".join(listener.say(ROLE_WORDS[role]) for role in error.roles)})
 
 
+# It hangs on whose report it is, and on no role.
+_NO_FEEDBACK: Final = msgid("Only those who reported this problem or follow it can say whether it is fixed.")
+
+
 def not_allowed_particulars(error: NotAllowed, listener: Listener) -> Particulars:
-    """Name the caller's own role, and what was tried."""
-    return Particulars({"role": listener.say(ROLE_WORDS[error.role])}, members={"doing": error.doing})
+    """Say whose it is to do, or name the caller's own role; and what was tried."""
+    text = _NO_FEEDBACK if error.doing == "feedback" else None
+    return Particulars({"role": listener.say(ROLE_WORDS[error.role])}, text=text, members={"doing": error.doing})
 
 
 def too_large_particulars(error: refusals.BodyTooLarge, _listener: Listener) -> Particulars:

@@ -7,7 +7,20 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import Anyone, City, CityStaff, CityWords, Cursor, DeviceCaller, Limit, Now, PersonId, Served, Transaction
+from api.deps import (
+    Anyone,
+    City,
+    CityStaff,
+    CityWords,
+    Cursor,
+    DeviceCaller,
+    Limit,
+    Now,
+    PersonId,
+    PublicCityWords,
+    Served,
+    Transaction,
+)
 from api.listener import language_of
 from api.models.feedback import FeedbackCountOut, FeedbackIn, FeedbackOut
 from api.models.fields import Accuracy, Code, Latitude, Longitude, Text
@@ -44,7 +57,7 @@ async def browse_issues(
     request: Request,
     caller: Anyone,
     session: Transaction,
-    city: CityWords,
+    city: PublicCityWords,
     bbox: Box = None,
     status: Statuses = [],  # noqa: B006 - FastAPI copies it
     service_code: Codes = [],  # noqa: B006 - as above
@@ -125,7 +138,7 @@ async def find_issues_near(
 
 
 @router.get("/{issue_id}", response_model=IssueOut, responses=problems(410))
-async def read_issue(*, caller: Anyone, session: Transaction, city: CityWords, issue_id: UUID) -> Response:
+async def read_issue(*, caller: Anyone, session: Transaction, city: PublicCityWords, issue_id: UUID) -> Response:
     """Read one issue. One that was merged shows its own id, the status of the survivor, and `merged_into`."""
     issue = await find_issue(session, city.book.id, issue_id, staff=caller.is_staff_of(city.book.id))
     return answer(IssueOut.of(issue, city))
@@ -137,7 +150,7 @@ async def read_history(
     request: Request,
     caller: Anyone,
     session: Transaction,
-    city: CityWords,
+    city: PublicCityWords,
     issue_id: UUID,
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.auth import authenticate
 from api.cities import NamedCity
-from api.deps import JurisdictionId, Now, Served, city_asked_for
+from api.deps import JurisdictionId, Now, Served, city_looked_at
 from api.listener import language_of
 from api.models.fields import Text
 from api.models.issues import EventOut
@@ -52,7 +52,7 @@ async def listen_to_events(
     served.live.refuse_too_many()
     async with served.database.transaction() as session:
         caller = await authenticate(session, request, now=now)
-        book = city_asked_for(served.cities, caller, jurisdiction_id)
+        book = city_looked_at(served.cities, caller, jurisdiction_id)
         await enter_city(session, book.id)
         staff = caller.is_staff_of(book.id)
         if last_event_id is None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.conditional import NOT_MODIFIED, answer_unless_known
-from api.deps import City, Now, Served, Transaction
+from api.deps import Now, PublicCity, Served, Transaction
 from api.models.tiles import TileLayer
 from api.openapi import binary
 from api.queries import split
@@ -40,7 +40,7 @@ async def read_tile(
     request: Request,
     served: Served,
     session: Transaction,
-    city: City,
+    city: PublicCity,
     now: Now,
     z: Zoom,
     x: Across,

@@ -59,7 +59,8 @@ async def test_who_says_that_it_is_fixed_changes_nothing_and_may_think_again(res
 async def test_a_stranger_judges_nothing(api, register, resolved):
     _, issue_id, _ = resolved
 
-    problem_of(await say(await register(), issue_id, fixed=False), 403, "not-allowed")
+    refused = problem_of(await say(await register(), issue_id, fixed=False), 403, "not-allowed")
+    assert refused["detail"].startswith("Seules les personnes qui ont signalé ce problème ou qui le suivent")
     path = f"/v1/issues/{issue_id}/feedback"
     problem_of(await api.post(path, params=MONTREAL, json={"fixed": False}), 401, "sign-in-needed")
     problem_of(await api.get(path, params=MONTREAL), 401, "sign-in-needed")

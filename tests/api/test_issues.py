@@ -115,8 +115,20 @@ async def test_staff_act_in_their_own_city_without_naming_it_and_in_no_other(hir
 
     assert (await agent.get(f"/v1/issues/{montreal['id']}")).status_code == 200
     problem_of(await agent.get(f"/v1/issues/{laval['id']}"), 404, "issue-not-found")
-    answer = await agent.get(f"/v1/issues/{laval['id']}", params={"jurisdiction_id": "laval.ca"})
-    assert fields_of(problem_of(answer, 403, "token-of-another-city")) == {"jurisdiction_id"}
+    for path in ("/v1/work-orders", f"/v1/issues/{laval['id']}/feedback", f"/v1/issues/{laval['id']}/deliveries"):
+        answer = await agent.get(path, params={"jurisdiction_id": "laval.ca"})
+        assert fields_of(problem_of(answer, 403, "token-of-another-city")) == {"jurisdiction_id"}
+
+
+async def test_staff_see_of_another_city_what_everybody_sees(api, hire, file):
+    shown, _ = await file(**LAVAL), await file(**LAVAL, service_code="logement-insalubre")
+    agent, own = await hire(), await hire(jurisdiction_id="laval.ca")
+    laval = {"jurisdiction_id": "laval.ca"}
+    await own.post(f"/v1/issues/{shown['id']}/status", json={"status": "acknowledged", "note": "Appeler M. Roy"})
+
+    for path in ("/v1/issues", f"/v1/issues/{shown['id']}", f"/v1/issues/{shown['id']}/events"):
+        assert (await agent.get(path, params=laval)).json() == (await api.get(path, params=laval)).json()
+    assert (await agent.get("/v1/issues", params=laval)).json()["numberReturned"] >= 1
 
 
 # Status and history.
