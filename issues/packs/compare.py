@@ -16,6 +16,7 @@ from geo.coverage import area_m2
 from geo.districts import ALWAYS
 from issues.packs.named_places import all_named
 from issues.packs.pack import Pack
+from issues.packs.privacy import count_hidden
 
 # Where the city is loaded; None where it is not.
 _There = AsyncConnection | None
@@ -85,6 +86,7 @@ async def _changes(connection: _There, city_id: int, pack: Pack) -> list[Change]
         *await _owners(connection, city_id, pack),
         *await _districts(connection, city_id, pack),
         *await _counted(connection, city_id, pack),
+        await _public_issues(connection, city_id, pack),
     ]
 
 
@@ -167,6 +169,12 @@ async def _counted(connection: _There, city_id: int, pack: Pack) -> list[Change]
     stored = None if connection is None else await (await connection.execute(query, {"city": city_id})).fetchone()
     before = stored or (0,) * len(after)
     return [Change(what, count, after[what]) for what, count in zip(after, before, strict=True)]
+
+
+async def _public_issues(connection: _There, city_id: int, pack: Pack) -> Change:
+    """What a service that becomes private takes with it."""
+    public, hidden = (0, 0) if connection is None else await count_hidden(connection, city_id, pack.services)
+    return Change("public issues", public, public - hidden)
 
 
 async def _rows(connection: _There, query: str, city_id: int) -> list[tuple[Any, ...]]:

@@ -24,6 +24,7 @@ from geo.street_words import place_words, read_street
 from issues.packs.city_sheet import CitySheet, SourcedFile
 from issues.packs.named_places import all_named, middle_and_reach
 from issues.packs.pack import Pack
+from issues.packs.privacy import hide_private
 from issues.packs.services_sheet import ServicesSheet
 from issues.packs.times import holidays_of
 from issues.routing import WEEK
@@ -54,8 +55,9 @@ async def load_pack(
     """Write a pack's city into the database, or bring it up to date.
 
     The city keeps its number, and its services, departments and crews their rows: issues name them, so that what
-    the pack no longer lists stays, no longer offered. Districts, streets, addresses and routes are replaced. Two
-    loads of one city wait for each other. Processes that serve the city see its new version and read it anew.
+    the pack no longer lists stays, no longer offered. Issues of services that are private from now on are hidden.
+    Districts, streets, addresses and routes are replaced. Two loads of one city wait for each other. Processes that
+    serve the city see its new version and read it anew.
 
     Args:
         session: Open transaction of the role that owns the tables; flushed here, committed by the caller.
@@ -196,6 +198,7 @@ async def _write_services(connection: AsyncConnection, city_id: int, pack: Pack)
         "UPDATE service SET offered = false WHERE city_id = %s AND code <> ALL (%s) AND offered",
         [city_id, [row[1] for row in rows]],
     )
+    await hide_private(connection, city_id, pack.services)
 
 
 def _service_rows(city_id: int, sheet: ServicesSheet) -> Iterable[tuple[Any, ...]]:

@@ -10,11 +10,19 @@ import shapely
 from sqlalchemy import text
 
 from geo.cities import load_atlas
+from geo.points import LonLat
+from issues.browse import IssueFilter, list_issues
 from issues.catalogue import load_catalogue
+from issues.cells import count_changes
+from issues.city import load_cities
+from issues.merging import merge_issues
 from issues.packs.check import check_pack
+from issues.packs.compare import compare_pack
 from issues.packs.load import load_pack, number_sequence
 from issues.routing import Circumstances
-from tests.issues.packs.small_pack import NAMED_PLACES, geojson
+from tests.issues.packs.small_pack import NAMED_PLACES, geojson, sound
+from tests.issues.people import AGENT
+from tests.issues.towns import file, submission
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -31,6 +39,12 @@ async def load(owner, folder, *, now=NOW, progress=None):
         if progress is None:
             return await load_pack(session, pack, now=now)
         return await load_pack(session, pack, now=now, progress=progress)
+
+
+async def public_issues(database, city_id):
+    async with database.transaction(city_id) as session:
+        page = await list_issues(session, city_id, IssueFilter(), staff=False, limit=100)
+    return [issue.id for issue in page.items]
 
 
 async def everything(owner):
@@ -206,3 +220,33 @@ async def test_places_and_districts_are_kept_by_their_names(owner, session, fold
         ("Ouest", "ouest", 45.525, True),
         ("Est", "est", 45.525, True),
     ]
+
+
+async def test_what_becomes_private_is_hidden_with_its_service_and_stays_so(owner, database, folder, spoil):
+    city_id = (await load(owner, folder)).city_id
+    async with database.transaction() as session:
+        city = (await load_cities(session)).by_id(city_id)
+    assert city is not None
+    west, east = LonLat(-73.68, 45.52), LonLat(-73.62, 45.52)
+    hole = (await file(database, city, submission(west))).issue
+    roadway = (await file(database, city, submission(east, service_code="chaussee"))).issue
+    taken_over = (await file(database, city, submission(LonLat(-73.64, 45.52), service_code="chaussee"))).issue
+    other = (await file(database, city, submission(LonLat(-73.66, 45.53)))).issue
+    async with database.transaction(city_id) as session:
+        await merge_issues(session, city_id, hole.id, [taken_over.id], actor=AGENT, confirmed=True, now=NOW)
+        await count_changes(session, city_id)
+
+    spoil("services.yml", "deadline_days: 0", "private: true")
+    async with owner.transaction() as session:
+        told = [c for c in (await compare_pack(session, sound(folder))).changes if c.what == "public issues"]
+    await load(owner, folder)
+    hidden = await public_issues(database, city_id)
+    spoil("services.yml", "private: true", "private: false")
+    await load(owner, folder)
+
+    assert [(change.before, change.after) for change in told] == [(3, 1)]
+    assert hidden == await public_issues(database, city_id) == [other.id]
+    assert roadway.id not in hidden
+    async with database.transaction(city_id) as session:
+        await count_changes(session, city_id)
+        assert await session.scalar(text("SELECT issue_count FROM issue_cell WHERE z = 0")) == 1
