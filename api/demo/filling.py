@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from api.demo.background import file_background
-from api.demo.place import CREW, HOME, PACKS, SAMPLES
+from api.demo.background import file_background, published_spots, street_spots
+from api.demo.place import BESIDE, CREW, HOME, PACKS, SAMPLES
 from api.demo.processes import DemoFailed
 from api.demo.progress import Advance, step
 from api.settings import Settings
@@ -16,7 +16,7 @@ from db.cluster import Cluster
 from db.private_files import write_private
 from db.sessions import Database
 from geo.base_map import make_base_map
-from issues.actors import Actor, Role
+from issues.actors import SYSTEM, Actor, Role
 from issues.city import CityBook, load_cities
 from issues.packs.check import check_pack
 from issues.packs.city_sheet import LimitsSheet
@@ -46,14 +46,17 @@ async def fill(cluster: Cluster, settings: Settings, console: Console, *, tokens
                 await _load(owner, folder, advance)
     async with Database(cluster.app_url) as database:
         async with database.transaction() as session:
-            city = (await load_cities(session)).by_jurisdiction(HOME)
-        if city is None:
-            raise DemoFailed(f"{HOME} is not there after loading it")
-        agent = await _staff(database, city, tokens)
-        with step(console, "Filing the reports of the last month") as advance:
-            store = open_store(settings.photos_url)
-            now = datetime.now(UTC)
-            await file_background(database, store, city, SAMPLES, agent=agent, now=now, advance=advance)
+            cities = await load_cities(session)
+            home, beside = cities.by_jurisdiction(HOME), cities.by_jurisdiction(BESIDE)
+            if home is None or beside is None:
+                raise DemoFailed(f"{HOME} or {BESIDE} is not there after loading it")
+            on_streets = await street_spots(session, beside)
+        agent = await _staff(database, home, tokens)
+        published = published_spots(SAMPLES / "requests-311.csv", home)
+        store, now, photos = open_store(settings.photos_url), datetime.now(UTC), SAMPLES / "photos"
+        for city, spots, actor in ((home, published, agent), (beside, on_streets, SYSTEM)):
+            with step(console, f"Filing the last month's reports of {city.jurisdiction_id}") as advance:
+                await file_background(database, store, city, spots, photos, agent=actor, now=now, advance=advance)
 
 
 async def _load(owner: Database, folder: Path, advance: Advance) -> None:

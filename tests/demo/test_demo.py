@@ -95,6 +95,7 @@ def test_stopped_in_the_middle_it_goes_on_tells_the_story_once_and_keeps_its_cit
     mode = (folder / "demo.json").stat().st_mode & 0o777
     agent = {"Authorization": f"Bearer {handed_out['tokens']['agent']}"}
     before = httpx.get(f"{handed_out['base_url']}/v1/issues?limit=1000", headers=agent).json()["features"]
+    laval = httpx.get(f"{handed_out['base_url']}/v1/issues?jurisdiction_id=laval.ca&limit=1000").json()["features"]
     story = stop(first)
 
     second = demo()
@@ -111,6 +112,7 @@ def test_stopped_in_the_middle_it_goes_on_tells_the_story_once_and_keeps_its_cit
     assert "Each phone got each of the three pushes exactly once" in story
     assert story.count("\npush ") == 6
     assert len(before) > 100
+    assert len(laval) > 20
     assert [issue["id"] for issue in after] == [issue["id"] for issue in before]
     assert "Anna" not in short
     assert revived
