@@ -80,8 +80,34 @@ Residents' reports of problems in their city, from the phone to the crew and bac
 Ids are made by callers (UUIDv7): the same call again has the same result. Positions are WGS 84, times RFC 3339,
 lengths metres. Refusals are problem documents (RFC 9457) in the caller's language.
 """
-
-
+# The first match answers, so what is called most comes first.
+_PARTS: Final = (
+    reports,
+    sync,
+    corrections,
+    photos,
+    uploads,
+    issues,
+    regrouping,
+    matches,
+    hotspots,
+    work_orders,
+    pauses,
+    places,
+    tiles,
+    basemap,
+    minimap,
+    ogc,
+    devices,
+    push,
+    subscriptions,
+    me,
+    webhooks,
+    taps,
+    live,
+    health,
+    problems,
+)
 _PACK_TILES_BYTES: Final = 32 << 20
 
 
@@ -121,34 +147,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         max_age=86_400,
     )
     install_handlers(app)
-    # The first match answers, so what is called most comes first.
-    for part in (
-        reports,
-        sync,
-        corrections,
-        photos,
-        uploads,
-        issues,
-        regrouping,
-        matches,
-        hotspots,
-        work_orders,
-        pauses,
-        places,
-        tiles,
-        basemap,
-        minimap,
-        ogc,
-        devices,
-        push,
-        subscriptions,
-        me,
-        webhooks,
-        taps,
-        live,
-        health,
-        problems,
-    ):
+    for part in _PARTS:
         app.include_router(part.router)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign] # the way FastAPI documents
     return app

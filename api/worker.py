@@ -28,6 +28,7 @@ from db.tenancy import refuse_privileged_role
 from geo.cities import City
 from issues import languages
 from issues.audience import tell
+from issues.catalogue import KnownCatalogues
 from issues.city import load_cities
 from issues.languages import Languages
 from issues.letter_enclosures import LetterEnclosures
@@ -122,7 +123,8 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         sender = Sender(
             database, channels, render=texts.render, enrich=extras.add, clock=database_time, seconds=seconds_passed
         )
-        pushes = push_jobs(database, sender, poster, stop=stop)
+        pushes = push_jobs(database, sender, stop=stop)
+        add_webhooks(pushes, database, poster)
         add_upkeep(pushes, database)  # quick as they are, and behind no photos
         addresses = opened.enter_context(_open_address_jobs(settings, database))
         if addresses is None:
@@ -145,13 +147,14 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
 
 def photo_jobs(database: Database, store: PhotoStore, decoders: Decoders) -> JobTable:
     """Name the jobs that make photos safe, and the one that deletes what is left of photos."""
+    catalogues = KnownCatalogues()
 
     async def make_safe(job: Job) -> None:
         photo_id, gives_up = UUID(job.payload["photo_id"]), job.attempt >= _TRIES_OF_A_DECODER
         state = await process_photo(database, store, decoders, photo_id, now=_now(), gives_up=gives_up)
         if state is PhotoState.READY:
             async with database.transaction() as session:
-                await pair_by_photo(session, photo_id, now=_now())
+                await pair_by_photo(session, photo_id, catalogues=catalogues, now=_now())
 
     async def sweep_store(_job: Job) -> None:
         await sweep(database, store, now=_now())
@@ -166,13 +169,12 @@ def photo_jobs(database: Database, store: PhotoStore, decoders: Decoders) -> Job
     return table
 
 
-def push_jobs(database: Database, sender: Sender, poster: HookPoster, *, stop: asyncio.Event) -> JobTable:
+def push_jobs(database: Database, sender: Sender, *, stop: asyncio.Event) -> JobTable:
     """Name the jobs that lead from a notice to the phones.
 
     Args:
         database: Where notices and the outbox are.
         sender: Sends what is in the outbox.
-        poster: Posts to the webhooks of other systems.
         stop: Ends a delivery after the batch it is at.
     """
 
@@ -190,15 +192,26 @@ def push_jobs(database: Database, sender: Sender, poster: HookPoster, *, stop: a
         async with database.transaction() as session:
             city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
         for city_id in city_ids:
-            await _each_part(city_id, notice_openings)
-            await _each_part(city_id, partial(release_held, now=_now()))
+            await _each_part(database, city_id, notice_openings)
+            await _each_part(database, city_id, partial(release_held, now=_now()))
 
-    async def _each_part(city_id: int, step: Callable[..., Awaitable[object]]) -> None:
-        """Take a step, each time in a transaction of its own, until nothing is left to do."""
-        more: object = True
-        while more:
-            async with database.transaction(city_id) as session:
-                more = await step(session, city_id)
+    table = JobTable()
+    table.handle(TELL, tell_notice)
+    table.handle(DELIVER, deliver)
+    table.every(_EVERY_FIVE_SECONDS, BRING_DUE, bring_due)
+    return table
+
+
+async def _each_part(database: Database, city_id: int, step: Callable[..., Awaitable[object]]) -> None:
+    """Take a step in a city, each time in a transaction of its own, until nothing is left to do."""
+    more: object = True
+    while more:
+        async with database.transaction(city_id) as session:
+            more = await step(session, city_id)
+
+
+def add_webhooks(table: JobTable, database: Database, poster: HookPoster) -> None:
+    """Name the job that tells the other systems of cities what happened."""
 
     async def tell_other_systems(_job: Job) -> None:
         async with database.transaction() as session:
@@ -207,12 +220,7 @@ def push_jobs(database: Database, sender: Sender, poster: HookPoster, *, stop: a
             for city_id, jurisdiction_id in cities:
                 tellings.create_task(tell_webhooks(database, poster, city_id, jurisdiction_id, clock=_now))
 
-    table = JobTable()
     table.every(_EVERY_FIVE_SECONDS, WEBHOOKS, tell_other_systems)
-    table.handle(TELL, tell_notice)
-    table.handle(DELIVER, deliver)
-    table.every(_EVERY_FIVE_SECONDS, BRING_DUE, bring_due)
-    return table
 
 
 def add_upkeep(table: JobTable, database: Database) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from geo.cities import City
 from issues.deadlines import Deadline, Priority
 from issues.match import OTHER, SAME, SIBLING, Joins, MatchPolicy
 from issues.questions import Question
@@ -238,6 +239,23 @@ async def load_catalogue(session: AsyncSession, city_id: int) -> Catalogue:
         crews=[CrewEntry(row.code, row.names, row.department_code) for row in crews],
         routes=[_rule(row) for row in routes],
     )
+
+
+class KnownCatalogues:
+    """The catalogues of cities as their packs stand, each read anew only once another pack was loaded."""
+
+    def __init__(self) -> None:
+        """Know none yet."""
+        self._known: dict[int, tuple[int, Catalogue]] = {}
+
+    async def find(self, session: AsyncSession, city_id: int) -> Catalogue:
+        """Get a city's catalogue; the city is one that is loaded."""
+        # Asked first: a pack that is loaded meanwhile is then read again the next time.
+        version = (await session.execute(select(City.version).where(City.id == city_id))).scalar_one()
+        known = self._known.get(city_id)
+        if known is None or known[0] != version:
+            known = self._known[city_id] = version, await load_catalogue(session, city_id)
+        return known[1]
 
 
 def _service_entries(rows: Sequence[Service]) -> list[ServiceEntry]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
 from db.tenancy import enter_city
-from issues.catalogue import Catalogue, load_catalogue
+from issues.catalogue import Catalogue, KnownCatalogues
 from issues.issue import IssueView, read_issue
 from issues.lifecycle import OPEN
 from issues.match import Candidate, Joins, Match, rank_candidates, suggestible
@@ -31,7 +31,7 @@ WHERE p.id = %s
 """
 
 
-async def pair_by_photo(session: AsyncSession, photo_id: UUID, *, now: datetime) -> None:
+async def pair_by_photo(session: AsyncSession, photo_id: UUID, *, catalogues: KnownCatalogues, now: datetime) -> None:
     """Pair the issue of the report that a photo came with, now that the photo is ready.
 
     Does nothing for a photo that no report has named yet: the report looks at it when it comes. Where both happen
@@ -40,6 +40,7 @@ async def pair_by_photo(session: AsyncSession, photo_id: UUID, *, now: datetime)
     Args:
         session: Open transaction in no city; entered here, committed by the caller.
         photo_id: The photo.
+        catalogues: Of the cities.
         now: For pairs that are new.
     """
     connection = await driver_connection(session)
@@ -53,7 +54,7 @@ async def pair_by_photo(session: AsyncSession, photo_id: UUID, *, now: datetime)
     )
     row = await cursor.fetchone()
     if row is not None:  # else it is a work order's
-        await pair_issue(session, city_id, await load_catalogue(session, city_id), row[0], now=now)
+        await pair_issue(session, city_id, await catalogues.find(session, city_id), row[0], now=now)
 
 
 async def pair_issue(

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from issues.catalogue import KnownCatalogues
 from issues.corrections import Correction, correct_report
 from issues.moving import NewPlace
 from issues.pairing import pair_by_photo
@@ -40,7 +41,7 @@ def decoded(database):
 
     async def decoded(photo_id):
         async with database.transaction() as session:
-            await pair_by_photo(session, photo_id, now=SOON)
+            await pair_by_photo(session, photo_id, catalogues=KnownCatalogues(), now=SOON)
 
     return decoded
 

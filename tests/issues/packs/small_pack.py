@@ -7,8 +7,9 @@ from pathlib import Path
 
 import shapely
 
-from issues.packs.check import check_pack
+from issues.packs.check import PackReport, check_pack
 from issues.packs.pack import Pack
+from issues.packs.problems import Severity
 
 CITY = """\
 jurisdiction_id: ville.example
@@ -103,3 +104,8 @@ def sound(folder: Path) -> Pack:
     pack = check_pack(folder).pack
     assert pack is not None
     return pack
+
+
+def said(report: PackReport) -> list[tuple[Severity, str, str, str]]:
+    """What was found in a pack, as tests tell it apart."""
+    return [(problem.severity, problem.file, problem.where, problem.what) for problem in report.problems]
