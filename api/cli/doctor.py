@@ -253,7 +253,7 @@ async def _pushes(session: "AsyncSession") -> Finding:
         for trouble in await push_troubles(session, city_id, now=now):
             until = f"until {trouble.next_at:%Y-%m-%d %H:%M:%S} UTC"
             put_off.append(f"{trouble.queued} of {name} by {trouble.channel} {until} ({trouble.error})")
-    told = f"{queued} wait, the oldest has been due for {overdue_s:.0f} s"
+    told = f"{queued} wait, the oldest has been due for {overdue_s:.0f} s" if queued else "none waits"
     if put_off:
         return Finding(State.LOOK, "pushes", f"{told}; put off: {', '.join(put_off)}")
     return Finding(State.LOOK if overdue_s > _LONG_WAIT_S else State.FINE, "pushes", told)

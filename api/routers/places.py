@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import Anyone, JurisdictionId, Now, Served, Transaction, city_asked_for, identify
+from api.deps import Anyone, JurisdictionId, Now, Served, Transaction, city_asked_for, city_looked_at, identify
 from api.geocoding import look_for, look_further
 from api.language import Say
 from api.listener import language_of
@@ -135,7 +135,7 @@ async def list_services(
         here = circumstances_of(keys, book.catalogue.needs, at=at, city=book, local=local)
         services = book.catalogue.services_at(here)
     else:
-        book = city_asked_for(served.cities, caller, jurisdiction_id)
+        book = city_looked_at(served.cities, caller, jurisdiction_id)
         services = [service for service in book.catalogue.services.values() if service.offered]
     city = served.cities.named(book, language_of(request, book))
     return answer(ItemList[ServiceOut](items=[ServiceOut.of(service, city) for service in services]))

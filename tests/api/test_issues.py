@@ -129,6 +129,7 @@ async def test_staff_see_of_another_city_what_everybody_sees(api, hire, file):
     for path in ("/v1/issues", f"/v1/issues/{shown['id']}", f"/v1/issues/{shown['id']}/events"):
         assert (await agent.get(path, params=laval)).json() == (await api.get(path, params=laval)).json()
     assert (await agent.get("/v1/issues", params=laval)).json()["numberReturned"] >= 1
+    assert (await agent.get("/v1/services", params=laval)).status_code == 200
 
 
 # Status and history.
