@@ -19,6 +19,7 @@ from push.smtp import Letter, Picture
 _MAP_SIZE: Final = f' width="{WIDTH_M}" height="{HEIGHT_M}"'
 _VERIFY_WITHIN: Final = timedelta(days=2)
 _STOP_WITHIN: Final = timedelta(days=400)
+_READ_WITHIN: Final = timedelta(days=400)
 
 _VERIFY: Final = msgid("This address is mine: send me news here")
 _FIXED: Final = msgid("Yes, it is fixed")
@@ -82,8 +83,11 @@ class Letters:
             parts += [self._say(language, _WROTE), _Quote(enclosed.note)]
         shown = [] if enclosed is None else self._shown(message, enclosed, language)
         parts += shown
-        if message.link is not None:
-            parts.append(_Link(self._say(language, _OPEN), message.link))
+        link = message.link
+        if link is None and enclosed is not None:  # then everybody may see it
+            link = self._url(message, Act.READ_ISSUE, _READ_WITHIN)
+        if link is not None:
+            parts.append(_Link(self._say(language, _OPEN), link))
         match message.data.get("kind"):
             case "verify-email":
                 parts.append(_Link(self._say(language, _VERIFY), self._url(message, Act.VERIFY_EMAIL, _VERIFY_WITHIN)))
@@ -125,8 +129,8 @@ class Letters:
         assert message.city_id is not None  # noqa: S101 - a letter is always a city's, to somebody
         assert message.person_id is not None  # noqa: S101 - as above
         assert message.recipient_id is not None  # noqa: S101 - as above
-        of_issue = act in (Act.SAY_FIXED, Act.SAY_NOT_FIXED)
-        subject = message.collapse_id if of_issue else message.recipient_id
+        of_address = act in (Act.VERIFY_EMAIL, Act.STOP_EMAIL)
+        subject = message.recipient_id if of_address else message.collapse_id
         tap = Tap(act, message.city_id, subject, message.person_id, self.clock() + within)
         return self.taps.url(self.public_url, tap)
 

@@ -27,6 +27,7 @@ class Act(IntEnum):
     STOP_EMAIL = 2
     SAY_FIXED = 3
     SAY_NOT_FIXED = 4
+    READ_ISSUE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Tap:
     """What a link does.
 
     Attributes:
-        subject: The e-mail address's id, or the event that feedback is about.
+        subject: The e-mail address's id, or the event that feedback is about or that was told.
         person_id: Who taps.
         ends_at: In whole seconds.
     """

@@ -1,4 +1,4 @@
-"""Signed links in letters: a page that says what a tap will do, and the tap.
+"""Signed links in letters: a page that says what a tap will do, and the tap; or how an issue stands.
 
 Opening a link does nothing, for mail programs open links before people do. The pages need no script and no sign-in.
 """
@@ -13,14 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from api.cities import CitiesInForce
 from api.deps import Now, Served, Transaction
+from api.issue_page import read_issue_page
 from api.listener import Listener, listener_of
 from api.scope import CITY
 from db.tenancy import enter_city
 from issues.actors import Actor, Role
 from issues.events import find_event
 from issues.feedback import NothingToJudge, Verdict, give_feedback
-from issues.issue import IssueNotFound
+from issues.issue import IssueNotFound, IssueWithdrawn
 from issues.languages import msgid
 from issues.lifecycle import NotAllowed
 from issues.taps import Act, Tap, TapRefused
@@ -44,6 +46,7 @@ _DONE: Final = {
 }
 _THANKS: Final = msgid("Thank you.")
 _OVER: Final = msgid("This link does not work any more.")
+_WITHDRAWN: Final = msgid("No report is about this problem any more: they were taken back, or were about another one.")
 _SCALE: Final = msgid("{number} of 5")
 _SCALE_ENDS: Final = 5
 _MOST_FORM_BYTES: Final = 1000
@@ -55,9 +58,11 @@ async def show_tap(*, request: Request, served: Served, session: Transaction, no
     try:
         tap = served.taps.read(token, now=now)
     except TapRefused:
-        return _page(listener_of(request), _OVER, status=410)
+        return _over(listener_of(request), _OVER)
     listener = await _listen(request, served, session, tap)
-    return _page(listener, _QUESTIONS[tap.act], buttons=[("", "", listener.say(_YES))])
+    if tap.act is Act.READ_ISSUE:
+        return await _show_issue(session, tap, served.cities, listener)
+    return _page(listener, listener.say(_QUESTIONS[tap.act]), buttons=[("", "", listener.say(_YES))])
 
 
 @router.post("/{token}")
@@ -66,16 +71,28 @@ async def do_tap(*, request: Request, served: Served, session: Transaction, now:
     try:
         tap = served.taps.read(token, now=now)
     except TapRefused:
-        return _page(listener_of(request), _OVER, status=410)
+        return _over(listener_of(request), _OVER)
     listener = await _listen(request, served, session, tap)
+    if tap.act is Act.READ_ISSUE:
+        return await _show_issue(session, tap, served.cities, listener)
     satisfaction = _satisfaction(await request.body())
     if not await _do(session, tap, satisfaction, now=now):
-        return _page(listener, _OVER, status=410)
+        return _over(listener, _OVER)
     if satisfaction is not None:
-        return _page(listener, _THANKS)
+        return _page(listener, listener.say(_THANKS))
     scale = range(1, _SCALE_ENDS + 1) if tap.act in (Act.SAY_FIXED, Act.SAY_NOT_FIXED) else ()
     buttons = [("satisfaction", str(number), listener.say(_SCALE, number=number)) for number in scale]
-    return _page(listener, _DONE[tap.act], buttons=buttons)
+    return _page(listener, listener.say(_DONE[tap.act]), buttons=buttons)
+
+
+async def _show_issue(session: AsyncSession, tap: Tap, cities: CitiesInForce, listener: Listener) -> Response:
+    """Show how an issue stands; opening this link does nothing, and neither does posting to it."""
+    city = cities.named(cities.by_id(tap.city_id), listener.language)
+    try:
+        page = await read_issue_page(session, tap, city)
+    except IssueNotFound as error:
+        return _over(listener, _WITHDRAWN if isinstance(error, IssueWithdrawn) else _OVER)
+    return _page(listener, page.heading, lines=page.lines)
 
 
 async def _listen(request: Request, served: Served, session: AsyncSession, tap: Tap) -> Listener:
@@ -113,10 +130,20 @@ def _satisfaction(body: bytes) -> int | None:
     return int(chosen) if chosen in {str(number) for number in range(1, _SCALE_ENDS + 1)} else None
 
 
+def _over(listener: Listener, sentence: str) -> Response:
+    return _page(listener, listener.say(sentence), status=410)
+
+
 def _page(
-    listener: Listener, sentence: str, *, buttons: Sequence[tuple[str, str, str]] = (), status: int = 200
+    listener: Listener,
+    heading: str,
+    *,
+    lines: Sequence[str] = (),
+    buttons: Sequence[tuple[str, str, str]] = (),
+    status: int = 200,
 ) -> Response:
-    said = escape(listener.say(sentence))
+    said = escape(heading)
+    told = "".join(f"<p>{escape(line)}</p>\n" for line in lines)
     shown = "".join(
         f'<button name="{name}" value="{value}">{escape(label)}</button>\n' for name, value, label in buttons
     )
@@ -125,7 +152,7 @@ def _page(
 <html lang="{listener.language}"><head><meta charset="utf-8"><title>{said}</title>
 <meta name="viewport" content="width=device-width"><meta name="robots" content="noindex"></head>
 <body><h1>{said}</h1>
-{form}</body></html>
+{told}{form}</body></html>
 """
     headers = {
         "Cache-Control": "no-store",

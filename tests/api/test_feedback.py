@@ -120,6 +120,26 @@ async def test_a_tap_that_has_ended_or_is_somebody_elses_does_nothing(api, app, 
     assert await kinds_told(owner) == ["resolved"]
 
 
+async def test_a_letter_leads_to_a_page_that_says_how_its_issue_stands(api, app, hire):
+    filed = (await api.post("/v1/reports", json=a_report())).json()
+    issue, agent = f"/v1/issues/{filed['issue']['id']}", await hire()
+    told = {"status": "declined", "note": "Trop <petit>", "public": True}
+    event_id = (await agent.post(f"{issue}/status", json=told)).json()["event_id"]
+    await agent.post(f"{issue}/status", json={"status": "declined", "note": "Appeler M. Roy"})
+    path = tap_of(app, Act.READ_ISSUE, subject=UUID(event_id), person_id=new_id())
+
+    shown, posted = await api.get(path), await api.post(path)
+    await agent.patch(f"/v1/reports/{filed['report']['id']}", json={"withdrawn": True})
+    gone = await api.get(path)
+
+    assert (shown.status_code, shown.text) == (200, posted.text)
+    assert f"<h1>Nid-de-poule {filed['issue']['number']}</h1>" in shown.text
+    assert "Trop &lt;petit&gt;" in shown.text
+    assert "Roy" not in shown.text
+    assert (gone.status_code, "Plus aucun signalement" in gone.text) == (410, True)
+    assert (await api.get(tap_of(app, Act.READ_ISSUE, subject=new_id(), person_id=new_id()))).status_code == 410
+
+
 @pytest.fixture
 def with_email(monkeypatch):
     """Settings of a server that sends e-mail; asked for before the application."""

@@ -1,5 +1,7 @@
 """What letters show: the place on a map, the photo that everybody may see, and what the city wrote."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 
@@ -13,7 +15,7 @@ from geo.minimap_picture import lines_of, paint_minimap
 from issues.languages import LOCALES, load_languages
 from issues.letter_enclosures import LetterEnclosures
 from issues.letters import Letters
-from issues.taps import Taps
+from issues.taps import Act, Taps
 from media.store import open_store
 from push.channels import AddressKind, Message, Platform
 from push.smtp import EmailChannel, SmtpServer
@@ -165,3 +167,7 @@ async def test_a_letter_says_what_the_city_wrote_to_residents_and_leads_to_the_r
     assert ("<blockquote>Trop &lt;petit&gt;.<br>Voir l’arrêté.</blockquote>" in letter.html) is public
     assert "Voir le signalement\nhttps://essai.example/s?n=1&de=2" in letter.text
     assert '<a href="https://essai.example/s?n=1&amp;de=2">Voir le signalement</a>' in letter.html
+    alone = await letters.compose(replace(message, link=None))
+    [token] = re.findall(r"Voir le signalement\nhttps://jalon.example/t/([\w-]+)", alone.text)
+    assert (tap := Taps(b"key").read(token, now=NOON)).act is Act.READ_ISSUE
+    assert tap.subject == change.event_id

@@ -1,0 +1,60 @@
+"""What a page without scripts says of an issue that everybody may see, for those who have a letter and no app."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.cities import NamedCity
+from api.words import STATUS_WORDS
+from db.tenancy import enter_city
+from issues.browse import find_issue
+from issues.deadlines import Expected
+from issues.events import find_event, list_history
+from issues.issue import IssueNotFound, IssueView
+from issues.languages import msgid
+from issues.lifecycle import OPEN
+from issues.taps import Tap
+
+_STATUS: Final = msgid("Status: {status}")
+_EXPECTED: Final = msgid("To be dealt with by {day}")
+_WROTE: Final = msgid("The city wrote on {day}: {note}")
+_MOST_EVENTS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class IssuePage:
+    """What is said of an issue, in its reader's language: a heading, and lines below it."""
+
+    heading: str
+    lines: list[str]
+
+
+async def read_issue_page(session: AsyncSession, tap: Tap, city: NamedCity) -> IssuePage:
+    """Read what everybody may know of the issue of an event that a letter told of.
+
+    Raises:
+        IssueNotFound: it is not for the public, or no report is about it any more.
+    """
+    await enter_city(session, tap.city_id)
+    event = await find_event(session, tap.city_id, tap.subject)
+    if event is None:
+        raise IssueNotFound(tap.subject)
+    issue = await find_issue(session, tap.city_id, event.issue_id, staff=False)
+    history = await list_history(session, tap.city_id, issue.id, staff=False, limit=_MOST_EVENTS)
+    notes = [
+        city.say(_WROTE, day=str(city.book.local_date(event.at)), note=event.note)
+        for event in history.items
+        if event.note is not None
+    ]
+    return IssuePage(f"{city.service_name(issue.service_code)} {issue.number}", [*_facts(issue, city), *notes])
+
+
+def _facts(issue: IssueView, city: NamedCity) -> list[str]:
+    told = [city.say(_STATUS, status=city.say(STATUS_WORDS[issue.status]))]
+    if issue.address is not None:
+        told.append(issue.address)
+    tells_deadline = city.book.settings.expected is not Expected.HISTORY
+    if tells_deadline and issue.expected_at is not None and issue.status in OPEN:
+        told.append(city.say(_EXPECTED, day=str(city.book.local_date(issue.expected_at))))
+    return told
