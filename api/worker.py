@@ -35,6 +35,7 @@ from issues.letter_enclosures import LetterEnclosures
 from issues.letters import Letters
 from issues.notices import NoticeTexts
 from issues.openings import notice_openings
+from issues.packs.privacy import HIDE_PRIVATE, hide_private
 from issues.pairing import pair_by_photo
 from issues.push_extras import PushExtras
 from issues.rescheduling import MOVE_DEADLINES, move_deadlines
@@ -224,7 +225,7 @@ def add_webhooks(table: JobTable, database: Database, poster: HookPoster) -> Non
 
 
 def add_upkeep(table: JobTable, database: Database) -> None:
-    """Name the jobs that forget how much was sent in times that are over, and that learn how long issues took."""
+    """Name the jobs that forget what is over, learn how long issues took, and do again what a load or a pause did."""
 
     async def forget_old_rates(_job: Job) -> None:
         async with database.transaction() as session:
@@ -245,6 +246,11 @@ def add_upkeep(table: JobTable, database: Database) -> None:
                 codes = job.payload["service_codes"]
                 await move_deadlines(session, city, begins=begins, service_codes=codes, now=_now())
 
+    async def hide_again(job: Job) -> None:
+        async with database.transaction(int(job.payload["city_id"])) as session:
+            await hide_private(session, int(job.payload["city_id"]))
+
+    table.handle(HIDE_PRIVATE, hide_again)
     table.handle(MOVE_DEADLINES, move_deadlines_again)
     table.every(_EVERY_TEN_MINUTES, FORGET_RATES, forget_old_rates)
     table.every(_NIGHTLY, WORK_OUT, work_out_times)

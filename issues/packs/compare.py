@@ -173,7 +173,8 @@ async def _counted(connection: _There, city_id: int, pack: Pack) -> list[Change]
 
 async def _public_issues(connection: _There, city_id: int, pack: Pack) -> Change:
     """What a service that becomes private takes with it."""
-    public, hidden = (0, 0) if connection is None else await count_hidden(connection, city_id, pack.services)
+    codes = [service.code for group in pack.services.groups for service in group.services if service.private]
+    public, hidden = (0, 0) if connection is None else await count_hidden(connection, city_id, codes)
     return Change("public issues", public, public - hidden)
 
 

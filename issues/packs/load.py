@@ -16,6 +16,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
+from db.jobs import enqueue
 from db.tenancy import APP_ROLE
 from geo.asked_places import leading_number
 from geo.cities import City
@@ -24,7 +25,7 @@ from geo.street_words import place_words, read_street
 from issues.packs.city_sheet import CitySheet, SourcedFile
 from issues.packs.named_places import all_named, middle_and_reach
 from issues.packs.pack import Pack
-from issues.packs.privacy import hide_private
+from issues.packs.privacy import ALL_KNOW, HIDE_PRIVATE, hide_private
 from issues.packs.services_sheet import ServicesSheet
 from issues.packs.times import holidays_of
 from issues.routing import WEEK
@@ -82,6 +83,8 @@ async def load_pack(
         for done, (step, write) in enumerate(steps.items()):
             progress(step, done, len(steps))
             await write(connection, city_id, pack)
+        await hide_private(session, city_id)
+        await enqueue(session, HIDE_PRIVATE, {"city_id": city_id}, run_after=ALL_KNOW)
         # Until the server looks by itself, it would plan for empty tables.
         await connection.execute(
             "ANALYZE city, service, route, district, neighbour, street, address, street_name, place_name"
@@ -198,7 +201,6 @@ async def _write_services(connection: AsyncConnection, city_id: int, pack: Pack)
         "UPDATE service SET offered = false WHERE city_id = %s AND code <> ALL (%s) AND offered",
         [city_id, [row[1] for row in rows]],
     )
-    await hide_private(connection, city_id, pack.services)
 
 
 def _service_rows(city_id: int, sheet: ServicesSheet) -> Iterable[tuple[Any, ...]]:

@@ -3,13 +3,20 @@
 None becomes public again where a service is private no more: it was reported as something that nobody else would see.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from psycopg import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.connections import driver_connection
+from issues.cells import count_all
 from issues.issue import PUBLIC_SQL
-from issues.packs.services_sheet import ServicesSheet
+
+HIDE_PRIVATE: Final = "issues.hide_private"
+ALL_KNOW: Final = timedelta(seconds=15)
+"""By then every process knows of a pack: what was filed by one that did not yet is hidden too."""
 
 # Also those that took over a report of such a service by a merge.
 _CONCERNED: Final = """
@@ -23,24 +30,30 @@ SELECT (SELECT count(*) FROM issue WHERE city_id = %(city)s AND {PUBLIC_SQL}),
        (SELECT count(*) FROM issue WHERE {_CONCERNED} AND {PUBLIC_SQL})
 """  # noqa: S608 - made of constants
 _HIDE: Final = f"UPDATE issue SET private = true WHERE {_CONCERNED}"  # noqa: S608 - as above
-# The worker's next pass then counts everything.
-_COUNT_CELLS_ANEW: Final = "DELETE FROM issue_cell_cursor WHERE city_id = %s"
+_CODES: Final = "SELECT code FROM service WHERE city_id = %s AND private"
 
 
-async def count_hidden(connection: AsyncConnection, city_id: int, sheet: ServicesSheet) -> tuple[int, int]:
-    """Count a city's public issues, and those of them that a pack makes private."""
-    cursor = await connection.execute(_COUNT.encode(), {"city": city_id, "codes": list(_private_codes(sheet))})
+async def count_hidden(connection: AsyncConnection, city_id: int, codes: Sequence[str]) -> tuple[int, int]:
+    """Count a city's public issues, and those of them that are hidden once these services are private."""
+    cursor = await connection.execute(_COUNT.encode(), {"city": city_id, "codes": list(codes)})
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - counts always give their row
     return row[0], row[1]
 
 
-async def hide_private(connection: AsyncConnection, city_id: int, sheet: ServicesSheet) -> None:
-    """Hide the issues of services that are private, open ones and others, from the public."""
-    hidden = await connection.execute(_HIDE.encode(), {"city": city_id, "codes": list(_private_codes(sheet))})
-    if hidden.rowcount:
-        await connection.execute(_COUNT_CELLS_ANEW, [city_id])
+async def hide_private(session: AsyncSession, city_id: int) -> int:
+    """Hide a city's issues of services that are private, open ones and others, from the public.
 
+    Args:
+        session: Open transaction of the city, or of the role that owns the tables; committed by the caller.
+        city_id: The city.
 
-def _private_codes(sheet: ServicesSheet) -> Iterator[str]:
-    return (service.code for group in sheet.groups for service in group.services if service.private)
+    Returns:
+        How many were hidden; none where that was done before.
+    """
+    connection = await driver_connection(session)
+    codes = [code for (code,) in await (await connection.execute(_CODES, (city_id,))).fetchall()]
+    hidden = (await connection.execute(_HIDE.encode(), {"city": city_id, "codes": codes})).rowcount
+    if hidden:
+        await count_all(session, city_id)
+    return hidden

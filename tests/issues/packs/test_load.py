@@ -19,9 +19,10 @@ from issues.merging import merge_issues
 from issues.packs.check import check_pack
 from issues.packs.compare import compare_pack
 from issues.packs.load import load_pack, number_sequence
+from issues.packs.privacy import HIDE_PRIVATE, hide_private
 from issues.routing import Circumstances
 from tests.issues.packs.small_pack import NAMED_PLACES, geojson, sound
-from tests.issues.people import AGENT
+from tests.issues.people import AGENT, jobs
 from tests.issues.towns import file, submission
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -248,5 +249,19 @@ async def test_what_becomes_private_is_hidden_with_its_service_and_stays_so(owne
     assert hidden == await public_issues(database, city_id) == [other.id]
     assert roadway.id not in hidden
     async with database.transaction(city_id) as session:
-        await count_changes(session, city_id)
         assert await session.scalar(text("SELECT issue_count FROM issue_cell WHERE z = 0")) == 1
+
+
+async def test_what_a_server_files_before_it_knows_of_the_pack_is_hidden_too(owner, database, folder, spoil):
+    city_id = (await load(owner, folder)).city_id
+    async with database.transaction() as session:
+        as_it_was = (await load_cities(session)).by_id(city_id)
+    assert as_it_was is not None
+    spoil("services.yml", "deadline_days: 0", "private: true")
+    await load(owner, folder)
+    await file(database, as_it_was, submission(LonLat(-73.62, 45.52), service_code="chaussee"))
+
+    assert (HIDE_PRIVATE, {"city_id": city_id}) in await jobs(database)
+    async with database.transaction(city_id) as session:
+        assert [await hide_private(session, city_id), await hide_private(session, city_id)] == [1, 0]
+    assert await public_issues(database, city_id) == []
