@@ -59,6 +59,8 @@ token.refresh(Request())
 session = requests.Session()
 session.headers["Authorization"] = f"Bearer {token.token}"
 service._client = _http_client.JsonHttpClient(session=session)
+# As the library has it for FCM's own host.
+session.mount(url, requests.adapters.HTTPAdapter(100, 100, max_retries=_http_client.DEFAULT_RETRY_CONFIG))
 logging.disable()  # it warns of each connection that its pool has no room for
 service._fcm_url = f"{url}/v1/projects/{account['project_id']}/messages:send"
 def message(n):

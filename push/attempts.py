@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from json import dumps
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -88,8 +89,8 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return max(0.0, wait.total_seconds())
 
 
-class JsonPoster:
-    """Posts JSON to one address, over connections that are kept open and ask the attempt under way before they write.
+class JsonSender:
+    """Sends JSON to one server, over connections that are kept open and ask the attempt under way before they write.
 
     Takes the place of a `requests.Session` where a library wants one, for half of its processor time: what a session
     finds out for each request (proxies, certificates, cookies, redirects) does not change here. Nothing is tried twice.
@@ -99,10 +100,11 @@ class JsonPoster:
     """
 
     def __init__(self, url: str, *, connections: int) -> None:
-        """Prepare to post.
+        """Prepare to send.
 
         Args:
-            url: Where to; by way of a proxy and with the certificates that the environment names, as `requests` would.
+            url: Where the server is; it is asked by way of the proxy and with the certificates that the environment
+                names, as `requests` would.
             connections: How many are kept open.
         """
         with requests.Session() as session:
@@ -112,7 +114,8 @@ class JsonPoster:
         self._pool = adapter.get_connection_with_tls_context(
             request, found["verify"], proxies=found["proxies"], cert=found["cert"]
         )
-        self._url, self._target = url, adapter.request_url(request, found["proxies"])
+        self._server = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+        self._whole_urls = adapter.request_url(request, found["proxies"]) != request.path_url  # as proxies want them
         self.headers: dict[str, str] = {"Content-Type": "application/json"}
 
     def request(
@@ -121,9 +124,9 @@ class JsonPoster:
         """Send one request; the library calls it so.
 
         Args:
-            method: ``post``, in any case.
-            url: The address of this poster.
-            json: What to write into the body.
+            method: Such as ``post``, in any case.
+            url: An address on this server.
+            json: What to write into the body; None for no body.
             headers: More of them.
             timeout: Seconds for connecting, and then for the answer.
 
@@ -131,12 +134,12 @@ class JsonPoster:
             OutOfTime: it must not leave any more.
             requests.ConnectionError: it could not be made, or has no answer.
         """
-        assert url == self._url, url  # noqa: S101 - a library that posts elsewhere would be news
+        assert url.startswith(f"{self._server}/"), url  # noqa: S101 - a library that asks elsewhere would be news
         try:
             answer = self._pool.urlopen(
                 method.upper(),
-                self._target,
-                body=dumps(json).encode(),
+                url if self._whole_urls else url.removeprefix(self._server),
+                body=None if json is None else dumps(json).encode(),
                 headers={**self.headers, **headers},
                 timeout=timeout,
                 retries=False,
@@ -151,7 +154,7 @@ class JsonPoster:
         return _response(url, answer)
 
     def close(self) -> None:
-        """Close the connections; there is no posting after that."""
+        """Close the connections; nothing is sent after that."""
         self._pool.close()
 
 

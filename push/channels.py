@@ -15,7 +15,8 @@ class AddressKind(StrEnum):
     """What kind of push address a device gave.
 
     FCM takes the first two, in fields of their own. The next two are one protocol (RFC 8030) under two names, as
-    devices know them: a browser's push service, and an app's distributor. E-mail is no device's but a person's.
+    devices know them: a browser's push service, and an app's distributor. E-mail is no device's but a person's, and a
+    topic is everybody's who asked FCM, through us, to hear of it.
     """
 
     FID = "fid"
@@ -23,6 +24,7 @@ class AddressKind(StrEnum):
     WEBPUSH = "webpush"
     UNIFIEDPUSH = "unifiedpush"
     EMAIL = "email"
+    TOPIC = "topic"
 
     @property
     def has_endpoint(self) -> bool:

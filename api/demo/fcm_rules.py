@@ -11,8 +11,14 @@ _TTL_LIMIT_S = 28 * 24 * 3600
 # A push service's topic (RFC 8030, section 5.4), and APNs' limit for its collapse id.
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _APNS_COLLAPSE_LIMIT_BYTES = 64
+_TOPIC_NAME = re.compile(r"[a-zA-Z0-9-_.~%]{1,900}")
 # Names that FCM itself uses in what a phone receives.
 _RESERVED = re.compile(r"from|message_type|google\..*|gcm\..*|google|gcm")
+
+
+def topic_violation_of(name: str) -> str | None:
+    """Say what is wrong with the name of a topic; None where FCM would take it."""
+    return None if _TOPIC_NAME.fullmatch(name) else "Invalid topic name."
 
 
 def violation_of(envelope: Any) -> str | None:
@@ -28,6 +34,8 @@ def violation_of(envelope: Any) -> str | None:
         return "Exactly one of fid, token, topic or condition is required."
     if not isinstance(message[targets[0]], str) or not message[targets[0]]:
         return f"Invalid value at 'message.{targets[0]}'."
+    if targets[0] == "topic" and (violation := topic_violation_of(message["topic"])) is not None:
+        return violation
     return _data_violation(message.get("data", {})) or _size_violation(message) or _platform_violation(message)
 
 

@@ -1,10 +1,12 @@
 """A stand-in for Firebase Cloud Messaging: a real server on loopback that speaks FCM v1 and its OAuth.
 
 For the demo and the tests, where the real library talks to it over a socket. It checks what FCM checks, keeps what
-came, and fails on demand. Beside Google's two calls it has:
+came, and fails on demand. Beside Google's own calls it has:
 
-* ``GET /messages``: what was accepted, in order; ``DELETE /messages`` empties it.
-* ``GET /count``: how many were.
+* ``GET /messages``: what reached phones, in order; ``DELETE /messages`` empties it. A message to a topic is there once
+  for each that hears of the topic.
+* ``GET /topics``: which topics there are, and who hears of each.
+* ``GET /count``: how many messages were accepted.
 * ``GET /attempts``: every message that came, also the refused ones, each with the HTTP status it was answered.
 * ``POST /faults``: how the next messages fail (see `Fault`); ``DELETE /faults`` ends it.
 """
@@ -15,9 +17,10 @@ import random
 import secrets
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +28,6 @@ from typing import Annotated, Any
 import jwt
 import typer
 import uvicorn
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -33,8 +35,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from api.demo.fcm_rules import violation_of
-from db.private_files import write_private
+from api.demo.fcm_account import public_key_of, write_credentials
+from api.demo.fcm_rules import topic_violation_of, violation_of
 
 # What Google's library writes as audience into its assertions, wherever the key file sends them.
 _GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
@@ -44,6 +46,7 @@ _SCOPES = {
     "https://www.googleapis.com/auth/firebase.messaging",
 }
 _GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_REGISTRATION = "/v1/projects/{project}/registrations/{registration}"
 _FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 
 # FCM's error codes as it answers them: HTTP status, canonical status, text.
@@ -67,7 +70,7 @@ class Fault:
 
     Attributes:
         count: For how many messages; None until the faults are deleted.
-        address: Only for this push address; None for any.
+        address: Only for this push address, also where it joins or leaves a topic; None for any message.
         retry_after_s: What to write as ``Retry-After``.
         delay_s: How long to wait before answering (DELAY, whose messages are accepted).
         share: How many of the messages that it concerns it strikes: one in two for 0.5, drawn for each.
@@ -87,7 +90,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One message that came."""
+    """One message that came; where a topic's reaches a phone, ``address`` is the phone's."""
 
     name: str
     project: str
@@ -119,12 +122,17 @@ class FcmStandIn:
         self._on_push = on_push
         self._tokens: set[str] = set()
         self._faults: list[Fault] = []
+        self._topics: dict[str, set[str]] = defaultdict(set)
+        self._arrived: list[Push] = []
         self.attempts: list[Push] = []
         self._accepted = 0
         self.app = Starlette(
             routes=[
                 Route("/token", self._grant_token, methods=["POST"]),
                 Route("/v1/projects/{project}/messages:send", self._receive_message, methods=["POST"]),
+                Route(f"{_REGISTRATION}/topicSubscriptions", self._join_topic, methods=["POST"]),
+                Route(f"{_REGISTRATION}/topicSubscriptions/{{topic}}", self._leave_topic, methods=["DELETE"]),
+                Route("/topics", self._list_topics, methods=["GET"]),
                 Route("/messages", self._list_messages, methods=["GET"]),
                 Route("/messages", self._delete_messages, methods=["DELETE"]),
                 Route("/count", self._count_messages, methods=["GET"]),
@@ -158,8 +166,7 @@ class FcmStandIn:
         return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": 3600})
 
     async def _receive_message(self, request: Request) -> Response:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or token not in self._tokens:
+        if not self._is_signed_in(request):
             return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
         body = await request.body()
         try:
@@ -170,8 +177,41 @@ class FcmStandIn:
         if violation is not None:
             return _error(400, "INVALID_ARGUMENT", violation, "INVALID_ARGUMENT")
         message = envelope["message"]
-        fault = self._next_fault(message)
+        fault = self._next_fault(message.get("fid") or message.get("token") or message.get("topic"))
         return await self._answer(request.path_params["project"], message, fault)
+
+    async def _join_topic(self, request: Request) -> Response:
+        topic = request.query_params.get("topic_name", "")
+        violation = topic_violation_of(topic)
+        if violation is not None:
+            return _error(400, "INVALID_ARGUMENT", violation, "INVALID_ARGUMENT")
+        refused = self._refuses_change(request)
+        if refused is not None:
+            return refused
+        if request.path_params["registration"] in self._topics[topic]:
+            return _error(409, "ALREADY_EXISTS", "Requested entity already exists.")
+        self._topics[topic].add(request.path_params["registration"])
+        return JSONResponse({"topic_name": topic})
+
+    async def _leave_topic(self, request: Request) -> Response:
+        refused = self._refuses_change(request)
+        if refused is not None:
+            return refused
+        self._topics[request.path_params["topic"]].discard(request.path_params["registration"])
+        return JSONResponse({})
+
+    def _refuses_change(self, request: Request) -> Response | None:
+        if not self._is_signed_in(request):
+            return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+        fault = self._next_fault(request.path_params["registration"], named=True)
+        if fault is None or fault.code not in _ERRORS:
+            return None
+        status, canonical, text = _ERRORS[fault.code]
+        return _error(status, canonical, text, fault.code)
+
+    def _is_signed_in(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and token in self._tokens
 
     async def _answer(self, project: str, message: dict[str, Any], fault: Fault | None) -> Response:
         code = None if fault is None else fault.code
@@ -190,10 +230,10 @@ class FcmStandIn:
             await asyncio.sleep(fault.delay_s)
         return JSONResponse({"name": push.name})
 
-    def _next_fault(self, message: dict[str, Any]) -> Fault | None:
-        """Take one message's share of the first fault that concerns it."""
+    def _next_fault(self, address: str | None, *, named: bool = False) -> Fault | None:
+        """Take one message's share of the first fault that concerns it, or of the first that names the address."""
         for fault in self._faults:
-            concerns = fault.address is None or fault.address in (message.get("fid"), message.get("token"))
+            concerns = fault.address == address or (fault.address is None and not named)
             if concerns and random.random() < fault.share:  # noqa: S311 - as often, not as secret
                 if fault.count is not None:
                     fault.count -= 1
@@ -218,12 +258,23 @@ class FcmStandIn:
         )
         self.attempts.append(push)
         self._accepted += status == 200
-        if status == 200 and self._on_push is not None:
-            self._on_push(push)
+        for arrived in self._arrivals(push) if status == 200 else ():
+            self._arrived.append(arrived)
+            if self._on_push is not None:
+                self._on_push(arrived)
         return push
 
+    def _arrivals(self, push: Push) -> list[Push]:
+        """What phones get of a message."""
+        if push.address_kind != "topic":
+            return [push]
+        return [replace(push, address=member) for member in sorted(self._topics[push.address])]
+
     async def _list_messages(self, _request: Request) -> Response:
-        return JSONResponse([asdict(push) for push in self.attempts if push.status == 200])
+        return JSONResponse([asdict(push) for push in self._arrived])
+
+    async def _list_topics(self, _request: Request) -> Response:
+        return JSONResponse({topic: sorted(members) for topic, members in sorted(self._topics.items()) if members})
 
     async def _count_messages(self, _request: Request) -> Response:
         return JSONResponse({"accepted": self._accepted})
@@ -233,6 +284,7 @@ class FcmStandIn:
 
     async def _delete_messages(self, _request: Request) -> Response:
         self.attempts.clear()
+        self._arrived.clear()
         self._accepted = 0
         return Response(status_code=204)
 
@@ -270,56 +322,13 @@ def _error(
     return JSONResponse({"error": error}, status, headers)
 
 
-def write_credentials(path: Path, base_url: str, *, project: str = "jalon-demo") -> dict[str, Any]:
-    """Write a service account's key file (readable by its owner alone) that signs in at a stand-in.
-
-    The key of an existing file is kept, so that whoever read it before can go on.
-
-    Args:
-        path: Where to write; its folder exists.
-        base_url: Where the stand-in listens, such as ``http://127.0.0.1:8085``.
-        project: The Firebase project in it.
-
-    Returns:
-        The content of the file.
-    """
-    try:
-        account: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
-        account = _new_account(project)
-    account["token_uri"] = f"{base_url}/token"
-    write_private(path, json.dumps(account, indent=2))
-    return account
-
-
-def _new_account(project: str) -> dict[str, Any]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return {
-        "type": "service_account",
-        "project_id": project,
-        "private_key_id": secrets.token_hex(20),
-        "private_key": key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-        "client_email": f"push@{project}.iam.gserviceaccount.com",
-        "client_id": str(secrets.randbelow(10**21)),
-    }
-
-
-def _public_key(account: dict[str, Any]) -> rsa.RSAPublicKey:
-    key = serialization.load_pem_private_key(account["private_key"].encode(), password=None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise TypeError("a service account signs with an RSA key")
-    return key.public_key()
-
-
 def _prepare(
     listening: socket.socket, credentials_path: Path, on_push: Callable[[Push], None] | None
 ) -> tuple[uvicorn.Server, str]:
     host, port = listening.getsockname()
     url = f"http://{host}:{port}"
     account = write_credentials(credentials_path, url)
-    stand_in = FcmStandIn(_public_key(account), email=account["client_email"], on_push=on_push)
+    stand_in = FcmStandIn(public_key_of(account), email=account["client_email"], on_push=on_push)
     # Errors only: an answer cut off on demand is not worth a line.
     config = uvicorn.Config(stand_in.app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
     return uvicorn.Server(config), url

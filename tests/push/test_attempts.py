@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import requests
 
-from push.attempts import Attempt, JsonPoster, OutOfTime
+from push.attempts import Attempt, JsonSender, OutOfTime
 
 ELSEWHERE = "http://push.example/v1/messages"
 
@@ -39,9 +39,9 @@ def answering(taken):
             thread.join()
 
 
-def post(poster, url):
-    answer = poster.request("post", url, json={"text": "réglé"}, headers={}, timeout=5)
-    poster.close()
+def post(sender, url):
+    answer = sender.request("post", url, json={"text": "réglé"}, headers={}, timeout=5)
+    sender.close()
     return answer
 
 
@@ -51,10 +51,10 @@ def test_the_proxy_that_the_environment_names_is_used(monkeypatch):
         monkeypatch.setenv("http_proxy", proxy)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        poster = JsonPoster(ELSEWHERE, connections=1)
-        poster.headers["Authorization"] = "Bearer once"
+        sender = JsonSender("http://push.example", connections=1)
+        sender.headers["Authorization"] = "Bearer once"
 
-        answer = post(poster, ELSEWHERE)
+        answer = post(sender, ELSEWHERE)
 
     assert (answer.status_code, answer.json()) == (200, {})
     assert taken == [(ELSEWHERE, "Bearer once", b'{"text": "r\\u00e9gl\\u00e9"}')]
@@ -65,9 +65,9 @@ def test_an_attempt_that_was_given_up_writes_nothing(clock):
     attempt = Attempt(clock.window())
     attempt.end()
     with answering(taken) as url:
-        poster = JsonPoster(url, connections=1)
+        sender = JsonSender(url, connections=1)
         with attempt.under_way(), pytest.raises(OutOfTime):
-            post(poster, url)
+            post(sender, f"{url}/v1/messages")
 
     assert not attempt.left
     assert taken == []
@@ -75,4 +75,4 @@ def test_an_attempt_that_was_given_up_writes_nothing(clock):
 
 def test_nobody_there_is_told_as_the_library_expects(nowhere):
     with pytest.raises(requests.ConnectionError):
-        post(JsonPoster(nowhere, connections=1), nowhere)
+        post(JsonSender(nowhere, connections=1), f"{nowhere}/v1/messages")

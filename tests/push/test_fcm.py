@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from api.demo.fcm_standin import write_credentials
+from api.demo.fcm_account import write_credentials
 from push.channels import AddressKind, Message, Outcome, Platform, PushAction
 from push.fcm import FcmChannel
 from tests.push.people import NOON
@@ -319,3 +319,36 @@ def test_the_key_file_is_its_owners_alone_and_keeps_its_key(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert first["private_key"] == second["private_key"]
     assert second["token_uri"] == "http://127.0.0.1:2/token"
+
+
+async def test_a_message_to_a_topic_reaches_once_whoever_hears_of_it_and_nobody_else(fcm, stand_in, clock):
+    joined = await fcm.change_topic("montreal.ca~fr", ["phone-1", "phone-2"], joins=True)
+    again = await fcm.change_topic("montreal.ca~fr", ["phone-1"], joins=True)
+    await fcm.change_topic("montreal.ca~en", ["phone-3"], joins=True)
+    left = await fcm.change_topic("montreal.ca~fr", ["phone-2", "phone-4"], joins=False)
+
+    [result] = await fcm.send([a_message("montreal.ca~fr", AddressKind.TOPIC)], clock.window())
+
+    assert (joined, again, left) == ([None, None], [None], [None, None])
+    assert result.outcome is Outcome.SENT
+    assert [(push["address_kind"], push["address"]) for push in stand_in.messages()] == [("topic", "phone-1")]
+    assert [push["address"] for push in stand_in.attempts()] == ["montreal.ca~fr"]
+
+
+async def test_each_device_that_cannot_join_a_topic_is_named_with_the_reason(fcm, stand_in):
+    stand_in.fail("UNREGISTERED", address="phone-2")
+    stand_in.fail("UNAVAILABLE", address="phone-3")
+
+    answers = await fcm.change_topic("montreal.ca~fr", ["phone-1", "phone-2", "phone-3"], joins=True)
+
+    assert answers == [None, "UNREGISTERED", "UNAVAILABLE"]
+
+
+async def test_a_topic_is_not_joined_where_nobody_answers(stand_in, nowhere):
+    channel = FcmChannel(stand_in.account, url=nowhere, timeout_s=1)
+    try:
+        answers = await channel.change_topic("montreal.ca~fr", ["phone-1"], joins=True)
+    finally:
+        await channel.close()
+
+    assert answers == ["UNKNOWN_ERROR"]

@@ -19,6 +19,7 @@ def test_a_message_for_one_address_is_taken():
         {"fid": "phone-1", "token": "phone-1"},
         {"fid": ""},
         {"token": 7},
+        {"topic": "montreal.ca/arrondissements"},
         {**GOOD, "collapse_key": "unknown here"},
         {**GOOD, "data": {"count": 2}},
         {**GOOD, "data": {"from": "reserved"}},
