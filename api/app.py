@@ -24,6 +24,7 @@ from api.problems.handlers import install_handlers
 from api.queries import refuse_unknown_parameters
 from api.readiness import Readiness
 from api.routers import (
+    alerts,
     basemap,
     corrections,
     devices,
@@ -101,6 +102,7 @@ _PARTS: Final = (
     devices,
     push,
     subscriptions,
+    alerts,
     me,
     webhooks,
     taps,

@@ -10,6 +10,7 @@ import geo.cities
 import geo.districts
 import geo.owned_things
 import geo.streets
+import issues.alerts
 import issues.assignments
 import issues.audience
 import issues.catalogue
@@ -35,6 +36,7 @@ import push.emails
 import push.outbox
 import push.outcomes
 import push.preferences
+import push.topics
 from db.base import Base
 
 

@@ -27,6 +27,8 @@ from db.signing import signing_key
 from db.tenancy import refuse_privileged_role
 from geo.cities import City
 from issues import languages
+from issues.alert_audience import settle_alert_topics, tell_alert
+from issues.alerts import TELL_ALERT
 from issues.audience import tell
 from issues.catalogue import KnownCatalogues
 from issues.city import load_cities
@@ -54,6 +56,7 @@ from push.deliver import Sender
 from push.digests import release_held
 from push.hooks import HookPoster
 from push.smtp import EmailChannel, SmtpServer
+from push.topics import TOPICS_OF, TopicProvider, keep_topics
 from push.vapid import PURPOSE as VAPID
 from push.vapid import VapidKey
 from push.webpush import WebPushChannel
@@ -63,6 +66,7 @@ _log = structlog.get_logger(__name__)
 TELL: Final = "push.tell"
 DELIVER: Final = "push.deliver"
 BRING_DUE: Final = "push.bring_due"
+TOPICS: Final = "push.topics"
 WEBHOOKS: Final = "push.webhooks"
 
 _EVERY_SIX_HOURS: Final = "23 */6 * * *"
@@ -114,7 +118,8 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         spoken = languages.load_languages(folders)
         store = open_store(settings.photos_url)
         enclosures = LetterEnclosures(database, store)
-        channels = await opened.enter_async_context(_open_channels(settings, vapid_key, spoken, taps, enclosures))
+        ways = _open_channels(settings, vapid_key, spoken, taps, enclosures)
+        channels, topics = await opened.enter_async_context(ways)
         decoders = await opened.enter_async_context(_open_decoders(settings))
         photos = photo_jobs(database, store, decoders)
         texts = NoticeTexts(spoken)
@@ -126,6 +131,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         )
         pushes = push_jobs(database, sender, stop=stop)
         add_webhooks(pushes, database, poster)
+        add_alerts(pushes, database, spoken, topics)
         add_upkeep(pushes, database)  # quick as they are, and behind no photos
         addresses = opened.enter_context(_open_address_jobs(settings, database))
         if addresses is None:
@@ -224,6 +230,51 @@ def add_webhooks(table: JobTable, database: Database, poster: HookPoster) -> Non
     table.every(_EVERY_FIVE_SECONDS, WEBHOOKS, tell_other_systems)
 
 
+def add_alerts(table: JobTable, database: Database, spoken: Languages, provider: TopicProvider | None) -> None:
+    """Name the jobs of alerts: telling people directly, who is to be in which topic, and telling the provider so.
+
+    Args:
+        table: Where they are named.
+        database: Where topics and their members are.
+        spoken: The languages that there are.
+        provider: Who is told; None where none is set up. Then all wait, and hear of alerts directly.
+    """
+
+    async def tell_of_alert(job: Job) -> None:
+        city_id, alert_id = int(job.payload["city_id"]), UUID(job.payload["alert_id"])
+        more = True
+        while more:  # a transaction for each part, as with notices
+            async with database.transaction(city_id) as session:
+                more = (await tell_alert(session, city_id, alert_id, now=_now())).more
+
+    async def settle(job: Job) -> None:
+        async with database.transaction() as session:
+            cities = (await session.execute(select(City.id, City.jurisdiction_id, City.locale).order_by(City.id))).all()
+        for city in cities:
+            async with database.transaction(city.id) as session:
+                await settle_alert_topics(
+                    session,
+                    city.id,
+                    UUID(job.payload["person_id"]),
+                    jurisdiction_id=city.jurisdiction_id,
+                    locale=city.locale,
+                    languages=spoken,
+                    now=_now(),
+                )
+
+    async def tell_provider(_job: Job) -> None:
+        if provider is None:
+            return
+        async with database.transaction() as session:
+            city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+        for city_id in city_ids:
+            await keep_topics(database, city_id, provider, clock=database_time)
+
+    table.handle(TELL_ALERT, tell_of_alert)
+    table.handle(TOPICS_OF, settle)
+    table.every(_EVERY_FIVE_SECONDS, TOPICS, tell_provider)
+
+
 def add_upkeep(table: JobTable, database: Database) -> None:
     """Name the jobs that forget what is over, learn how long issues took, and do again what a load or a pause did."""
 
@@ -259,9 +310,10 @@ def add_upkeep(table: JobTable, database: Database) -> None:
 @asynccontextmanager
 async def _open_channels(
     settings: Settings, vapid_key: VapidKey, spoken: Languages, taps: Taps, enclosures: LetterEnclosures
-) -> AsyncIterator[Mapping[AddressKind, Channel]]:
+) -> AsyncIterator[tuple[Mapping[AddressKind, Channel], TopicProvider | None]]:
     """Open the ways to phones that the operator has set up; pushes for the others wait in the outbox."""
     channels: dict[AddressKind, Channel] = {}
+    topics: TopicProvider | None = None
     if settings.fcm_credentials is None:
         _log.warning("push_not_configured", missing="JALON_FCM_CREDENTIALS")
     else:
@@ -269,7 +321,8 @@ async def _open_channels(
         from push.fcm import FcmChannel  # noqa: PLC0415
 
         account = json.loads(await asyncio.to_thread(settings.fcm_credentials.read_text))
-        channels |= dict.fromkeys((AddressKind.FID, AddressKind.TOKEN), FcmChannel(account, url=settings.fcm_url))
+        topics = fcm = FcmChannel(account, url=settings.fcm_url)
+        channels |= dict.fromkeys((AddressKind.FID, AddressKind.TOKEN, AddressKind.TOPIC), fcm)
     if settings.webpush_contact is None:
         _log.info("push_not_configured", missing="JALON_WEBPUSH_CONTACT")
     else:
@@ -284,7 +337,7 @@ async def _open_channels(
         letters = Letters(spoken, taps, settings.public_url, _now, enclosures)
         channels[AddressKind.EMAIL] = EmailChannel(server, sender=settings.email_from, compose=letters.compose)
     try:
-        yield channels
+        yield channels, topics
     finally:
         for channel in set(channels.values()):
             await channel.close()

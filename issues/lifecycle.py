@@ -73,11 +73,12 @@ class NoticeKind(StrEnum):
     REOPENED = "reopened"
     NOTE = "note"
     OPENED = "opened"  # to those who subscribed to the place
+    ALERT = "alert"  # of no issue: what the city tells a district, or everybody, who asked for it
 
     @property
     def is_state(self) -> bool:
         """Whether it tells where an issue stands: worth nothing any more once it stands elsewhere."""
-        return self is not NoticeKind.NOTE
+        return self not in (NoticeKind.NOTE, NoticeKind.ALERT)
 
 
 _TOLD = {

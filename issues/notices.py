@@ -95,7 +95,8 @@ class NoticeTexts:
 
         Args:
             kind: A `NoticeKind`, `ASSIGNED`, or a digest of several.
-            params: Of a digest, the `items`, each with its `kind` and its params, and their `count`. Of others
+            params: Of an alert, its title and its text in each language, as `title_<language>` and `text_<language>`.
+                Of a digest, the `items`, each with its `kind` and its params, and their `count`. Of others
                 `number`; `note` where the city wrote something with it that residents may read; the service's
                 name in each language as `service_<language>`, where it may be shown; the `day` of work; the city's
                 `locale`, for people whose language is not spoken here.
@@ -110,6 +111,8 @@ class NoticeTexts:
         return self._single(kind, params, language)
 
     def _single(self, kind: str, params: Mapping[str, Any], language: str) -> tuple[str, str]:
+        if kind == NoticeKind.ALERT:
+            return self._named("title", params, language) or "", self._named("text", params, language) or ""
         title, body = _SENTENCES[kind]
         if "note" in params:
             body = _WITH_REASON.get(kind, body)
@@ -126,16 +129,23 @@ class NoticeTexts:
 
     def _digest(self, params: Mapping[str, Any], language: str) -> tuple[str, str]:
         items, say = params["items"], self.languages.translate
-        lines = [
-            say(language, _DIGEST_LINE, title=self._single(item["kind"], item, language)[0], number=item["number"])
-            for item in items[:_DIGEST_LINES]
-        ]
+        lines = [self._digest_line(item, language) for item in items[:_DIGEST_LINES]]
         if (rest := params["count"] - len(lines)) > 0:
             lines.append(say(language, _DIGEST_REST, count=rest))
         return say(language, _DIGEST, count=params["count"]), "\n".join(lines)
 
+    def _digest_line(self, item: Mapping[str, Any], language: str) -> str:
+        title, _ = self._single(item["kind"], item, language)
+        if "number" not in item:
+            return title
+        return self.languages.translate(language, _DIGEST_LINE, title=title, number=item["number"])
+
     def _service(self, params: Mapping[str, Any], language: str) -> str:
+        return self._named("service", params, language) or self.languages.translate(language, _UNNAMED)
+
+    def _named(self, what: str, params: Mapping[str, Any], language: str) -> str | None:
+        """Find something in a language, or in another one that there is."""
         for spoken in (language, *self.languages.spoken):
-            if name := params.get(f"service_{spoken}"):
+            if name := params.get(f"{what}_{spoken}"):
                 return str(name)
-        return self.languages.translate(language, _UNNAMED)
+        return None

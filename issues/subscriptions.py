@@ -19,8 +19,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.connections import driver_connection
+from db.jobs import enqueue
 from geo.points import LonLat
 from issues.lifecycle import NoticeKind
+from push.topics import TOPICS_OF
 
 MOST: Final = 50
 """So many subscriptions may a person have in a city."""
@@ -33,10 +35,14 @@ class Subscription(Base):
 
     __tablename__ = "subscription"
     __table_args__ = (
-        CheckConstraint("(district IS NULL) <> (area IS NULL)", name="place"),
+        # Of the whole city only its alerts are told.
+        CheckConstraint(
+            "num_nonnulls(district, area) = 1 OR num_nonnulls(district, area) = 0 AND kinds = '{alert}'", name="place"
+        ),
         Index("ix_subscription_person", "city_id", "person_id"),
         # In the order in which people are told.
         Index("ix_subscription_district", "city_id", "district", "person_id", postgresql_where=text("area IS NULL")),
+        Index("ix_subscription_alerts", "city_id", "person_id", postgresql_where=text("'alert' = ANY (kinds)")),
         Index("ix_subscription_area", "city_id", "area", postgresql_using="gist"),
     )
 
@@ -61,7 +67,7 @@ class Circle:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionView:
-    """What a person wants to hear of; one of the first three says where.
+    """What a person wants to hear of; one of the first three says where, and none that it is the whole city.
 
     Attributes:
         district: 'layer:code'.
@@ -147,6 +153,7 @@ async def subscribe(
     row = await cursor.fetchone()
     if row is None:
         raise SubscriptionNotFound(wanted.id)
+    await enqueue(session, TOPICS_OF, {"person_id": str(person_id)})
     return bool(row[0])
 
 
@@ -185,6 +192,7 @@ async def unsubscribe(session: AsyncSession, city_id: int, person_id: UUID, subs
         "DELETE FROM subscription WHERE city_id = %s AND person_id = %s AND (id = %s OR %s)",
         (city_id, person_id, subscription_id, subscription_id is None),
     )
+    await enqueue(session, TOPICS_OF, {"person_id": str(person_id)})
 
 
 def _drawn(wanted: SubscriptionView) -> dict[str, Any] | None:

@@ -1,9 +1,12 @@
 """Devices: where pushes go."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from psycopg.rows import class_row
 from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -11,7 +14,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base, new_id
 from db.connections import driver_connection
 from db.credentials import CredentialKind, hash_secret
+from db.jobs import enqueue
 from push.channels import AddressKind, Platform, PushKeys
+from push.topics import TOPICS_OF
 
 _NO_ADDRESS = "push_kind = NULL, push_address = NULL, push_p256dh = NULL, push_auth = NULL"
 
@@ -88,6 +93,14 @@ class DeviceSecretMismatch(Exception):
     device_id: UUID
 
 
+class _Before(NamedTuple):
+    id: UUID
+    person_id: UUID
+    push_kind: str | None
+    push_address: str | None
+    locale: str
+
+
 async def register_device(session: AsyncSession, registration: Registration, *, now: datetime) -> RegisteredDevice:
     """Register a device, or refresh what is known of it.
 
@@ -97,12 +110,14 @@ async def register_device(session: AsyncSession, registration: Registration, *, 
     Raises:
         DeviceSecretMismatch: the caller's secret is not this device's; nothing of the transaction may be committed.
     """
-    await _lock_devices(session, registration.id, registration.push)
+    before = await _lock_devices(session, registration.id, registration.push)
     if registration.push is not None:
         await _take_over_address(session, registration.id, registration.push)
     device = await _upsert_device(session, registration, now)
     # After the device's row is locked: of two secrets that come at once, the later sees the earlier.
     await _claim_secret(session, registration, now)
+    for person_id in _moved(before, registration):
+        await enqueue(session, TOPICS_OF, {"person_id": str(person_id)})
     return device
 
 
@@ -113,11 +128,14 @@ async def forget_device(session: AsyncSession, device_id: UUID) -> bool:
         Whether there was such a device.
     """
     connection = await driver_connection(session)
-    deleted = await connection.execute("DELETE FROM device WHERE id = %s", (device_id,))
+    cursor = await connection.execute("DELETE FROM device WHERE id = %s RETURNING person_id", (device_id,))
+    deleted = await cursor.fetchone()
     await connection.execute(
         "DELETE FROM credential WHERE kind = %s AND subject = %s", (CredentialKind.DEVICE, device_id)
     )
-    return deleted.rowcount == 1
+    if deleted is not None:
+        await enqueue(session, TOPICS_OF, {"person_id": str(deleted[0])})
+    return deleted is not None
 
 
 async def forget_address(session: AsyncSession, device_id: UUID, *, as_of: datetime) -> bool:
@@ -142,8 +160,8 @@ async def forget_address(session: AsyncSession, device_id: UUID, *, as_of: datet
     return await kept.fetchone() is None
 
 
-async def _lock_devices(session: AsyncSession, device_id: UUID, push: PushAddress | None) -> None:
-    """Lock the device and the one that has its address now.
+async def _lock_devices(session: AsyncSession, device_id: UUID, push: PushAddress | None) -> Sequence[_Before]:
+    """Lock the device and the one that has its address now; answers with what is known of them.
 
     Everybody takes the locks in one order, so that none waits for another in a circle: addresses, then devices by id,
     then credentials.
@@ -153,13 +171,26 @@ async def _lock_devices(session: AsyncSession, device_id: UUID, push: PushAddres
     if push is not None:
         # Two devices that register one address at once take turns; else the later would break the unique index.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{kind}:{value}",))
-    await connection.execute(
+    cursor = connection.cursor(row_factory=class_row(_Before))
+    await cursor.execute(
         """
-        SELECT FROM device
+        SELECT id, person_id, push_kind, push_address, locale FROM device
         WHERE id = %s OR (push_kind = %s::text AND push_address = %s::text) ORDER BY id FOR UPDATE
         """,
         (device_id, kind, value),
     )
+    return await cursor.fetchall()
+
+
+def _moved(before: Sequence[_Before], registration: Registration) -> list[UUID]:
+    """List whose address or language is not what it was: theirs who register, or that of whose address they take."""
+    push = registration.push
+    now = (None, None, registration.locale) if push is None else (push.kind, push.value, registration.locale)
+    return [
+        one.person_id
+        for one in before
+        if one.id != registration.id or (one.push_kind, one.push_address, one.locale) != now
+    ]
 
 
 async def _take_over_address(session: AsyncSession, device_id: UUID, push: PushAddress) -> None:

@@ -43,7 +43,7 @@ class Notification(Base):
     city_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     event_id: Mapped[UUID]
-    person_id: Mapped[UUID]
+    person_id: Mapped[UUID]  # or a topic's id, which is told as one
     kind: Mapped[str]
     params: Mapped[dict[str, Any]]  # ids, number and status for text and data; nothing personal
     about: Mapped[UUID | None]  # what it tells the state of, until there is later news of that; None: for good
@@ -77,7 +77,7 @@ class Delivery(Base):
     city_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     notification_id: Mapped[UUID]
-    device_id: Mapped[UUID]  # or an e-mail address; no foreign key: the history outlives a forgotten device
+    device_id: Mapped[UUID]  # or an e-mail address, or a topic; no foreign key: the history outlives a forgotten device
     state: Mapped[str]
     attempts: Mapped[int]  # how often it left, or may have
     failures: Mapped[int] = mapped_column(server_default=text("0"))  # how often its provider was in trouble
@@ -162,10 +162,11 @@ WITH due AS (
     ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), turn AS MATERIALIZED (  -- its state is asked for more than once
     SELECT due.id, due.due_at, event_id, notification.person_id, kind, params, expires_at, quiet_until,
-           coalesce(platform, 'web') AS platform, coalesce(device.locale, email.locale) AS locale,
-           CASE WHEN email.id IS NULL THEN push_kind ELSE 'email' END AS address_kind,
-           coalesce(push_address, email.address) AS address, push_p256dh AS p256dh, push_auth AS auth,
-           coalesce(refreshed_at, asked_at) AS refreshed_at,
+           coalesce(platform, 'web') AS platform, coalesce(device.locale, email.locale, topic.locale) AS locale,
+           CASE WHEN email.id IS NOT NULL THEN 'email' WHEN topic.id IS NOT NULL THEN 'topic' ELSE push_kind END
+             AS address_kind,
+           coalesce(push_address, email.address, topic.name) AS address, push_p256dh AS p256dh, push_auth AS auth,
+           coalesce(refreshed_at, asked_at, topic.created_at) AS refreshed_at,
            CASE WHEN expires_at <= %(now)s THEN 'expired'
                 WHEN fallback AND EXISTS (
                     SELECT FROM delivery AS other
@@ -178,7 +179,7 @@ WITH due AS (
                       AND newer.about = notification.about
                       AND (newer.happened_at, newer.id) > (notification.happened_at, notification.id)
                 ) THEN 'superseded'
-                WHEN push_address IS NULL
+                WHEN push_address IS NULL AND topic.id IS NULL
                  AND (email.id IS NULL OR refused_at IS NOT NULL OR verified_at IS NULL AND kind <> %(verify)s)
                 THEN 'forgotten'
                 WHEN quiet_from <= %(now)s AND %(now)s < quiet_until THEN 'held'
@@ -187,6 +188,7 @@ WITH due AS (
     JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
     LEFT JOIN device ON device.id = due.device_id
     LEFT JOIN email_address AS email ON email.city_id = %(city)s AND email.id = due.device_id
+    LEFT JOIN topic ON topic.city_id = %(city)s AND topic.id = due.device_id
 )
 UPDATE delivery SET
     state = turn.state,

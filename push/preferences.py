@@ -11,7 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 from db.connections import driver_connection
+from db.jobs import enqueue
 from push.pacing import Preferences
+from push.topics import TOPICS_OF
 
 
 class Preference(Base):
@@ -34,6 +36,7 @@ async def write_preferences(session: AsyncSession, person_id: UUID, wishes: Pref
         """,
         (person_id, Jsonb(wishes.to_json()), now),
     )
+    await enqueue(session, TOPICS_OF, {"person_id": str(person_id)})
 
 
 async def read_preferences(session: AsyncSession, person_id: UUID) -> Preferences:

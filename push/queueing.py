@@ -1,6 +1,6 @@
 """Putting into the outbox what an event tells people."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -43,6 +43,7 @@ async def queue_notifications(
     whatever_kinds: bool = False,
     now: datetime,
     expires_after: timedelta = EXPIRES_AFTER,
+    ends_at: datetime | None = None,
 ) -> int:
     """Queue what an event tells each person, on every device of theirs and by e-mail; each once, however often run.
 
@@ -62,6 +63,7 @@ async def queue_notifications(
         now: Time of queuing.
         expires_after: So long after it happened it is worth nothing and is not sent any more, also if queued late;
             where its person wants to hear of it later, so long after their turn.
+        ends_at: What is worth nothing from a time on, whenever its person's turn comes; instead of `expires_after`.
 
     Returns:
         How many deliveries were queued; 0 where all had been before.
@@ -88,6 +90,7 @@ async def queue_notifications(
             happened_at=happened_at,
             now=now,
             worth=expires_after,
+            ends_at=ends_at,
         )
         await _add_notifications(session, planned, params, told)
         queued += await _add_deliveries(session, planned, told)
@@ -115,6 +118,7 @@ async def _plan(
     happened_at: datetime,
     now: datetime,
     worth: timedelta,
+    ends_at: datetime | None,
 ) -> list[_Planned]:
     """Find when and how each person is to be told; those who do not want to hear of such things are left out."""
     wishes_of = await preferences_of(session, [one.person_id for one in recipients], lock=True)
@@ -126,7 +130,7 @@ async def _plan(
         told_today = await _count_told(session, city_id, recipient.person_id, wishes, now=now)
         turn = turn_of(wishes, told_today=told_today, safety=safety, now=now)
         after = {means: place * wishes.fallback_after for place, means in enumerate(wishes.means)}
-        expires_at = (turn.at if turn.held else happened_at) + worth
+        expires_at = ends_at or (turn.at if turn.held else happened_at) + worth
         planned.append(_Planned(recipient, turn, expires_at, after.get(Means.PUSH), after.get(Means.EMAIL)))
     return planned
 
@@ -244,15 +248,63 @@ async def queue_letter(
     now: datetime,
 ) -> None:
     """Queue a letter to one address alone, whatever its person wishes: they have just asked for it."""
-    planned = _Planned(Recipient(person_id, {}), Turn(now), now + EXPIRES_AFTER, None, None)
-    told = {"city": city_id, "event": event_id, "kind": kind, "happened": now, "about": None, "due": now, "now": now}
-    await _add_notifications(session, [planned], params, told)
+    await _queue_for(
+        session,
+        city_id,
+        [(person_id, address_id)],
+        event_id=event_id,
+        kind=kind,
+        params=params,
+        expires_at=now + EXPIRES_AFTER,
+        now=now,
+    )
+
+
+async def queue_topics(
+    session: AsyncSession,
+    city_id: int,
+    *,
+    event_id: UUID,
+    kind: str,
+    params: Mapping[str, str],
+    topic_ids: Collection[UUID],
+    expires_at: datetime,
+    now: datetime,
+) -> None:
+    """Queue what an event tells everybody who is in some topics: one message for each topic, however many they are."""
+    told = [(topic_id, topic_id) for topic_id in sorted(topic_ids)]
+    await _queue_for(
+        session, city_id, told, event_id=event_id, kind=kind, params=params, expires_at=expires_at, now=now
+    )
+
+
+async def _queue_for(
+    session: AsyncSession,
+    city_id: int,
+    told: Sequence[tuple[UUID, UUID]],
+    *,
+    event_id: UUID,
+    kind: str,
+    params: Mapping[str, str],
+    expires_at: datetime,
+    now: datetime,
+) -> None:
+    """Queue the same for several, each at one address of theirs, whatever they wish."""
+    planned = [_Planned(Recipient(person_id, {}), Turn(now), expires_at, None, None) for person_id, _ in told]
+    event = {"city": city_id, "event": event_id, "kind": kind, "happened": now, "about": None, "due": now, "now": now}
+    await _add_notifications(session, planned, params, event)
     connection = await driver_connection(session)
     await connection.execute(
         """
         INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at)
-        SELECT city_id, gen_random_uuid(), id, %(address)s, 'queued', 0, %(due)s FROM notification
-        WHERE city_id = %(city)s AND event_id = %(event)s AND person_id = %(person)s
+        SELECT city_id, gen_random_uuid(), notification.id, told.address_id, 'queued', 0, %(due)s
+        FROM unnest(%(persons)s::uuid[], %(addresses)s::uuid[]) AS told (person_id, address_id)
+        JOIN notification ON city_id = %(city)s AND event_id = %(event)s AND notification.person_id = told.person_id
+        ON CONFLICT (city_id, notification_id, device_id) DO NOTHING
         """,
-        {**told, "address": address_id, "person": person_id},
+        {
+            **event,
+            "persons": [person_id for person_id, _ in told],
+            "addresses": [address_id for _, address_id in told],
+        },
     )

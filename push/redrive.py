@@ -14,8 +14,10 @@ _DEAD = """
     SELECT delivery.id, delivery.notification_id FROM delivery
     LEFT JOIN device ON device.id = delivery.device_id
     LEFT JOIN email_address AS email ON email.city_id = %(city)s AND email.id = delivery.device_id
+    LEFT JOIN topic ON topic.city_id = %(city)s AND topic.id = delivery.device_id
     WHERE delivery.city_id = %(city)s AND state = 'dead' AND due_at >= %(since)s
-      AND CASE WHEN email.id IS NULL THEN push_kind ELSE 'email' END = ANY(%(kinds)s)
+      AND CASE WHEN email.id IS NOT NULL THEN 'email' WHEN topic.id IS NOT NULL THEN 'topic' ELSE push_kind END
+          = ANY(%(kinds)s)
 """
 _REVIVE = f"""
 WITH dead AS ({_DEAD} FOR UPDATE OF delivery), prolonged AS (

@@ -164,6 +164,7 @@ async def _look_at_database(reached: "Reached") -> list[Finding]:
         ("cities", _cities),
         ("jobs", _jobs),
         ("pushes", _pushes),
+        ("alerts", _alerts),
     ]
     findings = [Finding(State.FINE, "roles", f"works as {APP_ROLE}, held by row-level security")]
     async with Database(reached.app_url, pool_size=1) as database:
@@ -257,6 +258,25 @@ async def _pushes(session: "AsyncSession") -> Finding:
     if put_off:
         return Finding(State.LOOK, "pushes", f"{told}; put off: {', '.join(put_off)}")
     return Finding(State.LOOK if overdue_s > _LONG_WAIT_S else State.FINE, "pushes", told)
+
+
+async def _alerts(session: "AsyncSession") -> Finding:
+    from sqlalchemy import select
+
+    from db.tenancy import enter_city
+    from geo.cities import City
+    from push.topics import topic_backlog
+
+    now, waiting, overdue_s = datetime.now(UTC), 0, 0.0
+    for city_id in (await session.scalars(select(City.id).order_by(City.id))).all():
+        await enter_city(session, city_id)
+        backlog = await topic_backlog(session, city_id, now=now)
+        if backlog.error is not None:
+            told = f"{backlog.waiting} devices of city {city_id} have yet to join or leave topics ({backlog.error})"
+            return Finding(State.LOOK, "alerts", told)
+        waiting, overdue_s = waiting + backlog.waiting, max(overdue_s, backlog.overdue_s)
+    state = State.LOOK if overdue_s > _LONG_WAIT_S else State.FINE
+    return Finding(state, "alerts", f"{waiting} devices have yet to join or leave topics, since {overdue_s:.0f} s")
 
 
 def _unexpected(what: str, error: Exception) -> Finding:

@@ -78,7 +78,7 @@ def redrive(
 
     kinds = {
         None: list(AddressKind),
-        ChannelName.FCM: [AddressKind.FID, AddressKind.TOKEN],
+        ChannelName.FCM: [AddressKind.FID, AddressKind.TOKEN, AddressKind.TOPIC],
         ChannelName.WEBPUSH: [AddressKind.WEBPUSH],
         ChannelName.UNIFIEDPUSH: [AddressKind.UNIFIEDPUSH],
         ChannelName.EMAIL: [AddressKind.EMAIL],

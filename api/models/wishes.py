@@ -21,6 +21,7 @@ _DISTRICT_EXAMPLE: Final[dict[str, Any]] = {
     "services": ["nid-de-poule"],
     "kinds": ["opened", "resolved"],
 }
+_ALERT_EXAMPLE: Final[dict[str, Any]] = {"district": "arrondissements:le-plateau-mont-royal", "kinds": ["alert"]}
 _PREFERENCES_EXAMPLE: Final[dict[str, Any]] = {
     "kinds": ["scheduled", "resolved", "note"],
     "channels": ["push", "email"],
@@ -87,9 +88,13 @@ class AreaIn(Incoming):
 
 
 class SubscriptionIn(Incoming):
-    """Where, of what and what to hear: a district, a drawn area or a circle, one of the three."""
+    """Where, of what and what to hear: a district, a drawn area or a circle, one of the three.
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE, _DISTRICT_EXAMPLE]})
+    The kind `alert` is what the city itself tells a district: who names it hears of the district's alerts and of those
+    for the whole city; without a place, of these alone.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE, _DISTRICT_EXAMPLE, _ALERT_EXAMPLE]})
 
     district: Annotated[Text, Field(pattern=r"^[^:]+:.+$", max_length=200)] | None = Field(
         default=None, description="`layer:code`"
@@ -103,8 +108,11 @@ class SubscriptionIn(Incoming):
 
     @model_validator(mode="after")
     def _has_one_place(self) -> Self:
-        if sum(place is not None for place in (self.district, self.area, self.circle)) != 1:
+        places = sum(place is not None for place in (self.district, self.area, self.circle))
+        if places > 1 or (places == 0 and set(self.kinds) != {NoticeKind.ALERT}):
             raise PydanticCustomError("one_place", "a district, an area or a circle: one of them")
+        if NoticeKind.ALERT in self.kinds and (self.area is not None or self.circle is not None):
+            raise PydanticCustomError("alert_place", "a district for alerts, or no place for the whole city's")
         return self
 
     @property
@@ -129,7 +137,7 @@ class SubscriptionIn(Incoming):
             area=None if self.area is None else [LonLat(lon=lon, lat=lat) for lon, lat in self.area.coordinates[0]],
             circle=None if circle is None else Circle(LonLat(lon=circle.long, lat=circle.lat), circle.radius_m),
             services=None if self.services is None else tuple(self.services),
-            kinds=tuple(self.kinds),
+            kinds=tuple(dict.fromkeys(self.kinds)),
         )
 
 

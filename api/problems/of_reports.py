@@ -20,6 +20,7 @@ from api.problems.particulars import (
     stale_order_particulars,
     transition_particulars,
 )
+from issues.alerts import AlertIdTaken, AlertNotFound
 from issues.catalogue import ServiceNotOffered
 from issues.commands import CommandIdUsed
 from issues.corrections import PLACE_WINDOW, PlaceSettled, ReportWithdrawn
@@ -162,6 +163,16 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
     ),
     WebhookNotFound: Problem(
         404, "webhook-not-found", msgid("No such webhook"), msgid("There is no such webhook or event here.")
+    ),
+    AlertNotFound: Problem(
+        404, "alert-not-found", msgid("No such alert"), msgid("The city has published no such alert.")
+    ),
+    AlertIdTaken: Problem(
+        409,
+        "alert-id-taken",
+        msgid("Id taken"),
+        msgid("Another alert has this id, or it was withdrawn. Publish it under a new one."),
+        fields=("id",),
     ),
     PauseNotFound: Problem(
         404, "pause-not-found", msgid("No such pause"), msgid("The city has declared no such pause.")

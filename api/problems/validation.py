@@ -26,6 +26,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "channels": msgid("Each channel may stand here once."),
     "area": msgid("An area is a closed ring that does not cross itself, at most a degree across."),
     "one_place": msgid("A subscription has one place: a district, an area or a circle."),
+    "alert_place": msgid("Alerts are of a district or, without a place, of the whole city."),
     "own_id": msgid("An id that you make has to be a UUID of version 7 or 4."),
     "finite_number": msgid("This has to be a finite number."),
     "greater_than_equal": msgid("This has to be {ge} or more."),

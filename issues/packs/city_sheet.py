@@ -257,6 +257,12 @@ def _known_marks(link: str) -> str:
 AppLink = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://\S+$"), AfterValidator(_known_marks)]
 
 
+def _of_issue(kind: NoticeKind) -> NoticeKind:
+    if kind is NoticeKind.ALERT:
+        raise ValueError("an alert has the words of whoever publishes it")
+    return kind
+
+
 class CitySheet(Sheet):
     """`city.yml`."""
 
@@ -270,7 +276,7 @@ class CitySheet(Sheet):
     working_hours: WorkingHours = WorkingHours()
     expected: Expected = Expected.DEADLINE
     limits: LimitsSheet = LimitsSheet()
-    notices: dict[NoticeKind, NoticeSheet] = Field(default_factory=dict)
+    notices: dict[Annotated[NoticeKind, AfterValidator(_of_issue)], NoticeSheet] = Field(default_factory=dict)
     app_link: AppLink | None = None  # what a tap on a push opens
     responsible_layer: Code
     layers: list[LayerFile] = Field(min_length=1)

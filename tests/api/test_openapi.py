@@ -120,6 +120,9 @@ async def test_every_example_runs(api, hire, register, examples, each):
     hook = await each("POST /v1/webhooks", 201, lambda body: admin.post("/v1/webhooks", json=body))
     again, event = f"/v1/webhooks/{hook['id']}/replay", {"event_id": await the_first_event(agent, mine)}
     assert (await admin.post(again, json=examples.pop("POST /v1/webhooks/{webhook_id}/replay")[0] | event)).is_success
+    alert = f"/v1/alerts/{new_id()}"
+    examples["PUT /v1/alerts/{alert_id}"][0]["district"] = None  # as above
+    await each("PUT /v1/alerts/{alert_id}", 201, lambda body: admin.put(alert, json=body))
     pause = f"/v1/pauses/{new_id()}"
     await each("PUT /v1/pauses/{pause_id}", 200, lambda body: admin.put(pause, json=body))
     synced = await each("POST /v1/sync", 200, lambda body: agent.post("/v1/sync", json=body))

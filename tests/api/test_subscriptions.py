@@ -49,6 +49,8 @@ async def test_a_subscription_is_its_persons_alone(api, register):
         ({"area": {"type": "Polygon", "coordinates": [[RING[0], RING[2], RING[1], RING[3], RING[0]]]}}, "area"),
         ({"area": {"type": "Polygon", "coordinates": [RING[:4]]}}, "area"),
         (CIRCLE | {"kinds": ["unheard-of"]}, "kinds[0]"),
+        (CIRCLE | {"kinds": ["alert"]}, "body"),
+        ({"kinds": ["alert", "opened"]}, "body"),
         ({"circle": {"lat": 5.52, "long": -73.58, "radius_m": 500}}, "circle"),
         ({"area": {"type": "Polygon", "coordinates": [[[lat, long] for long, lat in RING]]}}, "area"),
     ],

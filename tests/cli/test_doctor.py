@@ -27,6 +27,14 @@ FROM told, phone
 """
 
 
+_TOPIC = """
+INSERT INTO topic (city_id, id, name, locale, created_at)
+VALUES (1, '01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e70', 'essai.ca~fr', 'fr', now());
+INSERT INTO topic_member (city_id, topic_id, address, person_id, state, due_at, last_error)
+VALUES (1, '01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e70', 'phone-1', gen_random_uuid(), 'joining', now(), 'UNAVAILABLE')
+"""
+
+
 def test_the_doctor_is_content_with_a_database_in_order(jalon, city):
     found = jalon("doctor", "--json")
 
@@ -45,6 +53,7 @@ def test_the_doctor_is_content_with_a_database_in_order(jalon, city):
         "cities": "ok",
         "jobs": "ok",
         "pushes": "ok",
+        "alerts": "ok",
         "storage": "ok",
         "photos": "ok",
     }
@@ -63,6 +72,15 @@ def test_the_doctor_says_what_pushes_wait_for_and_they_go_out_again_on_demand(ja
     said = r"1 wait, the oldest .* 0 s; put off: 1 of essai.ca by fid until .* UTC \(SenderIdMismatchError\)"
     assert re.fullmatch(said, found["pushes"]["detail"])
     assert (counted, none, sent) == ("1 dead pushes\n", "0 pushes are queued again\n", "1 pushes are queued again\n")
+
+
+def test_the_doctor_says_why_phones_are_not_in_their_topics_yet(jalon, city, owner_url):
+    with psycopg.connect(libpq_url(owner_url)) as connection:
+        connection.execute(_TOPIC)
+
+    waiting = [finding["detail"] for finding in json.loads(jalon("doctor", "--json").out)]
+
+    assert any("1 devices of city 1 have yet to join or leave topics (UNAVAILABLE)" in detail for detail in waiting)
 
 
 def test_the_doctor_tells_all_that_is_wrong_at_once(command, monkeypatch, cluster, bare_database, tmp_path):

@@ -18,6 +18,14 @@ PARAMS = {
     "service_en": "Pothole",
 }
 
+ALERT = {
+    "title_fr": "Faites bouillir",
+    "title_en": "Boil water",
+    "text_fr": "Une minute.",
+    "text_en": "One minute.",
+    "locale": "fr-CA",
+}
+
 
 @pytest.mark.parametrize(
     ("locale", "title", "body"),
@@ -70,7 +78,7 @@ def test_people_are_sent_to_read_why_only_where_the_city_has_written_why(locale,
     assert explained == (without[0], f"{without[1]} {invited}")
 
 
-@pytest.mark.parametrize("kind", [*NoticeKind, ASSIGNED])
+@pytest.mark.parametrize("kind", [*(kind for kind in NoticeKind if kind is not NoticeKind.ALERT), ASSIGNED])
 @pytest.mark.parametrize("locale", ["fr", "en"])
 def test_every_kind_fits_a_locked_screen_and_holds_no_id(kind, locale):
     title, body = TEXTS.render(kind, {**PARAMS, "note": "public"}, locale)
@@ -79,6 +87,19 @@ def test_every_kind_fits_a_locked_screen_and_holds_no_id(kind, locale):
     assert len(body) <= 120
     assert "2026-000124" in body
     assert PARAMS["issue_id"] not in title + body
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"), [("en-CA", ("Boil water", "One minute.")), ("de", ("Faites bouillir", "Une minute."))]
+)
+def test_an_alert_is_in_the_words_of_whoever_published_it(locale, said):
+    assert TEXTS.render("alert", ALERT, locale) == said
+
+
+def test_an_alert_in_a_digest_is_its_title():
+    digest = {"items": [{**ALERT, "kind": "alert"}, {**PARAMS, "kind": "resolved"}], "count": 2, "locale": "en"}
+
+    assert TEXTS.render("digest", digest, "en")[1].splitlines()[0] == "Boil water"
 
 
 def test_a_digest_has_a_line_for_each_of_the_first_and_counts_the_rest():

@@ -1,0 +1,173 @@
+"""Who is in a topic: FCM is told of each device that joins or leaves, until it has taken it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from db.base import new_id
+from push.topics import AT_ONCE, keep_topics, open_topics, settle_topics, topic_backlog, topics_with_members
+from tests.push.people import CITY, NOON, after
+
+FRENCH, ENGLISH = "essai.ca~fr", "essai.ca~en"
+ANNA, BEN = new_id(), new_id()
+
+
+class Provider:
+    """Keeps topics in memory; answers what it is told to, and can be made to wait."""
+
+    def __init__(self):
+        self.members, self.calls, self.answers = set(), [], {}
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.may_answer.set()
+
+    async def change_topic(self, topic, addresses, *, joins):
+        self.calls.append((topic, joins, len(addresses)))
+        self.asked.set()
+        await self.may_answer.wait()
+        answers = [self.answers.get(address) for address in addresses]
+        done = {(topic, address) for address, answer in zip(addresses, answers, strict=True) if answer is None}
+        self.members = self.members | done if joins else self.members - done
+        return answers
+
+
+@pytest.fixture
+def provider():
+    return Provider()
+
+
+async def want(database, person_id, *wanted, now=NOON):
+    """Have a person's addresses be in these topics, and in no others."""
+    async with database.transaction(CITY) as session:
+        topics = await open_topics(session, CITY, {FRENCH: "fr", ENGLISH: "en"}, now=now)
+        await settle_topics(session, CITY, person_id, {(topics[name], address) for name, address in wanted}, now=now)
+
+
+async def keep(database, provider, clock):
+    return await keep_topics(database, CITY, provider, clock=clock)
+
+
+async def states(database):
+    async with database.transaction(CITY) as session:
+        rows = await session.execute(text("SELECT address, state FROM topic_member ORDER BY address, state"))
+        return [tuple(row) for row in rows]
+
+
+async def test_a_device_joins_once_and_leaves_once(database, provider, clock):
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    assert await keep(database, provider, clock) == 1
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    assert await keep(database, provider, clock) == 0
+    joined = set(provider.members)
+    await want(database, ANNA)
+    assert await keep(database, provider, clock) == 1
+
+    assert (joined, provider.members, await states(database)) == ({(FRENCH, "phone-a")}, set(), [])
+    assert provider.calls == [(FRENCH, True, 1), (FRENCH, False, 1)]
+
+
+async def test_another_address_and_another_language_move(database, provider, clock):
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    await keep(database, provider, clock)
+
+    await want(database, ANNA, (ENGLISH, "phone-b"))
+    await keep(database, provider, clock)
+
+    assert provider.members == {(ENGLISH, "phone-b")}
+
+
+@pytest.mark.parametrize("later", ["old", "new"])
+async def test_an_address_that_another_person_took_over_stays_where_that_person_wants_it(
+    database, provider, clock, later
+):
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    await keep(database, provider, clock)
+
+    for act in ("new", "old") if later == "old" else ("old", "new"):
+        await want(database, *((BEN, (FRENCH, "phone-a")) if act == "new" else (ANNA,)))
+    await keep(database, provider, clock)
+
+    assert provider.members == {(FRENCH, "phone-a")}
+    assert await states(database) == [("phone-a", "joined")]
+
+
+async def test_where_the_provider_is_in_trouble_it_is_told_again_later_and_later(database, provider, clock):
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    provider.answers["phone-a"] = "UNAVAILABLE"
+
+    told = []
+    for wait_s in (0, 9, 1, 19, 1):
+        clock.pass_s(wait_s)
+        told.append(await keep(database, provider, clock))
+    provider.answers.clear()
+    clock.pass_s(40)
+
+    async with database.transaction(CITY) as session:
+        backlog = await topic_backlog(session, CITY, now=clock.now + timedelta(seconds=5))
+    assert told == [1, 0, 1, 0, 1]
+    assert (backlog.waiting, backlog.overdue_s, backlog.error) == (1, 5.0, "UNAVAILABLE")
+    assert await keep(database, provider, clock) == 1
+    assert await states(database) == [("phone-a", "joined")]
+
+
+@pytest.mark.parametrize("refusal", ["UNREGISTERED", "NOT_FOUND", "INVALID_ARGUMENT", "SENDER_ID_MISMATCH"])
+async def test_who_is_refused_is_not_asked_for_again_and_need_not_leave(database, provider, clock, refusal):
+    await want(database, ANNA, (FRENCH, "phone-a"), (FRENCH, "phone-b"))
+    provider.answers["phone-a"] = refusal
+    await keep(database, provider, clock)
+    clock.pass_s(7200)
+
+    assert await keep(database, provider, clock) == 0
+    assert await states(database) == [("phone-a", "refused"), ("phone-b", "joined")]
+    await want(database, ANNA)
+    await keep(database, provider, clock)
+    assert await states(database) == []
+
+
+async def test_who_changes_their_mind_while_the_provider_is_told_ends_where_they_last_wished(database, provider, clock):
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    provider.may_answer.clear()
+    joining = asyncio.create_task(keep(database, provider, clock))
+    await provider.asked.wait()
+
+    await want(database, ANNA)
+    meanwhile = await keep(database, Provider(), clock)  # another worker does not tell of it at the same time
+    provider.may_answer.set()
+    await joining
+
+    assert meanwhile == 0
+    assert (provider.members, await states(database)) == (set(), [])
+
+
+async def test_what_a_killed_worker_left_is_told_by_another_a_minute_later(database, provider, clock):
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    provider.may_answer.clear()
+    killed = asyncio.create_task(keep(database, provider, clock))
+    await provider.asked.wait()
+    killed.cancel()
+    provider.may_answer.set()
+
+    assert await keep(database, provider, clock) == 0
+    clock.pass_s(60)
+    assert await keep(database, provider, clock) == 1
+    assert await states(database) == [("phone-a", "joined")]
+
+
+async def test_many_join_in_batches(database, provider, clock):
+    await want(database, ANNA, *((FRENCH, f"phone-{number}") for number in range(AT_ONCE + 1)))
+
+    await keep(database, provider, clock)
+
+    assert provider.calls == [(FRENCH, True, AT_ONCE), (FRENCH, True, 1)]
+
+
+@pytest.mark.parametrize(("since_s", "found"), [(-1, 0), (0, 1)])
+async def test_a_topic_counts_once_somebody_has_been_in_it_for_long_enough(database, provider, clock, since_s, found):
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    await keep(database, provider, clock)
+
+    async with database.transaction(CITY) as session:
+        topics = await topics_with_members(session, CITY, [FRENCH, ENGLISH], joined_before=after(since_s))
+
+    assert len(topics) == found
