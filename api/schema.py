@@ -12,7 +12,6 @@ import geo.owned_things
 import geo.streets
 import issues.alerts
 import issues.assignments
-import issues.audience
 import issues.catalogue
 import issues.cells
 import issues.commands
@@ -26,6 +25,7 @@ import issues.pauses
 import issues.reports
 import issues.staff
 import issues.subscriptions
+import issues.telling
 import issues.usual_times
 import issues.webhooks
 import issues.work_orders

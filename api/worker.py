@@ -29,7 +29,6 @@ from geo.cities import City
 from issues import languages
 from issues.alert_audience import settle_alert_topics, tell_alert
 from issues.alerts import TELL_ALERT
-from issues.audience import tell
 from issues.catalogue import KnownCatalogues
 from issues.city import load_cities
 from issues.languages import Languages
@@ -43,6 +42,7 @@ from issues.push_extras import PushExtras
 from issues.rescheduling import MOVE_DEADLINES, move_deadlines
 from issues.taps import PURPOSE as TAPS
 from issues.taps import Taps
+from issues.telling import tell
 from issues.usual_times import WORK_OUT, work_out_usual_times
 from media.decoders import DecodeLimits, Decoders
 from media.derive import DecoderFailed

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.connections import driver_connection
 from db.jobs import enqueue
 from issues.alerts import Alert, alert_params, joined_before, lock_alert, topics_of
-from issues.audience import Told
 from issues.languages import Languages
 from issues.lifecycle import NoticeKind
+from issues.telling import Told
 from push.queueing import Recipient, queue_notifications
 from push.topics import open_topics, settle_topics
 
@@ -51,7 +51,7 @@ async def tell_alert(
 ) -> Told:
     """Tell the next of those who hear of an alert directly, or take back some of what was to be told of it.
 
-    Joins the caller's transaction, as `issues.audience.tell` does.
+    Joins the caller's transaction, as `issues.telling.tell` does.
 
     Args:
         session: Open transaction of the city; committed by the caller, who asks again while there is more.

@@ -1,41 +1,20 @@
-"""From a notice to the people who hear it, each once.
+"""Who hears of an issue, each once: those who reported it, who follow it, and who subscribed to its place.
 
-Anybody may follow an issue, so there may be a million of them. They are told in the order of their ids, so many in one
-transaction; the notice keeps how far it has come, and whoever goes on begins there.
+Anybody may follow an issue, so there may be a million of them: they are found in the order of their ids, part by part.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, and_, select, text
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base
-from db.jobs import enqueue
-from issues.events import Event
-from issues.lifecycle import NoticeKind
-from push import queueing
-
-
-class Notice(Base):
-    """What an event has to tell; written with the event, told by a job."""
-
-    __tablename__ = "notice"
-    __table_args__ = (ForeignKeyConstraint(["city_id", "event_id"], ["event.city_id", "event.id"]),)
-
-    city_id: Mapped[int] = mapped_column(primary_key=True)
-    event_id: Mapped[UUID] = mapped_column(primary_key=True)
-    issue_id: Mapped[UUID]
-    kind: Mapped[str]
-    params: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime]
-    told_at: Mapped[datetime | None]  # when all had been told
-    told_through: Mapped[UUID | None]  # the last person who was, while others are still to be
-    authors_told: Mapped[bool] = mapped_column(server_default=text("false"))  # before their reports went elsewhere
+from db.connections import driver_connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +32,35 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class Newcomers:
+    """Those who heard of an issue that was merged into another, and not of that other: as it was before.
+
+    Attributes:
+        issues: The issue, and all merged into it, whose followers they are.
+        authors: Who reported it, and listens.
+        known_issues: The other, and all merged into it: who follows one of these knows how it stands.
+        known_authors: Who reported the other, and listens.
+        told_by: Events whose notices, all told before, come first: of issues merged at the same time.
+    """
+
+    issues: Sequence[UUID]
+    authors: Sequence[Listener]
+    known_issues: Sequence[UUID]
+    known_authors: Sequence[UUID]
+    told_by: Sequence[UUID]
+
+    def to_json(self) -> dict[str, Any]:
+        """Write them for a notice."""
+        return {
+            "issues": [str(each) for each in self.issues],
+            "authors": [[str(one.person_id), str(one.report_id), one.number] for one in self.authors],
+            "known_issues": [str(each) for each in self.known_issues],
+            "known_authors": [str(each) for each in self.known_authors],
+            "told_by": [str(each) for each in self.told_by],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Some of those who may hear of an issue.
 
@@ -63,14 +71,6 @@ class Part:
 
     listeners: Sequence[Listener]
     through: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What one step of telling came to; `more` while there is more to tell."""
-
-    queued: int
-    more: bool
 
 
 # The last word counts: who stopped following an issue and follows it again, or one merged into it, hears of it. An
@@ -135,8 +135,52 @@ _PART = text(
     ORDER BY person_id
     """
 )
+# As above, but for a merge: from what was written down when it was made. Who has said anything of the other issue
+# since knows how it stands.
+_NEWCOMERS = """
+    WITH author AS MATERIALIZED (
+        SELECT (author ->> 0)::uuid AS person_id, (author ->> 1)::uuid AS report_id, author ->> 2 AS number
+        FROM jsonb_array_elements(%(authors)s) AS author WHERE (author ->> 0)::uuid > %(after)s
+    ), part AS MATERIALIZED (
+        SELECT person_id FROM author
+        UNION
+        SELECT ours.person_id FROM unnest(%(issues)s::uuid[]) AS family (id) CROSS JOIN LATERAL (
+            SELECT person_id FROM follow
+            WHERE city_id = %(city)s AND issue_id = family.id AND person_id > %(after)s
+            ORDER BY person_id LIMIT %(most)s
+        ) AS ours
+        ORDER BY person_id LIMIT %(most)s
+    ), wish AS (
+        SELECT DISTINCT ON (person_id) person_id, following FROM part JOIN follow USING (person_id)
+        WHERE city_id = %(city)s AND issue_id = ANY(%(issues)s::uuid[]) AND (at <= %(as_of)s OR NOT following)
+        ORDER BY person_id, at DESC, following
+    ), known AS (
+        SELECT DISTINCT ON (person_id) person_id, following OR at > %(as_of)s AS knows
+        FROM part JOIN follow USING (person_id)
+        WHERE city_id = %(city)s AND issue_id = ANY(%(known_issues)s::uuid[])
+        ORDER BY person_id, at DESC, following
+    )
+    SELECT person_id, report_id, number,
+           coalesce(following, report_id IS NOT NULL)
+           AND NOT coalesce(knows, person_id = ANY(%(known_authors)s::uuid[]))
+           AND NOT EXISTS (
+               SELECT FROM notification AS told
+               WHERE told.city_id = %(city)s AND told.event_id = ANY(%(told_by)s::uuid[])
+                 AND told.person_id = part.person_id
+           ) AS listens
+    FROM part LEFT JOIN author USING (person_id) LEFT JOIN wish USING (person_id) LEFT JOIN known USING (person_id)
+    ORDER BY person_id
+"""
+_FAMILY = """
+    WITH RECURSIVE family (id) AS (
+        SELECT %(issue)s::uuid
+        UNION
+        SELECT merged.id FROM issue AS merged JOIN family ON merged.merged_into = family.id
+        WHERE merged.city_id = %(city)s
+    )
+    SELECT id FROM family ORDER BY id
+"""
 _NOBODY = UUID(int=0)
-_PERSONS_AT_ONCE = 5000
 
 
 async def find_audience(session: AsyncSession, city_id: int, issue_id: UUID, *, as_of: datetime) -> list[Listener]:
@@ -194,135 +238,42 @@ async def find_part(
     return Part(listeners, rows[-1].person_id if len(rows) == most else None)
 
 
-async def tell(
-    session: AsyncSession, city_id: int, event_id: UUID, *, now: datetime, most: int = _PERSONS_AT_ONCE
-) -> Told:
-    """Turn the next part of an event's notice into notifications; the work of a 'push.tell' job, until all is told.
-
-    What still waits to be told of the issue is told before it, in the order in which it happened: jobs come in any
-    order. Joins the caller's transaction: the notifications, the mark of how far they go, and the job that delivers
-    them.
-
-    Args:
-        session: Open transaction of the city; committed by the caller, who asks again while there is more.
-        city_id: The city.
-        event_id: The event.
-        now: Time of telling.
-        most: How many persons are looked at, so that no transaction is long.
-
-    Returns:
-        How many deliveries to devices were queued, and whether anything of the issue is still to be told.
-    """
-    key = (Notice.city_id == city_id, Notice.event_id == event_id)
-    issue_id = (await session.execute(select(Notice.issue_id).where(*key))).scalar_one()
-    waiting = await _lock_waiting(session, city_id, [issue_id])
-    if not waiting:
-        return Told(0, more=False)
-    notice = waiting[0]
-    part = await find_part(
-        session,
-        city_id,
-        issue_id,
-        kind=notice.kind,
-        as_of=notice.created_at,
-        after=notice.told_through,
-        most=most,
-        authors=not notice.authors_told,
-    )
-    queued = await _tell_of(session, notice, part.listeners, now=now)
-    notice.told_through = part.through
-    notice.told_at = now if part.through is None else None
-    await session.flush()
-    return Told(queued, more=part.through is not None or len(waiting) > 1)
-
-
-async def tell_authors(session: AsyncSession, city_id: int, issue_ids: Collection[UUID], *, now: datetime) -> int:
-    """Tell the authors of reports what waits to be told of their issues, before the reports go elsewhere.
-
-    Who follows stays a follower of the issue, and is told by its job.
-
-    Returns:
-        How many deliveries to devices were queued.
-    """
-    queued = 0
-    for notice in await _lock_waiting(session, city_id, issue_ids):
-        if not notice.authors_told:
-            part = await find_part(
-                session,
-                city_id,
-                notice.issue_id,
-                kind=notice.kind,
-                as_of=notice.created_at,
-                most=None,
-                followers=False,
-            )
-            queued += await _tell_of(session, notice, part.listeners, now=now)
-            notice.authors_told = True
-    await session.flush()
-    return queued
-
-
-async def _lock_waiting(session: AsyncSession, city_id: int, issue_ids: Collection[UUID]) -> Sequence[Notice]:
-    """Lock what is not told yet of issues, as it happened."""
-    waiting = (
-        select(Notice)
-        .join(Event, and_(Event.city_id == Notice.city_id, Event.id == Notice.event_id))
-        .where(Notice.city_id == city_id, Event.issue_id.in_(issue_ids), Notice.told_at.is_(None))
-        .order_by(Event.seq)
-        .with_for_update(of=Notice)
-        .execution_options(populate_existing=True)
-    )
-    return (await session.scalars(waiting)).all()
-
-
-async def _tell_of(session: AsyncSession, notice: Notice, listeners: Sequence[Listener], *, now: datetime) -> int:
-    return await tell_people(
-        session,
-        notice.city_id,
-        notice.event_id,
-        kind=notice.kind,
-        params=notice.params,
-        listeners=listeners,
-        happened_at=notice.created_at,
-        about=notice.issue_id if NoticeKind(notice.kind).is_state else None,
-        now=now,
-    )
-
-
-async def tell_people(
+async def find_newcomers(
     session: AsyncSession,
     city_id: int,
-    event_id: UUID,
+    newcomers: Mapping[str, Any],
     *,
-    kind: str,
-    params: Mapping[str, str],
-    listeners: Sequence[Listener],
-    happened_at: datetime,
-    about: UUID | None,
-    now: datetime,
-) -> int:
-    """Queue what an event has to tell certain people, and the job that delivers it; answers how many deliveries.
-
-    Where `about` names the issue, it is of its state, and whatever is told of that later takes its place.
-    """
-    queued = await queueing.queue_notifications(
-        session,
-        city_id,
-        event_id=event_id,
-        kind=kind,
-        params=params,
-        recipients=[queueing.Recipient(listener.person_id, _own_params(listener)) for listener in listeners],
-        happened_at=happened_at,
-        about=about,
-        safety=params.get("safety") == "true",
-        now=now,
+    as_of: datetime,
+    after: UUID | None,
+    most: int,
+) -> Part:
+    """Find the next of those whom a merge brought, noted as `Newcomers` writes them; otherwise as `find_part`."""
+    connection = await driver_connection(session)
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(
+        _NEWCOMERS,
+        {
+            **newcomers,
+            "authors": Jsonb(newcomers["authors"]),
+            "city": city_id,
+            "as_of": as_of,
+            "after": after or _NOBODY,
+            "most": most,
+        },
     )
-    if queued:
-        await enqueue(session, "push.deliver", {"city_id": city_id})
-    return queued
+    rows = await cursor.fetchall()
+    listeners = [Listener(row["person_id"], row["report_id"], row["number"]) for row in rows if row["listens"]]
+    return Part(listeners, rows[-1]["person_id"] if len(rows) == most else None)
 
 
-def _own_params(listener: Listener) -> dict[str, str]:
-    if listener.report_id is None or listener.number is None:
-        return {}
-    return {"report_id": str(listener.report_id), "number": listener.number}
+async def find_authors(session: AsyncSession, city_id: int, issue_id: UUID, *, as_of: datetime) -> Sequence[Listener]:
+    """Find those who reported an issue and hear of it."""
+    part = await find_part(session, city_id, issue_id, kind=None, as_of=as_of, most=None, followers=False)
+    return part.listeners
+
+
+async def find_family(session: AsyncSession, city_id: int, issue_id: UUID) -> list[UUID]:
+    """Find an issue and all that were merged into it."""
+    connection = await driver_connection(session)
+    cursor = await connection.execute(_FAMILY, {"city": city_id, "issue": issue_id})
+    return [found for (found,) in await cursor.fetchall()]

@@ -1,7 +1,7 @@
 """Merging issues that turn out to be one problem."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
 from issues.actors import Actor, Role
-from issues.audience import Listener, find_audience, tell_people
+from issues.audience import Newcomers, find_authors, find_family
 from issues.catalogue import Service
 from issues.commands import claim_command
 from issues.event_kinds import EventKind
@@ -34,6 +34,7 @@ from issues.regrouping import (
 )
 from issues.reports import Report
 from issues.status import move_issue, notice_params
+from issues.telling import give_notice
 from issues.work_orders import WorkOrder, WorkOrderIssue
 
 # Why a merge asks for confirmation, as words for programs.
@@ -195,7 +196,7 @@ async def _merge(
     now: datetime,
 ) -> None:
     city_id = survivor.city_id
-    heard = {issue.id: await find_audience(session, city_id, issue.id, as_of=now) for issue in (survivor, *others)}
+    heard = await _note_newcomers(session, survivor, others, now=now)
     moves: list[Move] = []
     orders: list[OrderMove] = []
     for other in others:
@@ -261,31 +262,56 @@ async def _follow_orders(
     return survivor
 
 
+async def _note_newcomers(
+    session: AsyncSession, survivor: IssueView, others: Sequence[IssueView], *, now: datetime
+) -> dict[UUID, Newcomers]:
+    """Note of each issue that will be taken over who hears of it, and not of the survivor, as long as that shows.
+
+    Followers may be a million, so only the issues are noted that they follow.
+    """
+    city_id = survivor.city_id
+    known_issues = await find_family(session, city_id, survivor.id)
+    known_authors = [one.person_id for one in await find_authors(session, city_id, survivor.id, as_of=now)]
+    return {
+        other.id: Newcomers(
+            await find_family(session, city_id, other.id),
+            await find_authors(session, city_id, other.id, as_of=now),
+            known_issues,
+            known_authors,
+            (),
+        )
+        for other in others
+    }
+
+
 async def _tell_newcomers(
     session: AsyncSession,
     survivor: IssueView,
     others: Sequence[IssueView],
-    heard: Mapping[UUID, Sequence[Listener]],
+    heard: Mapping[UUID, Newcomers],
     events: Mapping[UUID, UUID],
     *,
     now: datetime,
 ) -> None:
-    """Tell the people of the issues that were taken over where theirs stands now, where that is news; each once."""
-    known = {listener.person_id for listener in heard[survivor.id]}
+    """Have the people of the issues that were taken over told where theirs stands now, where that is news; each once.
+
+    They are told by jobs, part by part, as everybody is of a status.
+    """
     params = await notice_params(session, survivor)
+    told_by: list[UUID] = []
     for other in others:
-        people = [listener for listener in heard[other.id] if listener.person_id not in known]
         kind = notice_of(other.status, survivor.status, public_note=False)
         if kind is not None:
-            await tell_people(
+            newcomers = replace(heard[other.id], told_by=tuple(told_by))
+            event_id = events[other.id]
+            await give_notice(
                 session,
                 survivor.city_id,
-                events[other.id],
+                event_id,
+                survivor.id,
                 kind=kind,
                 params=params,
-                listeners=people,
-                happened_at=now,
-                about=survivor.id,
-                now=now,
+                newcomers=newcomers,
+                at=now,
             )
-            known |= {listener.person_id for listener in people}
+            told_by.append(event_id)

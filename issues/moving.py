@@ -13,7 +13,6 @@ from db.base import new_id
 from db.connections import driver_connection
 from geo.points import LonLat
 from issues.actors import SYSTEM, Actor
-from issues.audience import tell_authors
 from issues.cells import leave_cell
 from issues.city import CityBook
 from issues.event_kinds import EventKind
@@ -25,6 +24,7 @@ from issues.neighbours import ask_neighbours, read_candidates, wording_of
 from issues.placing import Placed, deadline_of, judged_at, lock_keys, place_report
 from issues.reports import MatchView, Report, ReportPersonal, ReportView, read_receipt
 from issues.status import move_issue
+from issues.telling import tell_authors
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,17 @@ commit is skipped (see `issues.events.list_feed`).
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, insert
+from sqlalchemy import BigInteger
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, Xid8
 from db.connections import driver_connection
-from db.jobs import enqueue
-from issues.audience import Notice
 from issues.event_kinds import EventKind
 from issues.issue import read_issue
 from issues.lifecycle import NoticeKind
 from issues.status import notice_params
+from issues.telling import give_notice
 
 _READER = "openings"
 _EVENTS_AT_ONCE = 500
@@ -98,6 +97,4 @@ async def _give_notice(session: AsyncSession, city_id: int, event_id: UUID, issu
     if issue is None or issue.private or issue.merged_into is not None or issue.report_count == 0:
         return
     params = await notice_params(session, issue)
-    row = {"city_id": city_id, "event_id": event_id, "issue_id": issue_id, "kind": NoticeKind.OPENED, "params": params}
-    await session.execute(insert(Notice).values(**row, created_at=at))
-    await enqueue(session, "push.tell", {"city_id": city_id, "event_id": str(event_id)})
+    await give_notice(session, city_id, event_id, issue_id, kind=NoticeKind.OPENED, params=params, at=at)

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connections import driver_connection
 from geo.points import LonLat
-from issues.audience import tell_authors
 from issues.commands import CommandIdUsed
 from issues.events import NewEvent, append_event, append_note, find_event
 from issues.issue import Issue, IssueMerged, IssueNotFound, IssueView, lock_issues, read_issue
 from issues.moving import lock_cells
+from issues.telling import tell_authors
 
 
 @dataclass(frozen=True, slots=True)

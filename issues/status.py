@@ -4,20 +4,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.base import new_id
-from db.jobs import enqueue
 from geo.cities import City
 from issues.actors import Actor, Role
-from issues.audience import Notice
 from issues.catalogue import Service
 from issues.commands import CommandIdUsed, claim_command
 from issues.event_kinds import EventKind
 from issues.events import NewEvent, append_event, append_note, find_event
 from issues.issue import Issue, IssueMerged, IssueNotFound, IssueView, lock_issues, read_issue
 from issues.lifecycle import NotAllowed, NoticeKind, Status, check_transition, notice_of
+from issues.telling import give_notice
 from issues.work_orders import crew_has_issue
 
 
@@ -197,6 +196,4 @@ async def _give_notice(
     params = await notice_params(session, issue)
     if public_note:
         params["note"] = "public"  # that there is one; what it says is to be read where the issue is
-    row = {"city_id": issue.city_id, "event_id": event_id, "issue_id": issue.id, "kind": kind, "params": params}
-    await session.execute(insert(Notice).values(**row, created_at=now))
-    await enqueue(session, "push.tell", {"city_id": issue.city_id, "event_id": str(event_id)})
+    await give_notice(session, issue.city_id, event_id, issue.id, kind=kind, params=params, at=now)

@@ -9,12 +9,12 @@ from sqlalchemy import text
 from db.base import new_id
 from db.sessions import Database
 from issues.actors import Actor, Role
-from issues.audience import tell
 from issues.city import CityBook
 from issues.dispatch import OrderChange, WorkOrderDraft, change_work_order, create_work_order
 from issues.issue import read_issue
 from issues.lifecycle import OrderStatus, Status
 from issues.status import change_status
+from issues.telling import tell
 from push.channels import AddressKind, Platform
 from push.devices import PushAddress, Registration, register_device
 from tests.issues.towns import ESSAI, NOON, file, submission

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from db.base import new_id
-from issues.audience import find_audience, find_part, tell
+from issues.audience import find_audience, find_part
 from issues.follows import follow, forget_follows, unfollow
 from issues.issue import IssueNotFound
 from issues.merging import merge_issues
 from issues.splitting import split_issue
+from issues.telling import tell
 from tests.issues.people import AGENT, bring, jobs, open_issue, register_phone, tell_event, tell_everybody
 from tests.issues.towns import ESSAI, NEXT_DAY, NOON, east_of, file, open_town, submission
 

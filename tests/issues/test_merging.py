@@ -1,6 +1,8 @@
 """Issues merged by staff: everything moves to the survivor, and everybody hears."""
 
+from contextlib import suppress
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -11,12 +13,14 @@ from issues.audience import find_audience
 from issues.browse import find_issue
 from issues.commands import CommandIdUsed
 from issues.events import list_history
-from issues.follows import follow
+from issues.follows import follow, unfollow
 from issues.issue import IssueMerged, IssueNotFound
 from issues.lifecycle import NotAllowed
 from issues.merging import MergeNeedsConfirmation, MixedPrivacy, merge_issues
 from issues.reports import read_receipt
 from issues.status import change_status
+from issues.telling import tell
+from issues.undoing import undo_event
 from issues.work_orders import find_work_order
 from tests.issues.people import (
     AGENT,
@@ -25,6 +29,7 @@ from tests.issues.people import (
     bring,
     change,
     issue_now,
+    jobs,
     notices,
     open_issue,
     plan,
@@ -69,6 +74,11 @@ def told(owner):
             return sorted((row[0], row[1], row[2]) for row in rows)
 
     return told
+
+
+async def undo(database, issue, event_id):
+    async with database.transaction(issue.city_id) as session:
+        await undo_event(session, issue.city_id, issue.id, event_id, actor=AGENT, now=LATER)
 
 
 async def three_issues(database, city):
@@ -349,6 +359,81 @@ async def test_who_is_taken_over_by_an_issue_that_is_further_on_is_told_so_once_
     await tell_everybody(database, city.id)
     acknowledged = [(anna, "acknowledged", one.number), (benoit, "acknowledged", others[0].number)]
     assert await told() == sorted(acknowledged)
+
+
+@pytest.fixture
+def crowd_follows(owner, city):
+    """Has many new persons follow an issue."""
+
+    async def crowd_follows(issue, count, *, at=NOON):
+        people = [new_id() for _ in range(count)]
+        async with owner.transaction() as session:
+            await session.execute(
+                text(
+                    "INSERT INTO follow (city_id, issue_id, person_id, following, at)"
+                    " SELECT :city, :issue, person, true, :at FROM unnest(CAST(:people AS uuid[])) AS person"
+                ),
+                {"city": city.id, "issue": issue.id, "people": people, "at": at},
+            )
+        return people
+
+    return crowd_follows
+
+
+async def test_a_merge_writes_as_much_for_many_followers_as_for_none_and_a_job_tells_them_each_once(
+    database, city, merge, told, crowd_follows
+):
+    """Also where the worker is killed between two parts, or in one, and the job is done again."""
+    one, other, third = [await open_issue(database, city, east_of(HERE, 200.0 * n), person_id=None) for n in range(3)]
+    await bring(database, one, "acknowledged")
+    await tell_everybody(database, city.id)
+    known = await crowd_follows(one, 3)
+    people = await crowd_follows(other, 20)
+    async with database.transaction(city.id) as session:
+        for person in (*known, *people[:4]):  # these know already, or hear of the first of the two
+            await follow(session, city.id, third.id, person, now=NOON)
+        await follow(session, city.id, other.id, known[0], now=NOON)
+
+    merged = await merge(one, other, third)
+
+    assert await told() == []
+    [event_id, _] = [UUID(job["event_id"]) for kind, job in (await jobs(database))[-2:] if kind == "push.tell"]
+    async with database.transaction(city.id) as session:
+        first = await tell(session, city.id, event_id, now=LATER, most=7)
+    with suppress(ConnectionError):
+        async with database.transaction(city.id) as session:
+            await tell(session, city.id, event_id, now=LATER, most=7)
+            raise ConnectionError
+    assert (first.more, len(await told())) == (True, 6)  # of seven looked at one knew
+    await tell_everybody(database, city.id)
+    await tell_everybody(database, city.id)
+
+    assert [person for person, *_ in await told()] == sorted(people)
+    assert {kind for _, kind, _ in await told()} == {"acknowledged"}
+    assert merged.issue.id == one.id
+
+
+async def test_of_a_merge_hear_those_who_listened_when_it_was_made_whatever_happens_before_they_are_told(
+    database, city, merge, told, crowd_follows
+):
+    (_, anna), (_, benoit) = [await register_phone(database) for _ in range(2)]
+    one = await open_issue(database, city, person_id=anna)
+    other = await open_issue(database, city, east_of(HERE, 200), person_id=benoit)
+    follower, quitter = await crowd_follows(other, 2)
+    await bring(database, one, "acknowledged")
+    await tell_everybody(database, city.id)
+    before = await told()
+    merged = await merge(one, other)
+    soon = LATER + timedelta(seconds=1)
+    async with database.transaction(city.id) as session:
+        await follow(session, city.id, one.id, new_id(), now=soon)
+        await unfollow(session, city.id, one.id, quitter, now=soon)
+    await undo(database, one, merged.event_id)
+
+    await tell_everybody(database, city.id)
+
+    new = [(person, number) for person, _, number in await told() if (person, "acknowledged", number) not in before]
+    assert new == sorted([(benoit, other.number), (follower, one.number)])
 
 
 async def test_who_hears_nothing_new_by_a_merge_is_not_told(database, city, merge, told):

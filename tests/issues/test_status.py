@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import select, text
 
 from db.base import new_id
-from issues.audience import Notice
 from issues.commands import CommandIdUsed
 from issues.events import list_history
 from issues.issue import IssueMerged, IssueNotFound
 from issues.lifecycle import NotAllowed, Status, TransitionNotAllowed
 from issues.status import StatusChange, change_status
+from issues.telling import Notice
 from tests.issues.people import (
     AGENT,
     CREW,
