@@ -54,7 +54,13 @@ class TopicMember(Base):
         ForeignKeyConstraint(["city_id", "topic_id"], ["topic.city_id", "topic.id"]),
         CheckConstraint("state IN ('joining', 'joined', 'leaving', 'refused')", name="state"),
         Index("ix_topic_member_person", "city_id", "person_id"),
-        Index("ix_topic_member_due", "city_id", "due_at", postgresql_where=text("state IN ('joining', 'leaving')")),
+        Index(
+            "ix_topic_member_due",
+            "city_id",
+            "topic_id",
+            "due_at",
+            postgresql_where=text("state IN ('joining', 'leaving')"),
+        ),
     )
 
     city_id: Mapped[int] = mapped_column(primary_key=True)
@@ -247,10 +253,11 @@ async def _take_change(session: AsyncSession, city_id: int, *, now: datetime) ->
         WITH first AS (
             SELECT topic_id, state FROM topic_member
             WHERE city_id = %(city)s AND state IN ('joining', 'leaving') AND due_at <= %(now)s
-            ORDER BY due_at, topic_id, address LIMIT 1
+            ORDER BY topic_id, due_at LIMIT 1
         ), taken AS (
             SELECT topic_id, address FROM topic_member JOIN first USING (topic_id, state)
-            WHERE city_id = %(city)s AND due_at <= %(now)s ORDER BY due_at, address LIMIT %(most)s
+            WHERE city_id = %(city)s AND state IN ('joining', 'leaving') AND due_at <= %(now)s
+            ORDER BY due_at LIMIT %(most)s
             FOR UPDATE OF topic_member SKIP LOCKED
         )
         UPDATE topic_member AS member SET due_at = %(until)s, tries = tries + 1

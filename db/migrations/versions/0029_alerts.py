@@ -70,7 +70,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_topic_member_due",
         "topic_member",
-        ["city_id", "due_at"],
+        ["city_id", "topic_id", "due_at"],
         postgresql_where=sa.text("state IN ('joining', 'leaving')"),
     )
     for table in ("alert", "topic", "topic_member"):
