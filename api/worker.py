@@ -131,7 +131,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         )
         pushes = push_jobs(database, sender, stop=stop)
         add_webhooks(pushes, database, poster)
-        add_alerts(pushes, database, spoken, topics)
+        add_alerts(pushes, database, spoken, topics, stop=stop)
         add_upkeep(pushes, database)  # quick as they are, and behind no photos
         addresses = opened.enter_context(_open_address_jobs(settings, database))
         if addresses is None:
@@ -230,7 +230,9 @@ def add_webhooks(table: JobTable, database: Database, poster: HookPoster) -> Non
     table.every(_EVERY_FIVE_SECONDS, WEBHOOKS, tell_other_systems)
 
 
-def add_alerts(table: JobTable, database: Database, spoken: Languages, provider: TopicProvider | None) -> None:
+def add_alerts(
+    table: JobTable, database: Database, spoken: Languages, provider: TopicProvider | None, *, stop: asyncio.Event
+) -> None:
     """Name the jobs of alerts: telling people directly, who is to be in which topic, and telling the provider so.
 
     Args:
@@ -238,6 +240,7 @@ def add_alerts(table: JobTable, database: Database, spoken: Languages, provider:
         database: Where topics and their members are.
         spoken: The languages that there are.
         provider: Who is told; None where none is set up. Then all wait, and hear of alerts directly.
+        stop: Ends the telling of who joins and leaves.
     """
 
     async def tell_of_alert(job: Job) -> None:
@@ -268,7 +271,7 @@ def add_alerts(table: JobTable, database: Database, spoken: Languages, provider:
         async with database.transaction() as session:
             city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
         for city_id in city_ids:
-            await keep_topics(database, city_id, provider, clock=database_time)
+            await keep_topics(database, city_id, provider, clock=database_time, stop=stop)
 
     table.handle(TELL_ALERT, tell_of_alert)
     table.handle(TOPICS_OF, settle)

@@ -5,6 +5,7 @@ be, and stays due until FCM has taken it. What FCM refuses for a device's sake i
 directly then.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -213,22 +214,33 @@ async def keep_topics(
     provider: TopicProvider,
     *,
     clock: Callable[[AsyncSession], Awaitable[datetime]],
+    stop: asyncio.Event | None = None,
 ) -> int:
-    """Tell FCM of all in a city who are due to join or leave; answers how many that were.
+    """Tell FCM of all in a city who are due to join or leave, until it is in trouble; answers how many that were.
 
-    No transaction is open while FCM is told. One at a time takes those of a topic; who is killed leaves them to
-    others.
+    No transaction is open while FCM is told. Nobody else tells of the same for a minute; who is killed leaves them to
+    others then.
+
+    Args:
+        database: Where topics are; each step takes a short transaction of its own.
+        city_id: The city.
+        provider: Who is told.
+        clock: Gives the time, aware of its zone: the database's, which all share.
+        stop: Set it to have the run end after those it is at.
     """
     told = 0
-    while True:
+    while stop is None or not stop.is_set():
         async with database.transaction(city_id) as session:
             change = await _take_change(session, city_id, now=await clock(session))
         if change is None:
-            return told
+            break
         answers = await provider.change_topic(change.name, change.addresses, joins=change.joins)
         async with database.transaction(city_id) as session:
             await _record_change(session, city_id, change, answers, now=await clock(session))
         told += len(answers)
+        if all(answer is not None and answer not in _REFUSALS for answer in answers):
+            break
+    return told
 
 
 async def topic_backlog(session: AsyncSession, city_id: int, *, now: datetime) -> TopicBacklog:

@@ -1,5 +1,6 @@
 """Public alerts, as managers publish them and as everybody reads them; from a call to the phones."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Firebase:
     async def work(self):
         """Do the jobs that wait, tell FCM who joins and leaves, and send what is due."""
         table = JobTable()
-        add_alerts(table, self.database, SPOKEN, self.channel)
+        add_alerts(table, self.database, SPOKEN, self.channel, stop=asyncio.Event())
         async with self.owner.transaction() as session:
             query = "DELETE FROM pgqueuer RETURNING id, entrypoint, convert_from(payload, 'UTF8')"
             waiting = sorted((await session.execute(text(query))).all())

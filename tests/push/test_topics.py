@@ -162,6 +162,24 @@ async def test_many_join_in_batches(database, provider, clock):
     assert provider.calls == [(FRENCH, True, AT_ONCE), (FRENCH, True, 1)]
 
 
+async def test_a_provider_in_trouble_is_not_told_of_one_batch_after_another(database, provider, clock):
+    phones = [f"phone-{number}" for number in range(AT_ONCE + 1)]
+    await want(database, ANNA, *((FRENCH, phone) for phone in phones))
+    provider.answers = dict.fromkeys(phones, "UNAVAILABLE")
+
+    told = [await keep(database, provider, clock) for _ in range(3)]
+
+    assert told == [AT_ONCE, 1, 0]
+
+
+async def test_a_worker_that_is_to_stop_begins_no_other_batch(database, provider, clock):
+    await want(database, ANNA, (FRENCH, "phone-a"))
+    stop = asyncio.Event()
+    stop.set()
+
+    assert await keep_topics(database, CITY, provider, clock=clock, stop=stop) == 0
+
+
 @pytest.mark.parametrize(("since_s", "found"), [(-1, 0), (0, 1)])
 async def test_a_topic_counts_once_somebody_has_been_in_it_for_long_enough(database, provider, clock, since_s, found):
     await want(database, ANNA, (FRENCH, "phone-a"))
