@@ -7,11 +7,16 @@ import pytest
 from sqlalchemy import text
 
 from db.base import new_id
+from push.channels import AddressKind, Outcome
+from push.deliver import Sender
+from push.outcomes import read_outcomes
+from push.queueing import queue_topics
+from push.redrive import redrive
 from push.topics import AT_ONCE, keep_topics, open_topics, settle_topics, topic_backlog, topics_with_members
 from tests.push.people import CITY, NOON, after
 
 FRENCH, ENGLISH = "essai.ca~fr", "essai.ca~en"
-ANNA, BEN = new_id(), new_id()
+ANNA, BEN, ALERT = new_id(), new_id(), new_id()
 
 
 class Provider:
@@ -189,3 +194,71 @@ async def test_a_topic_counts_once_somebody_has_been_in_it_for_long_enough(datab
         topics = await topics_with_members(session, CITY, [FRENCH, ENGLISH], joined_before=after(since_s))
 
     assert len(topics) == found
+
+
+async def queue_alert(database, *, worth_s=3600):
+    async with database.transaction(CITY) as session:
+        topics = await open_topics(session, CITY, {FRENCH: "fr"}, now=NOON)
+        await queue_topics(
+            session, CITY, event_id=ALERT, kind="alert", params={}, topic_ids=topics.values(), expires_at=after(worth_s),
+            now=NOON,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def deliver(database, fcm, clock):
+    """Sends what is due, as a worker that has just been started."""
+
+    def render(_kind, _params, locale):
+        return f"Alerte ({locale})", "Une minute."
+
+    async def deliver():
+        channels = {AddressKind.TOPIC: fcm}
+        sender = Sender(database, channels, render=render, clock=clock, seconds=clock.seconds)
+        return dict(await sender.deliver_due(CITY))
+
+    return deliver
+
+
+async def test_a_message_to_a_topic_is_tried_again_as_any_other_with_its_collapse_key(
+    database, stand_in, clock, deliver
+):
+    await queue_alert(database)
+    await queue_alert(database)  # the same again
+    stand_in.fail("UNAVAILABLE", address=FRENCH)
+
+    outcomes = [await deliver()]
+    for wait_s in (9, 4, 60):
+        clock.pass_s(wait_s)
+        outcomes.append(await deliver())
+
+    assert outcomes == [{Outcome.RETRY: 1}, {}, {Outcome.SENT: 1}, {}]
+    assert [(push["status"], push["address"], push["collapse_key"]) for push in stand_in.attempts()] == [
+        (503, FRENCH, str(ALERT)),
+        (200, FRENCH, str(ALERT)),
+    ]
+    assert stand_in.attempts()[0]["notification"]["title"] == "Alerte (fr)"
+    async with database.transaction(CITY) as session:
+        assert await read_outcomes(session, CITY) == {("topic", "retry"): 1, ("topic", "sent"): 1}
+
+
+async def test_a_message_to_a_topic_that_is_worth_nothing_any_more_is_not_sent(database, stand_in, clock, deliver):
+    await queue_alert(database, worth_s=30)
+    clock.pass_s(30)
+
+    await deliver()
+
+    assert stand_in.attempts() == []
+
+
+async def test_a_dead_message_to_a_topic_gets_another_life_where_an_operator_asks_for_it(
+    database, stand_in, clock, deliver
+):
+    await queue_alert(database)
+    stand_in.fail("INVALID_ARGUMENT", address=FRENCH)
+    dead = await deliver()
+    async with database.transaction(CITY) as session:
+        day = timedelta(hours=24)
+        found = await redrive(session, CITY, kinds=[AddressKind.TOPIC], younger_than=day, now=clock.now)
+
+    assert (dead, found, await deliver()) == ({Outcome.GIVE_UP: 1}, 1, {Outcome.SENT: 1})
