@@ -135,6 +135,8 @@ class FcmChannel:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
             return [type(error).__name__] * len(addresses)
         refused = {error.index: str(error.reason) for error in answer.errors}
+        if "UNAUTHENTICATED" in refused.values():
+            self._token.refused()
         return [refused.get(at) for at in range(len(addresses))]
 
     async def close(self) -> None:

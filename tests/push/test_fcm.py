@@ -352,3 +352,12 @@ async def test_a_topic_is_not_joined_where_nobody_answers(stand_in, nowhere):
         await channel.close()
 
     assert answers == ["UNKNOWN_ERROR"]
+
+
+async def test_where_the_access_token_has_ended_a_new_one_is_fetched_for_the_next_change(fcm, stand_in):
+    await fcm.change_topic("montreal.ca~fr", ["phone-1"], joins=True)
+    stand_in.http.delete("/tokens").raise_for_status()
+
+    answers = [await fcm.change_topic("montreal.ca~fr", ["phone-2"], joins=True) for _ in range(2)]
+
+    assert answers == [["UNAUTHENTICATED"], [None]]

@@ -200,8 +200,8 @@ async def queue_alert(database, *, worth_s=3600):
     async with database.transaction(CITY) as session:
         topics = await open_topics(session, CITY, {FRENCH: "fr"}, now=NOON)
         await queue_topics(
-            session, CITY, event_id=ALERT, kind="alert", params={}, topic_ids=topics.values(), expires_at=after(worth_s),
-            now=NOON,
+            session, CITY, event_id=ALERT, kind="alert", params={}, topic_ids=topics.values(),
+            expires_at=after(worth_s), now=NOON,
         )  # fmt: skip
 
 
