@@ -8,7 +8,7 @@ from alembic import op
 from db.tenancy import Access, guard_table
 
 revision: str = "0029"
-down_revision: str | None = "0027"
+down_revision: str | None = "0028"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
