@@ -1,6 +1,6 @@
 """Pauses on the wire."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
@@ -13,9 +13,10 @@ from issues.deadlines import Pause
 from issues.pauses import PauseView
 from issues.rescheduling import Rescheduled
 
+_NEXT_WEEK = datetime.now(UTC).date() + timedelta(days=7)  # an example of days that are over would be refused
 _EXAMPLE: Final[dict[str, Any]] = {
-    "begins": "2026-12-05",
-    "ends": "2026-12-06",
+    "begins": _NEXT_WEEK.isoformat(),
+    "ends": _NEXT_WEEK.isoformat(),
     "service_codes": ["nid-de-poule"],
     "reason_fr": "Tempête de neige",
     "reason_en": "Snowstorm",
