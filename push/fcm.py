@@ -11,8 +11,10 @@ quicker than the session that it would open.
 
 import asyncio
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -161,15 +163,19 @@ class FcmChannel:
         """Post messages in the pool's threads, and wait for their answers as long as a channel may."""
         loop = asyncio.get_running_loop()
         attempts = [Attempt(window) for _ in messages]
-        posts = [
-            loop.run_in_executor(self._threads, self._post, message, attempt, window)
-            for message, attempt in zip(messages, attempts, strict=True)
-        ]
-        await asyncio.wait(posts, timeout=max(0.0, window.left_s) + self._timeout_s)
-        return [
-            post.result() if post.done() else _abandon(post, attempt)
-            for post, attempt in zip(posts, attempts, strict=True)
-        ]
+        results: list[SendResult | None] = [None] * len(messages)
+        all_answered, answers = asyncio.Event(), itertools.count(1)  # whose `next` is atomic
+
+        def post(at: int) -> None:
+            results[at] = self._post(messages[at], attempts[at], window)
+            if next(answers) == len(messages):  # one word to the loop, for a future each is dear
+                loop.call_soon_threadsafe(all_answered.set)
+
+        for at in range(len(messages)):
+            self._threads.submit(post, at)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(all_answered.wait(), max(0.0, window.left_s) + self._timeout_s)
+        return [result or _abandon(attempt) for result, attempt in zip(results, attempts, strict=True)]
 
     def _post(self, message: Message, attempt: Attempt, window: SendWindow) -> SendResult:
         """Post one message, in a thread; an error is a result, since it must not end the batch."""
@@ -337,11 +343,9 @@ def _outcome_of(error: Exception, attempt: Attempt) -> Outcome:
     return _OUTCOMES.get(type(error)) or (Outcome.RETRY if in_trouble else Outcome.GIVE_UP)
 
 
-def _abandon(post: asyncio.Future[SendResult], attempt: Attempt) -> SendResult:
-    """Give the result of a message for whose answer there is no more time."""
-    left = attempt.end()
-    post.cancel()
-    return SendResult(Outcome.NO_ANSWER if left else Outcome.UNSENT, error="no answer in time")
+def _abandon(attempt: Attempt) -> SendResult:
+    """Give the result of a message for whose answer there is no more time; if it has not left, it does not any more."""
+    return SendResult(Outcome.NO_ANSWER if attempt.end() else Outcome.UNSENT, error="no answer in time")
 
 
 def _retry_after_s(error: Exception) -> float | None:
