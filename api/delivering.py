@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
-from db.sessions import Database
+from db.sessions import Database, DatabaseUnavailable
 from geo.cities import City
 from issues.notices import NoticeTexts
 from issues.push_extras import PushExtras
@@ -25,6 +25,7 @@ async def keep_delivering(
     extras: PushExtras,
     stop: asyncio.Event,
     *,
+    grace_s: float,
     every_s: float = _EVERY_S,
 ) -> None:
     """Send what is due in any city, again and again until `stop` is set; what goes wrong is logged and tried again.
@@ -37,19 +38,35 @@ async def keep_delivering(
         sender: Sends; no delivery twice, whoever else does.
         texts: Gets the cities' own words, as their packs have them by now.
         extras: Gets the links of their apps, likewise.
-        stop: Ends the loop after the batch that it is at.
-        every_s: How long it rests in between.
+        stop: Ends the loop; each city's run ends after the batch that it is at.
+        grace_s: For how long they may go on then.
+        every_s: How often it looks.
     """
-    while not stop.is_set():
-        try:
-            async with database.transaction() as session:
-                cities = (await session.execute(select(City.id, City.jurisdiction_id, City.settings))).all()
-            extras.links.update({city.jurisdiction_id: city.settings.get("app_link") for city in cities})
-            texts.own.update({city.jurisdiction_id: city.settings.get("notices", {}) for city in cities})
-            async with asyncio.TaskGroup() as deliveries:  # they take turns, batch by batch
+    runs: dict[int, asyncio.Task[None]] = {}  # by city: none waits for another's storm, nor ends with its trouble
+    try:
+        while not stop.is_set():
+            try:
+                async with database.transaction() as session:
+                    cities = (await session.execute(select(City.id, City.jurisdiction_id, City.settings))).all()
+                extras.links.update({city.jurisdiction_id: city.settings.get("app_link") for city in cities})
+                texts.own.update({city.jurisdiction_id: city.settings.get("notices", {}) for city in cities})
                 for city in cities:
-                    deliveries.create_task(sender.deliver_due(city.id, stop=stop))
-        except Exception:  # noqa: BLE001 - one city's trouble, or the database's, must not end the pushes
-            _log.warning("pushes_not_delivered", exc_info=True)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), every_s)
+                    if city.id not in runs or runs[city.id].done():
+                        runs[city.id] = asyncio.create_task(_deliver(sender, city.id, stop))
+            except DatabaseUnavailable:
+                _log.warning("pushes_wait_for_the_database", exc_info=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every_s)
+        if runs:
+            await asyncio.wait(runs.values(), timeout=grace_s)
+    finally:
+        for run in runs.values():
+            run.cancel()
+        await asyncio.gather(*runs.values(), return_exceptions=True)
+
+
+async def _deliver(sender: Sender, city_id: int, stop: asyncio.Event) -> None:
+    try:
+        await sender.deliver_due(city_id, stop=stop)
+    except Exception:  # noqa: BLE001 - the next run tries again
+        _log.warning("pushes_not_delivered", city_id=city_id, exc_info=True)

@@ -145,7 +145,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
             lanes.create_task(
                 run_worker(database, pushes, stop=stop, concurrency=settings.jobs_at_once, grace_s=settings.grace_s)
             )
-            lanes.create_task(keep_delivering(database, sender, texts, extras, stop))
+            lanes.create_task(keep_delivering(database, sender, texts, extras, stop, grace_s=settings.grace_s))
             lanes.create_task(keep_cells(database, stop))
             if addresses is not None:
                 lanes.create_task(run_worker(database, addresses, stop=stop, concurrency=2, grace_s=settings.grace_s))

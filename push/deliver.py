@@ -49,6 +49,8 @@ _LANE_PATIENCE_S = 3.0
 # When what was for a busy lane is looked at again.
 _PASS_BY_S = 15.0
 _RECORD_AGAIN_S = 1.0
+# How many batches may be unrecorded while the next one is sent.
+_UNRECORDED = 3
 # What of a notification's params an app gets, beside the event's id and the kind.
 _DATA = ("issue_id", "report_id", "work_order_id", "jurisdiction_id", "status")
 
@@ -137,8 +139,7 @@ class Sender:
             },
             awaited=free or parts,
         )
-        if len(lease.deliveries) < BATCH:  # else there is more to send meanwhile
-            await lanes.records()
+        await lanes.records(at_most=_UNRECORDED if len(lease.deliveries) == BATCH else 0)
         return bool(lease.deliveries) or lease.settled > 0
 
     async def _wait_for_lanes(self, deliveries: Sequence[LeasedDelivery]) -> None:
@@ -239,11 +240,11 @@ class _Lanes:
         """Have results recorded while the next batch is leased and sent."""
         self._records.add(asyncio.create_task(record))
 
-    async def records(self) -> None:
-        """Wait as long for the records as the next batch does."""
-        if self._records:
-            await asyncio.wait(self._records, timeout=_PATIENCE_S)
-        self._collect()
+    async def records(self, *, at_most: int) -> None:
+        """Wait until so few batches are still to be recorded."""
+        while len(self._records) > at_most:
+            await asyncio.wait(self._records, return_when=asyncio.FIRST_COMPLETED)
+            self._collect()
 
     def _collect(self) -> None:
         sent = {task for task in self._parts if task.done()}
