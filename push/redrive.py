@@ -9,7 +9,8 @@ from db.connections import driver_connection
 from push.channels import AddressKind
 from push.queueing import EXPIRES_AFTER
 
-# A dead letter keeps the time at which its last lease would have ended: within a minute, when it died.
+# A dead letter keeps the time at which its last lease would have ended: within a minute, when it died. Alerts say
+# themselves when they are over, and one that was withdrawn must not come back: those that are over end as expired.
 _DEAD = """
     SELECT delivery.id, delivery.notification_id FROM delivery
     LEFT JOIN device ON device.id = delivery.device_id
@@ -22,7 +23,7 @@ _DEAD = """
 _REVIVE = f"""
 WITH dead AS ({_DEAD} FOR UPDATE OF delivery), prolonged AS (
     UPDATE notification SET expires_at = greatest(expires_at, %(expires)s)
-    WHERE city_id = %(city)s AND id IN (SELECT notification_id FROM dead)
+    WHERE city_id = %(city)s AND kind <> 'alert' AND id IN (SELECT notification_id FROM dead)
 )
 UPDATE delivery SET state = 'queued', due_at = %(now)s, lease = NULL, failures = 0, unanswered = 0
 WHERE city_id = %(city)s AND id IN (SELECT id FROM dead)
@@ -45,7 +46,7 @@ async def redrive(
         city_id: The city.
         kinds: Only those whose device is reached so, now.
         younger_than: Only those that died within this time. Older news may have been overtaken.
-        now: From now on they are due, and for a day they are worth sending.
+        now: From now on they are due, and for a day they are worth sending; alerts until they are over.
         dry_run: Only count.
 
     Returns:

@@ -251,14 +251,17 @@ async def test_a_message_to_a_topic_that_is_worth_nothing_any_more_is_not_sent(d
     assert stand_in.attempts() == []
 
 
-async def test_a_dead_message_to_a_topic_gets_another_life_where_an_operator_asks_for_it(
-    database, stand_in, clock, deliver
+@pytest.mark.parametrize(("redriven_s", "heard"), [(3599, {Outcome.SENT: 1}), (3600, {})])
+async def test_a_dead_message_to_a_topic_gets_another_life_where_its_alert_is_not_over(
+    database, stand_in, clock, deliver, redriven_s, heard
 ):
-    await queue_alert(database)
+    await queue_alert(database, worth_s=3600)
     stand_in.fail("INVALID_ARGUMENT", address=FRENCH)
     dead = await deliver()
+    clock.pass_s(redriven_s)
     async with database.transaction(CITY) as session:
         day = timedelta(hours=24)
         found = await redrive(session, CITY, kinds=[AddressKind.TOPIC], younger_than=day, now=clock.now)
 
-    assert (dead, found, await deliver()) == ({Outcome.GIVE_UP: 1}, 1, {Outcome.SENT: 1})
+    assert (dead, found, await deliver()) == ({Outcome.GIVE_UP: 1}, 1, heard)
+    assert len(stand_in.attempts()) == 1 + len(heard)
