@@ -31,7 +31,7 @@ class Trouble:
     """Why pushes of a channel wait that were tried already.
 
     Attributes:
-        channel: Of which kind the devices' addresses are.
+        channel: Of which kind the devices' addresses are, or 'email' or 'topic'.
         error: What they last came back with.
         queued: How many.
         next_at: When the first of them is tried again.
@@ -70,9 +70,13 @@ async def push_troubles(session: AsyncSession, city_id: int, *, now: datetime) -
     cursor = connection.cursor(row_factory=class_row(Trouble))
     await cursor.execute(
         """
-        SELECT coalesce(push_kind, 'email') AS channel, last_error AS error, count(*) AS queued, min(due_at) AS next_at
-        FROM delivery LEFT JOIN device ON device.id = delivery.device_id
-        WHERE city_id = %(city)s AND state = 'queued' AND due_at > %(now)s AND lease IS NULL AND last_error IS NOT NULL
+        SELECT CASE WHEN topic.id IS NOT NULL THEN 'topic' ELSE coalesce(push_kind, 'email') END AS channel,
+               last_error AS error, count(*) AS queued, min(due_at) AS next_at
+        FROM delivery
+        LEFT JOIN device ON device.id = delivery.device_id
+        LEFT JOIN topic ON topic.city_id = %(city)s AND topic.id = delivery.device_id
+        WHERE delivery.city_id = %(city)s AND state = 'queued' AND due_at > %(now)s AND lease IS NULL
+          AND last_error IS NOT NULL
         GROUP BY channel, error ORDER BY queued DESC, channel, error
         """,
         {"city": city_id, "now": now},

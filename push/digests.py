@@ -138,7 +138,7 @@ async def _queue_digest(session: AsyncSession, city_id: int, held: Sequence[_Hel
         "params": Jsonb(params),
         "now": now,
         "happened": last.happened_at,
-        "expires": last.expires_at,
+        "expires": max(row.expires_at for row in held),  # an alert that is soon over takes no other news with it
         "quiet_from": last.quiet_from,
         "quiet_until": last.quiet_until,
         "device": last.device_id,

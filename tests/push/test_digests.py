@@ -71,6 +71,16 @@ async def test_four_changes_in_the_night_are_one_digest_in_the_morning(city):
     assert await states(city) == ["bundled"] * 4 + ["sent"]
 
 
+async def test_a_digest_is_worth_telling_for_as_long_as_anything_in_it(city):
+    sleeper = await a_sleeper(city)
+    await tell(city, sleeper.person_id, now=EVENING)
+    await tell(city, sleeper.person_id, now=EVENING + timedelta(hours=1), ends_at=MORNING + timedelta(minutes=5))
+
+    [digest] = await heard(city, now=MORNING)
+
+    assert digest.expires_at == MORNING + timedelta(days=1)
+
+
 async def test_four_changes_of_one_issue_are_its_last_in_the_morning(city):
     sleeper = await a_sleeper(city)
     issue_id = new_id()

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from db.base import new_id
+from push.backlog import push_troubles
 from push.channels import AddressKind, Outcome
 from push.deliver import Sender
 from push.outcomes import read_outcomes
@@ -240,6 +241,17 @@ async def test_a_message_to_a_topic_is_tried_again_as_any_other_with_its_collaps
     assert stand_in.attempts()[0]["notification"]["title"] == "Alerte (fr)"
     async with database.transaction(CITY) as session:
         assert await read_outcomes(session, CITY) == {("topic", "retry"): 1, ("topic", "sent"): 1}
+
+
+async def test_a_message_that_waits_for_a_topic_is_told_as_such(database, stand_in, clock, deliver):
+    await queue_alert(database)
+    stand_in.fail("UNAVAILABLE", address=FRENCH)
+    await deliver()
+
+    async with database.transaction(CITY) as session:
+        troubles = await push_troubles(session, CITY, now=clock.now)
+
+    assert [(trouble.channel, trouble.queued) for trouble in troubles] == [("topic", 1)]
 
 
 async def test_a_message_to_a_topic_that_is_worth_nothing_any_more_is_not_sent(database, stand_in, clock, deliver):
