@@ -85,9 +85,9 @@ class AlertPushes(Outgoing):
 
 
 class AlertDetailOut(AlertOut):
-    """An alert, and for staff what became of its pushes."""
+    """An alert, and for the city's staff what became of its pushes."""
 
-    deliveries: list[AlertPushes] | None = Field(description="For staff; `null` for everybody else.")
+    deliveries: list[AlertPushes] | None = Field(description="For the city's staff; `null` for everybody else.")
 
     @classmethod
     def of_detail(cls, found: AlertView, city: NamedCity, deliveries: Sequence[AlertDeliveries] | None) -> Self:

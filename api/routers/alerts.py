@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
 from api.auth import Caller
-from api.deps import Anyone, CityWords, Now, Transaction, identify, only
+from api.deps import Anyone, CityWords, Now, PublicCityWords, Transaction, identify, only
 from api.models.alerts import AlertDetailOut, AlertIn, AlertOut
 from api.models.fields import OwnId
 from api.models.lists import ItemList
@@ -27,17 +27,17 @@ AlertId = Annotated[OwnId, Path(description="Made by whoever publishes the alert
 
 
 @router.get("", response_model=ItemList[AlertOut])
-async def read_alerts(*, session: Transaction, city: CityWords, now: Now) -> Response:
+async def read_alerts(*, session: Transaction, city: PublicCityWords, now: Now) -> Response:
     """List the alerts of a city that stand, the latest first; at most 100."""
     found = await list_alerts(session, city.book.id, now=now)
     return answer(ItemList[AlertOut](items=[AlertOut.of(alert, city) for alert in found]))
 
 
 @router.get("/{alert_id}", response_model=AlertDetailOut)
-async def read_alert(*, caller: Anyone, session: Transaction, city: CityWords, alert_id: UUID) -> Response:
-    """Read an alert, also one that is over or was withdrawn; staff see what became of its pushes."""
+async def read_alert(*, caller: Anyone, session: Transaction, city: PublicCityWords, alert_id: UUID) -> Response:
+    """Read an alert, also one that is over or was withdrawn; the city's staff see what became of its pushes."""
     found = await find_alert(session, city.book.id, alert_id)
-    staff = caller.actor.is_staff
+    staff = caller.is_staff_of(city.book.id)
     deliveries = await count_alert_deliveries(session, city.book.id, alert_id) if staff else None
     return answer(AlertDetailOut.of_detail(found, city, deliveries))
 

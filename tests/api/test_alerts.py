@@ -206,3 +206,13 @@ async def test_no_alert_of_another_city_is_seen_or_taken_back(api, hire):
 
     problem_of(await api.get(ALERT, params={"jurisdiction_id": "laval.ca"}), 404, "alert-not-found")
     problem_of(await (await hire(Role.MANAGER, "laval.ca")).call("DELETE", ALERT), 404, "alert-not-found")
+
+
+async def test_staff_of_another_city_read_alerts_as_everybody_does(hire):
+    await (await hire(Role.MANAGER)).put(ALERT, json=water())
+    neighbour = await hire(Role.MANAGER, "laval.ca")
+
+    [listed] = (await neighbour.get("/v1/alerts", params=MONTREAL)).json()["items"]
+    found = (await neighbour.get(ALERT, params=MONTREAL)).json()
+
+    assert (listed["id"], found["id"], found["deliveries"]) == (ALERT.rpartition("/")[2], listed["id"], None)
