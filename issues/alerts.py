@@ -126,6 +126,11 @@ async def publish_alert(
     Raises:
         AlertIdTaken: another alert has this id, or it was withdrawn.
     """
+    connection = await driver_connection(session)
+    # Of two calls for one id at once, the later waits here, and then sees what the earlier published.
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"alert {alert_id} of {city_id}",)
+    )
     row = await lock_alert(session, city_id, alert_id)
     if row is not None:
         if row.withdrawn_at is not None or view_of(row).draft != draft:

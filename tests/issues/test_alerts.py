@@ -1,5 +1,6 @@
 """Public alerts: everybody who asked hears once, most of them by one message to a topic."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from datetime import time, timedelta
@@ -261,6 +262,15 @@ async def test_an_alert_is_published_once_and_its_id_stays_its_own(database, cit
         await withdraw_alert(session, city.id, alert.id, actor="staff:1", now=LATER)
     with pytest.raises(AlertIdTaken):
         await publish(database, city, alert_id=alert.id)
+
+
+async def test_of_two_calls_at_once_for_one_alert_one_publishes_it(database, city):
+    alert_id = new_id()
+
+    alerts = await asyncio.gather(*(publish(database, city, alert_id=alert_id) for _ in range(2)))
+
+    assert alerts[0] == alerts[1]
+    assert [kind for kind, _ in await jobs(database)].count("push.tell_alert") == 1
 
 
 async def test_an_alert_is_one_citys_alone(owner, database, city, ask):
