@@ -151,10 +151,12 @@ async def forget_address(session: AsyncSession, device_id: UUID, *, as_of: datet
         Whether it has no push address now; false where it registered since and can be pushed to.
     """
     connection = await driver_connection(session)
-    await connection.execute(
-        f"UPDATE device SET {_NO_ADDRESS} WHERE id = %s AND refreshed_at = %s",  # noqa: S608 - a constant
+    forgotten = await connection.execute(
+        f"UPDATE device SET {_NO_ADDRESS} WHERE id = %s AND refreshed_at = %s RETURNING person_id",  # noqa: S608 - a constant
         (device_id, as_of),
     )
+    for (person_id,) in await forgotten.fetchall():
+        await enqueue(session, TOPICS_OF, {"person_id": str(person_id)})
     # A statement of its own, which sees a registration that the first had to wait for.
     kept = await connection.execute("SELECT FROM device WHERE id = %s AND push_address IS NOT NULL", (device_id,))
     return await kept.fetchone() is None

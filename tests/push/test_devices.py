@@ -18,6 +18,7 @@ from push.devices import (
     forget_device,
     register_device,
 )
+from push.topics import TOPICS_OF
 from tests.push.people import NOON, a_registration, after
 
 
@@ -220,6 +221,15 @@ async def test_an_address_that_its_provider_does_not_know_is_forgotten(session):
 
     assert await forget_address(session, registration.id, as_of=NOON)
     assert await addresses(session) == {registration.id: (None, None)}
+
+
+async def test_an_address_that_is_forgotten_leaves_its_topics(session):
+    device = await register_device(session, a_registration("phone-1"), now=NOON)
+
+    await forget_address(session, device.id, as_of=NOON)
+
+    queued = await session.execute(text("SELECT entrypoint, convert_from(payload, 'UTF8')::jsonb FROM pgqueuer"))
+    assert [tuple(job) for job in queued] == [(TOPICS_OF, {"person_id": str(device.person_id)})]
 
 
 async def test_a_secret_and_an_address_show_in_no_repr():
