@@ -97,6 +97,7 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.drop_index("ix_subscription_alerts", table_name="subscription")
     op.execute("DELETE FROM subscription WHERE kinds = '{alert}'")
+    op.execute("UPDATE subscription SET kinds = array_remove(kinds, 'alert') WHERE 'alert' = ANY (kinds)")
     op.drop_constraint(op.f("ck_subscription_place"), "subscription")
     op.create_check_constraint(op.f("ck_subscription_place"), "subscription", "(district IS NULL) <> (area IS NULL)")
     for table in ("topic_member", "topic", "alert"):
