@@ -1,6 +1,6 @@
 """Pauses on the wire."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
@@ -13,10 +13,9 @@ from issues.deadlines import Pause
 from issues.pauses import PauseView
 from issues.rescheduling import Rescheduled
 
-_NEXT_WEEK = datetime.now(UTC).date() + timedelta(days=7)  # an example of days that are over would be refused
 _EXAMPLE: Final[dict[str, Any]] = {
-    "begins": _NEXT_WEEK.isoformat(),
-    "ends": _NEXT_WEEK.isoformat(),
+    "begins": "2030-01-15",  # far ahead: days that are over are refused
+    "ends": "2030-01-16",
     "service_codes": ["nid-de-poule"],
     "reason_fr": "Tempête de neige",
     "reason_en": "Snowstorm",
