@@ -162,7 +162,7 @@ OF_REPORTS: Final[Mapping[type[Exception], Problem]] = {
         404, "subscription-not-found", msgid("No such subscription"), msgid("You have no such subscription here.")
     ),
     WebhookNotFound: Problem(
-        404, "webhook-not-found", msgid("No such webhook"), msgid("There is no such webhook or event here.")
+        404, "webhook-not-found", msgid("No such webhook"), msgid("There is no such webhook here.")
     ),
     AlertNotFound: Problem(
         404, "alert-not-found", msgid("No such alert"), msgid("The city has published no such alert.")
