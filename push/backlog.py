@@ -50,7 +50,7 @@ async def push_backlog(session: AsyncSession, city_id: int, *, now: datetime) ->
         """
         SELECT count(*), extract(epoch FROM %(now)s - min(due_at))::float8
         FROM (
-            SELECT due_at FROM delivery WHERE city_id = %(city)s AND state = 'queued'
+            SELECT due_at FROM delivery WHERE city_id = %(city)s AND state = 'queued' AND attempts >= 0
             ORDER BY due_at, id LIMIT %(most)s
         ) AS waiting
         """,
@@ -75,8 +75,8 @@ async def push_troubles(session: AsyncSession, city_id: int, *, now: datetime) -
         FROM delivery
         LEFT JOIN device ON device.id = delivery.device_id
         LEFT JOIN topic ON topic.city_id = %(city)s AND topic.id = delivery.device_id
-        WHERE delivery.city_id = %(city)s AND state = 'queued' AND due_at > %(now)s AND lease IS NULL
-          AND last_error IS NOT NULL
+        WHERE delivery.city_id = %(city)s AND state = 'queued' AND attempts >= 0 AND due_at > %(now)s
+          AND lease IS NULL AND last_error IS NOT NULL
         GROUP BY channel, error ORDER BY queued DESC, channel, error
         """,
         {"city": city_id, "now": now},

@@ -14,6 +14,7 @@ from push.queueing import Recipient, queue_notifications
 from tests.push.people import CITY, NOON
 
 BATCH = 100
+DATABASE = f"test_push_plans_{os.getpid()}"
 # The batch with its notifications and devices, and past the 500 of one phone that come first. The 5,000 that are on
 # their way must not be read.
 MOST_ROWS = 20 * BATCH
@@ -54,7 +55,7 @@ EVERYBODYS = UUID(int=7)  # an event that all are being told of, in this hour: s
 @pytest.fixture(scope="module")
 def filled_url(cluster, template):
     """URL of a database with a full outbox, whose plans are told."""
-    name = f"test_push_plans_{os.getpid()}"
+    name = DATABASE
     cluster.create_database(name, template=template)
     with cluster.connect(name) as connection:
         for statement in FILL.split(";\n")[:6]:
@@ -64,17 +65,28 @@ def filled_url(cluster, template):
     cluster.drop_database(name)
 
 
-async def test_leasing_reads_its_batch_and_little_else(filled_url):
-    async def take(session):
-        lease = await lease_deliveries(session, CITY, now=NOON, limit=BATCH, lease_s=60)
-        assert len(lease.deliveries) == BATCH
+async def take(session):
+    lease = await lease_deliveries(session, CITY, now=NOON, limit=BATCH, lease_s=60)
+    assert len(lease.deliveries) == BATCH
 
+
+async def test_leasing_reads_its_batch_and_little_else(filled_url):
     async with Database(filled_url) as database:
         [plan] = [plan for plan in await plans_of(database, CITY, take) if "delivery" in plan.statement]
 
     assert plan.walked == []
     assert {"ix_delivery_due", "ix_delivery_device"} <= {step.index for step in plan.steps}
     assert sum(step.rows for step in plan.steps) <= MOST_ROWS
+
+
+def test_a_look_at_one_device_cannot_take_the_index_of_all_that_is_due(cluster, filled_url):
+    """Not even where it has no other: whatever the planner makes of a young outbox."""
+    look = "EXPLAIN SELECT FROM delivery WHERE city_id = 1 AND device_id = %s AND state = 'queued' AND due_at > now()"
+    with cluster.connect(DATABASE) as connection, connection.transaction(force_rollback=True):
+        connection.execute("DROP INDEX ix_delivery_device")
+        plan = connection.execute(look, (EVERYBODYS,)).fetchall()
+
+    assert not any("ix_delivery_due" in line for (line,) in plan)
 
 
 async def test_telling_some_reads_little_of_what_others_were_told(filled_url):
