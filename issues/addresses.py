@@ -26,7 +26,10 @@ class Unaddressed:
 
 
 async def next_unaddressed(session: AsyncSession, city_id: int, *, now: datetime) -> Unaddressed | None:
-    """Find the issue that has waited longest to have its address asked for; None where none is due."""
+    """Find the issue whose address is to be asked for next; None where none is due.
+
+    The newest comes first: many old ones that came at once hold up no new report.
+    """
     row = (await session.execute(_NEXT, {"city": city_id, "now": now})).one_or_none()
     return None if row is None else Unaddressed(city_id, row.id, LonLat(row.lon, row.lat), row.address)
 
@@ -53,10 +56,11 @@ def _key(issue: Unaddressed) -> dict[str, Any]:
     return {"city": issue.city_id, "issue": issue.issue_id, "lon": issue.at.lon, "lat": issue.at.lat}
 
 
+# Where private things are is told to nobody outside, whenever and however they became private.
 _NEXT: Final = text(
     """
     SELECT id, ST_X(place::geometry) AS lon, ST_Y(place::geometry) AS lat, address FROM issue
-    WHERE city_id = :city AND address_ask_at <= :now ORDER BY address_ask_at, id LIMIT 1
+    WHERE city_id = :city AND address_ask_at <= :now AND NOT private ORDER BY address_ask_at DESC, id DESC LIMIT 1
     """
 )
 _STILL_WAITS: Final = (

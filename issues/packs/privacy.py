@@ -29,7 +29,7 @@ _COUNT: Final = f"""
 SELECT (SELECT count(*) FROM issue WHERE city_id = %(city)s AND {PUBLIC_SQL}),
        (SELECT count(*) FROM issue WHERE {_CONCERNED} AND {PUBLIC_SQL})
 """  # noqa: S608 - made of constants
-_HIDE: Final = f"UPDATE issue SET private = true WHERE {_CONCERNED}"  # noqa: S608 - as above
+_HIDE: Final = f"UPDATE issue SET private = true, address_ask_at = NULL WHERE {_CONCERNED}"  # noqa: S608 - as above
 _CODES: Final = "SELECT code FROM service WHERE city_id = %s AND private"
 
 

@@ -1,13 +1,17 @@
 """Issues without an address of the city's own say what is near, until another geocoder knows better."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from alembic import command
 from sqlalchemy import text
 
+from db.migrate import _config, upgrade
 from issues.addresses import ask_later, next_unaddressed, note_address
+from issues.packs.privacy import hide_private
 from tests.issues.people import issue_now, plan
-from tests.issues.towns import AILLEURS, ESSAI, NOON, east_of, file, open_town, submission
+from tests.issues.towns import AILLEURS, ESSAI, NOON, change_service, east_of, file, open_town, submission
 
 FAR = east_of(ESSAI.middle, 700)
 ROUGH = "est, essai.ca"
@@ -56,6 +60,50 @@ async def test_where_private_things_are_is_told_to_nobody_outside(database, city
 
     assert filed.issue.address == ROUGH
     assert await due(database, city) is None
+
+
+async def test_a_private_issue_that_waits_for_an_address_is_not_asked_for(database, city, waiting):
+    """It does where its place was put right after its service was private no more."""
+    async with database.transaction(city.id) as session:
+        await session.execute(text("UPDATE issue SET private = true"))
+
+    assert await due(database, city) is None
+
+
+async def test_what_becomes_private_with_a_pack_waits_no_more(owner, database, city, issue, waiting):
+    await change_service(owner, database, city, "nid-de-poule", private=True)
+    async with database.transaction(city.id) as session:
+        await hide_private(session, city.id)
+
+    await note(database, city, waiting, FOUND)
+
+    assert (await issue_now(database, issue)).address == ROUGH
+
+
+async def test_the_newest_is_asked_for_first(database, city, issue):
+    newer = await file(database, city, submission(east_of(FAR, 200)), now=LATER)
+
+    assert (await due(database, city, now=LATER)).issue_id == newer.issue.id
+
+
+async def test_of_what_an_older_version_left_what_is_open_and_for_everybody_is_asked_for(
+    owner, owner_url, database, city, issue
+):
+    changes = ["status = 'closed'", "private = true", f"merged_into = '{issue.id}'"]
+    others = [(await file(database, city, submission(east_of(FAR, 100.0 * n)))).issue for n in (1, 2, 3)]
+    async with owner.transaction() as session:
+        for changed, other in zip(changes, others, strict=True):
+            await session.execute(text(f"UPDATE issue SET {changed} WHERE id = :id"), {"id": other.id})
+        await session.execute(text("UPDATE issue SET address = NULL"))
+
+    await asyncio.to_thread(command.downgrade, _config(owner_url), "0027")
+    await asyncio.to_thread(upgrade, owner_url)
+
+    async with owner.transaction() as session:
+        asked = await session.scalars(text("SELECT id FROM issue WHERE address_ask_at = opened_at"))
+        waits = await session.scalars(text("SELECT count(*) FROM issue WHERE address_ask_at IS NOT NULL"))
+        lines = await session.scalars(text("SELECT DISTINCT address FROM issue"))
+        assert (asked.all(), waits.one(), lines.all()) == ([issue.id], 1, [ROUGH])
 
 
 async def test_an_address_that_was_found_is_the_issues_and_its_work_orders(database, city, issue, waiting):

@@ -10,11 +10,16 @@ down_revision: str | None = "0027"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
+_OPEN = "('received', 'acknowledged', 'scheduled', 'in_progress')"
+# Nobody is led any more to what is over, and where private things are is told to nobody outside.
+_ASK = f"""
+    address_ask_at = CASE WHEN NOT private AND merged_into IS NULL AND status IN {_OPEN} THEN opened_at END,
+"""
 # As `issues.whereabouts` writes what lies beyond the streets: the district and the city, in the city's language. How
 # far the nearest street is, a migration does not look for.
 _FILL = """
     UPDATE {table} AS filled
-    SET address = concat_ws(', ', (
+    SET {more} address = concat_ws(', ', (
             SELECT coalesce(names ->> city.locale, names ->> 'fr') FROM district
             WHERE city_id = filled.city_id AND layer = filled.layer AND code = filled.district_code
             ORDER BY valid_from DESC LIMIT 1
@@ -34,9 +39,8 @@ def upgrade() -> None:
         ["city_id", "address_ask_at"],
         postgresql_where=sa.text("address_ask_at IS NOT NULL"),
     )
-    op.execute("UPDATE issue SET address_ask_at = opened_at WHERE address IS NULL AND NOT private")
-    for table in ("issue", "work_order"):
-        op.execute(_FILL.format(table=table))
+    op.execute(_FILL.format(table="issue", more=_ASK))
+    op.execute(_FILL.format(table="work_order", more=""))
 
 
 def downgrade() -> None:
