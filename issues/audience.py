@@ -76,6 +76,7 @@ class Part:
 # The last word counts: who stopped following an issue and follows it again, or one merged into it, hears of it. An
 # author who never said anything does. Of each issue of the family so many are read as are told at a time, in the order
 # of the index: none of them is passed over, since whoever comes first among all comes first in their own issue.
+# Of a private issue only authors hear: others may have followed it while everybody saw it.
 # The same goes for those who subscribed to each of its districts. Of a new issue only these hear, and not who reported
 # it. What somebody wished of the issue itself counts before what they subscribed to.
 _PART = text(
@@ -98,12 +99,11 @@ _PART = text(
         SELECT person_id, bool_or(subscribed) AS subscribed FROM (
             SELECT person_id, false AS subscribed FROM author
             UNION ALL
-            SELECT ours.person_id, false FROM family CROSS JOIN LATERAL (
+            SELECT ours.person_id, false FROM place CROSS JOIN family CROSS JOIN LATERAL (
                 SELECT person_id FROM follow
                 WHERE city_id = :city AND issue_id = family.id AND person_id > :after
                 ORDER BY person_id LIMIT :most
             ) AS ours
-            WHERE :with_followers
             UNION ALL
             SELECT ours.person_id, true FROM place CROSS JOIN unnest(districts) AS key CROSS JOIN LATERAL (
                 SELECT person_id FROM subscription
@@ -136,7 +136,7 @@ _PART = text(
     """
 )
 # As above, but for a merge: from what was written down when it was made. Who has said anything of the other issue
-# since knows how it stands.
+# since knows how it stands. Of an issue that has become private meanwhile only authors hear, here as above.
 _NEWCOMERS = """
     WITH author AS MATERIALIZED (
         SELECT (author ->> 0)::uuid AS person_id, (author ->> 1)::uuid AS report_id, author ->> 2 AS number
@@ -144,11 +144,12 @@ _NEWCOMERS = """
     ), part AS MATERIALIZED (
         SELECT person_id FROM author
         UNION
-        SELECT ours.person_id FROM unnest(%(issues)s::uuid[]) AS family (id) CROSS JOIN LATERAL (
+        SELECT ours.person_id FROM issue CROSS JOIN unnest(%(issues)s::uuid[]) AS family (id) CROSS JOIN LATERAL (
             SELECT person_id FROM follow
             WHERE city_id = %(city)s AND issue_id = family.id AND person_id > %(after)s
             ORDER BY person_id LIMIT %(most)s
         ) AS ours
+        WHERE issue.city_id = %(city)s AND issue.id = %(issue)s AND NOT private
         ORDER BY person_id LIMIT %(most)s
     ), wish AS (
         SELECT DISTINCT ON (person_id) person_id, following FROM part JOIN follow USING (person_id)
@@ -241,13 +242,14 @@ async def find_part(
 async def find_newcomers(
     session: AsyncSession,
     city_id: int,
+    issue_id: UUID,
     newcomers: Mapping[str, Any],
     *,
     as_of: datetime,
     after: UUID | None,
     most: int,
 ) -> Part:
-    """Find the next of those whom a merge brought, noted as `Newcomers` writes them; otherwise as `find_part`."""
+    """Find the next of those whom a merge brought an issue, noted as `Newcomers` does; otherwise as `find_part`."""
     connection = await driver_connection(session)
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(
@@ -256,6 +258,7 @@ async def find_newcomers(
             **newcomers,
             "authors": Jsonb(newcomers["authors"]),
             "city": city_id,
+            "issue": issue_id,
             "as_of": as_of,
             "after": after or _NOBODY,
             "most": most,

@@ -86,7 +86,7 @@ WHERE city_id = %(city)s AND issue_id = %(issue)s AND kind = %(kind)s AND data -
   AND (%(event)s::uuid IS NULL OR id = %(event)s)
 ORDER BY seq DESC LIMIT 1
 """
-# Who has a report in it, or follows it; of an issue merged into it too.
+# Who has a report in it, or follows it, unless it has become private; of an issue merged into it too.
 _CONCERNED = """
 WITH RECURSIVE family (id) AS (
     SELECT %(issue)s::uuid
@@ -99,6 +99,8 @@ SELECT EXISTS (
 ) OR EXISTS (
     SELECT FROM follow JOIN family ON issue_id = family.id
     WHERE city_id = %(city)s AND person_id = %(person)s AND following
+) AND NOT (
+    SELECT private FROM issue WHERE city_id = %(city)s AND id = %(issue)s
 )
 """
 

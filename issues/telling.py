@@ -113,6 +113,7 @@ async def tell(
         part = await find_newcomers(
             session,
             city_id,
+            issue_id,
             notice.newcomers,
             as_of=notice.created_at,
             after=notice.told_through,

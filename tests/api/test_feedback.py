@@ -66,6 +66,18 @@ async def test_a_stranger_judges_nothing(api, register, resolved):
     problem_of(await api.get(path, params=MONTREAL), 401, "sign-in-needed")
 
 
+async def test_who_only_follows_judges_nothing_of_what_has_become_private(register, resolved, owner):
+    reporter, issue_id, _ = resolved
+    follower = await register()
+    await follower.api.put(f"/v1/issues/{issue_id}/follow", params=MONTREAL)
+    before = await say(follower, issue_id, fixed=True)
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE issue SET private = true"))
+
+    problem_of(await say(follower, issue_id, fixed=False), 403, "not-allowed")
+    assert (before.status_code, (await say(reporter, issue_id, fixed=False)).json()["reopened"]) == (200, True)
+
+
 async def test_after_a_fortnight_or_before_it_is_resolved_there_is_nothing_to_judge(register, resolved, owner):
     phone, issue_id, event_id = resolved
     async with owner.transaction() as session:

@@ -134,6 +134,17 @@ async def test_only_its_authors_follow_a_private_issue(database, city):
         await wish(database, follow, receipt.issue, new_id())
 
 
+async def test_of_what_has_become_private_its_authors_hear_and_who_only_follows_does_not(owner, database, city):
+    anna, benoit = new_id(), new_id()
+    receipt = await report(database, city, anna)
+    for person in (anna, benoit):
+        await wish(database, follow, receipt.issue, person)
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE issue SET private = true"))
+
+    assert set(await audience(database, receipt.issue)) == {anna}
+
+
 async def test_an_unknown_issue_is_not_followed(database, city):
     async with database.transaction(city.id) as session:
         with pytest.raises(IssueNotFound):

@@ -436,6 +436,23 @@ async def test_of_a_merge_hear_those_who_listened_when_it_was_made_whatever_happ
     assert new == sorted([(benoit, other.number), (follower, one.number)])
 
 
+async def test_of_a_merge_into_what_has_become_private_authors_hear_and_who_only_followed_does_not(
+    owner, database, city, merge, told, crowd_follows
+):
+    _, anna = await register_phone(database)
+    one = await open_issue(database, city, person_id=None)
+    other = await open_issue(database, city, east_of(HERE, 200), person_id=anna)
+    await crowd_follows(other, 2)
+    await bring(database, one, "acknowledged")
+    await merge(one, other)
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE issue SET private = true WHERE id = :id"), {"id": one.id})
+
+    await tell_everybody(database, city.id)
+
+    assert await told() == [(anna, "acknowledged", other.number)]
+
+
 async def test_who_hears_nothing_new_by_a_merge_is_not_told(database, city, merge, told):
     one, other, _ = await three_issues(database, city)
 
