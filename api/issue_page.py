@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,8 +11,8 @@ from api.words import STATUS_WORDS
 from db.tenancy import enter_city
 from issues.browse import find_issue
 from issues.deadlines import Expected
-from issues.events import find_event, list_history
-from issues.issue import IssueNotFound, IssueView
+from issues.events import EventView, list_history
+from issues.issue import IssueView
 from issues.languages import msgid
 from issues.lifecycle import OPEN
 from issues.taps import Tap
@@ -31,23 +32,27 @@ class IssuePage:
 
 
 async def read_issue_page(session: AsyncSession, tap: Tap, city: NamedCity) -> IssuePage:
-    """Read what everybody may know of the issue of an event that a letter told of.
+    """Read what everybody may know of the issue that a letter told of, and of the one that took it over.
 
     Raises:
         IssueNotFound: it is not for the public, or no report is about it any more.
     """
     await enter_city(session, tap.city_id)
-    event = await find_event(session, tap.city_id, tap.subject)
-    if event is None:
-        raise IssueNotFound(tap.subject)
-    issue = await find_issue(session, tap.city_id, event.issue_id, staff=False)
-    history = await list_history(session, tap.city_id, issue.id, staff=False, limit=_MOST_EVENTS)
+    issue = await find_issue(session, tap.city_id, tap.subject, staff=False)
+    history = await _list_events(session, tap.city_id, issue.id)
+    if issue.merged_into is not None:
+        history += await _list_events(session, tap.city_id, issue.merged_into)
+        history.sort(key=lambda event: event.at)
     notes = [
         city.say(_WROTE, day=str(city.book.local_date(event.at)), note=event.note)
-        for event in history.items
+        for event in history
         if event.note is not None
     ]
     return IssuePage(f"{city.service_name(issue.service_code)} {issue.number}", [*_facts(issue, city), *notes])
+
+
+async def _list_events(session: AsyncSession, city_id: int, issue_id: UUID) -> list[EventView]:
+    return list((await list_history(session, city_id, issue_id, staff=False, limit=_MOST_EVENTS)).items)
 
 
 def _facts(issue: IssueView, city: NamedCity) -> list[str]:

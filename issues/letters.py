@@ -129,8 +129,13 @@ class Letters:
         assert message.city_id is not None  # noqa: S101 - a letter is always a city's, to somebody
         assert message.person_id is not None  # noqa: S101 - as above
         assert message.recipient_id is not None  # noqa: S101 - as above
-        of_address = act in (Act.VERIFY_EMAIL, Act.STOP_EMAIL)
-        subject = message.recipient_id if of_address else message.collapse_id
+        match act:
+            case Act.VERIFY_EMAIL | Act.STOP_EMAIL:
+                subject = message.recipient_id
+            case Act.READ_ISSUE:  # crews are told of issues by what is no event of theirs
+                subject = UUID(message.params["issue_id"])
+            case _:
+                subject = message.collapse_id
         tap = Tap(act, message.city_id, subject, message.person_id, self.clock() + within)
         return self.taps.url(self.public_url, tap)
 

@@ -35,7 +35,7 @@ class Tap:
     """What a link does.
 
     Attributes:
-        subject: The e-mail address's id, or the event that feedback is about or that was told.
+        subject: The e-mail address's id, the event that feedback is about, or the issue to read.
         person_id: Who taps.
         ends_at: In whole seconds.
     """

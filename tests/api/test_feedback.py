@@ -136,9 +136,9 @@ async def test_a_letter_leads_to_a_page_that_says_how_its_issue_stands(api, app,
     filed = (await api.post("/v1/reports", json=a_report())).json()
     issue, agent = f"/v1/issues/{filed['issue']['id']}", await hire()
     told = {"status": "declined", "note": "Trop <petit>", "public": True}
-    event_id = (await agent.post(f"{issue}/status", json=told)).json()["event_id"]
+    await agent.post(f"{issue}/status", json=told)
     await agent.post(f"{issue}/status", json={"status": "declined", "note": "Appeler M. Roy"})
-    path = tap_of(app, Act.READ_ISSUE, subject=UUID(event_id), person_id=new_id())
+    path = tap_of(app, Act.READ_ISSUE, subject=UUID(filed["issue"]["id"]), person_id=new_id())
 
     shown, posted = await api.get(path), await api.post(path)
     await agent.patch(f"/v1/reports/{filed['report']['id']}", json={"withdrawn": True})
@@ -150,6 +150,20 @@ async def test_a_letter_leads_to_a_page_that_says_how_its_issue_stands(api, app,
     assert "Roy" not in shown.text
     assert (gone.status_code, "Plus aucun signalement" in gone.text) == (410, True)
     assert (await api.get(tap_of(app, Act.READ_ISSUE, subject=new_id(), person_id=new_id()))).status_code == 410
+
+
+async def test_a_letter_leads_to_what_is_said_of_the_issue_that_took_its_own_over(api, app, hire):
+    agent = await hire()
+    one, other = [(await api.post("/v1/reports", json=a_report(lat=lat))).json()["issue"] for lat in (45.53, 45.531)]
+    for issue, note in ((other, "On viendra"), (one, "On est venu")):
+        said = {"status": "acknowledged", "note": note, "public": True}
+        await agent.post(f"/v1/issues/{issue['id']}/status", json=said)
+    merging = {"issue_ids": [other["id"]], "confirm": True}
+    assert (await agent.post(f"/v1/issues/{one['id']}/merge", json=merging)).status_code == 200
+
+    shown = await api.get(tap_of(app, Act.READ_ISSUE, subject=UUID(other["id"]), person_id=new_id()))
+
+    assert 0 < shown.text.find("On viendra") < shown.text.find("On est venu")
 
 
 @pytest.fixture

@@ -170,4 +170,4 @@ async def test_a_letter_says_what_the_city_wrote_to_residents_and_leads_to_the_r
     alone = await letters.compose(replace(message, link=None))
     [token] = re.findall(r"Voir le signalement\nhttps://jalon.example/t/([\w-]+)", alone.text)
     assert (tap := Taps(b"key").read(token, now=NOON)).act is Act.READ_ISSUE
-    assert tap.subject == change.event_id
+    assert tap.subject == receipt.issue.id
