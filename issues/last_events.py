@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from db.sessions import DatabaseUnavailable
@@ -13,9 +14,12 @@ _log = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 
+_KEPT_FOR: Final = timedelta(minutes=1)
+"""Then it is looked for anew: an issue may have become private, or a photo been taken back, and messages are held."""
+
 
 class LastEvents(Generic[Found]):
-    """Keeps what was found for the last events; a few are told of at a time."""
+    """Keeps what was found for the last events for a minute; a few are told of at a time."""
 
     def __init__(self, *, kept: int, patience_s: float) -> None:
         """Keep nothing yet.
@@ -26,19 +30,21 @@ class LastEvents(Generic[Found]):
         """
         self._most = kept
         self._patience_s = patience_s
-        self._kept: dict[UUID, Found | None] = {}
+        self._kept: dict[UUID, tuple[datetime, Found | None]] = {}
 
-    async def find(self, event_id: UUID, look: Callable[[], Awaitable[Found | None]]) -> Found | None:
+    async def find(self, event_id: UUID, look: Callable[[], Awaitable[Found | None]], *, now: datetime) -> Found | None:
         """Look for what there is to show of an event, unless it is known; None also where it cannot be had in time."""
-        if event_id in self._kept:
-            return self._kept[event_id]
+        kept = self._kept.get(event_id)
+        if kept is not None and now < kept[0] + _KEPT_FOR:
+            return kept[1]
         try:
             async with asyncio.timeout(self._patience_s):
                 found = await look()
         except (DatabaseUnavailable, StorageUnavailable, TimeoutError) as error:
             _log.warning("told without what there is to show", extra={"event_id": event_id, "error": repr(error)})
             return None
+        self._kept.pop(event_id, None)
         while len(self._kept) >= self._most:
             del self._kept[next(iter(self._kept))]
-        self._kept[event_id] = found
+        self._kept[event_id] = now, found
         return found

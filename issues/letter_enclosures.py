@@ -60,14 +60,15 @@ class LetterEnclosures:
         Args:
             city_id: The city.
             issue_id: The issue.
-            event_id: What is told of it: the same is enclosed for everybody who is.
+            event_id: What is told of it: the same is enclosed for everybody who is within a minute.
             fixed: Whether that is that it is fixed.
-            now: The time, for the districts of the day.
+            now: The time.
 
         Returns:
             None where there is nothing for the public to see, or it cannot be had in good time.
         """
-        return await self._last.find(event_id, partial(self._find, city_id, issue_id, event_id, fixed=fixed, now=now))
+        look = partial(self._find, city_id, issue_id, event_id, fixed=fixed, now=now)
+        return await self._last.find(event_id, look, now=now)
 
     async def _find(
         self, city_id: int, issue_id: UUID, event_id: UUID, *, fixed: bool, now: datetime

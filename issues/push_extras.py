@@ -76,7 +76,7 @@ class PushExtras:
         )
 
     async def _photo(self, message: Message) -> UUID | None:
-        return await self._photos.find(message.collapse_id, partial(self._find_photo, message))
+        return await self._photos.find(message.collapse_id, partial(self._find_photo, message), now=self.clock())
 
     async def _find_photo(self, message: Message) -> UUID | None:
         assert message.city_id is not None  # noqa: S101 - a push about an issue is a city's

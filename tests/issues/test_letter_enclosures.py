@@ -113,6 +113,20 @@ async def test_of_a_private_issue_and_of_none_nothing_is_shown(database, owner, 
     assert await enclosures.find(issue.city_id, new_id(), new_id(), fixed=False, now=NOON) is None
 
 
+async def test_a_letter_that_was_held_shows_nothing_that_has_become_private_since(database, owner, city, enclosures):
+    issue, event_id = await reported_with_photo(database, owner, city), new_id()
+
+    async def shows(now):
+        return await enclosures.find(issue.city_id, issue.id, event_id, fixed=False, now=now) is not None
+
+    before = await shows(NOON)
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE issue SET private = true"))
+
+    kept_for = timedelta(minutes=1)
+    assert (before, await shows(NOON + kept_for / 2), await shows(NOON + kept_for)) == (True, True, False)
+
+
 async def test_while_the_database_is_away_letters_go_without(city, enclosures):
     async with Database("postgresql://jalon@127.0.0.1:1/none", pool_size=1, timeout_s=0.2) as away:
         assert (
