@@ -92,8 +92,8 @@ async def hold_report(
             report = await _lock_report(session, city.id, report_id)
             if (report.issue_id, report.at) == (seen.issue_id, seen.at):
                 there = [(match, issues[match.candidate.issue_id]) for match in matches]
-                others = tuple((match, issue) for match, issue in there if _takes_reports(issue, report))
-                return Held(report, issues[report.issue_id], others)
+                own = issues[report.issue_id]
+                return Held(report, own, tuple(each for each in there if _takes_report_of(each[1], own)))
             # Somebody moved it since it was read: other locks are needed, and these are let go.
             await attempt.rollback()
 
@@ -158,9 +158,10 @@ async def _lock_report(session: AsyncSession, city_id: int, report_id: UUID) -> 
     return (await read_receipt(session, city_id, report_id)).report
 
 
-def _takes_reports(issue: IssueView, report: ReportView) -> bool:
-    """Whether an issue, locked now, is still one that a report may join from outside."""
-    return issue.id != report.issue_id and issue.status in OPEN and issue.merged_into is None
+def _takes_report_of(issue: IssueView, other: IssueView) -> bool:
+    """Whether an issue, locked now, is still one that a report of another one may join; private ones never meet."""
+    is_open = issue.status in OPEN and issue.merged_into is None
+    return issue.id != other.id and is_open and not issue.private and not other.private
 
 
 async def put_place_right(session: AsyncSession, report: ReportView, relocation: Relocation) -> None:
@@ -241,7 +242,7 @@ async def move_to_another(
         await _assign(session, held.report, issue.id, MatchView.of(match))
         kind = EventKind.JOINED
     else:
-        issue = await open_issue(session, held.report, relocation, city=city, now=now)
+        issue = await open_issue(session, held.report, relocation, left=held.issue, city=city, now=now)
         await _assign(session, held.report, issue.id, None)
         kind = EventKind.OPENED
     event = NewEvent(
@@ -281,9 +282,18 @@ async def recount(session: AsyncSession, issue: IssueView, *, now: datetime) -> 
 
 
 async def open_issue(
-    session: AsyncSession, report: ReportView, relocation: Relocation, *, city: CityBook, now: datetime
+    session: AsyncSession,
+    report: ReportView,
+    relocation: Relocation,
+    *,
+    left: IssueView,
+    city: CityBook,
+    now: datetime,
 ) -> IssueView:
-    """Open an issue for a report that is in another one; the cells of its place are locked, and it is moved next."""
+    """Open an issue for a report that leaves another one; the cells of its place are locked, and it is moved next.
+
+    Out of a private issue it opens a private one, also where its service is private no more.
+    """
     issue_id, service = new_id(), relocation.placed.service
     row = {
         "city_id": city.id,
@@ -291,7 +301,7 @@ async def open_issue(
         "number": report.number,
         "service_code": service.code,
         "status": Status.RECEIVED,
-        "private": service.private,
+        "private": service.private or left.private,
         "report_count": 1,
         "opened_at": report.received_at,
         "last_report_at": report.received_at,

@@ -185,7 +185,8 @@ async def _part(
 ) -> None:
     """Take held reports out of their issue into one of their own."""
     first = min(reports, key=lambda report: (report.received_at, report.id))
-    opened = await open_issue(session, first, relocation_of(first, place_of(first), city), city=city, now=now)
+    relocation = relocation_of(first, place_of(first), city)
+    opened = await open_issue(session, first, relocation, left=issue, city=city, now=now)
     moves = await list_moves(session, city.id, issue.id, opened.id, report_ids=[report.id for report in reports])
     await move_reports(session, city.id, moves, now=now)
     data = {"issues": [str(opened.id)], "moves": [move.to_json() for move in moves], "orders": []}

@@ -191,6 +191,20 @@ async def test_a_place_put_right_far_away_joins_what_is_open_there(database, cit
     assert corrected.match.score > 0.6
 
 
+async def test_out_of_a_private_issue_a_report_goes_into_a_private_one_also_where_its_service_is_so_no_more(
+    owner, database, city, correct
+):
+    receipt = await file(database, city, submission(HERE))
+    there = await file(database, city, submission(WEST))
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE issue SET private = true WHERE id = :id"), {"id": receipt.issue.id})
+
+    corrected = await correct(receipt, at=WEST)
+
+    assert corrected.issue.id not in (receipt.issue.id, there.issue.id)
+    assert corrected.issue.private
+
+
 async def test_what_is_closed_there_is_not_joined(database, city, correct):
     there = await file(database, city, submission(WEST))
     await bring(database, there.issue, "resolved")

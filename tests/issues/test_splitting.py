@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from db.base import new_id
 from issues.audience import find_audience
@@ -74,6 +75,15 @@ async def test_reports_taken_out_have_an_issue_of_their_own_at_the_place_of_the_
     assert (opened.report_count, opened.at, opened.number) == (2, three[1].report.at, three[1].report.number)
     assert (opened.opened_at, opened.last_report_at) == (three[1].report.received_at, three[2].report.received_at)
     assert (opened.district_code, opened.department_code) == ("est", "voirie-est")
+
+
+async def test_reports_taken_out_of_a_private_issue_stay_private(owner, three, split):
+    async with owner.transaction() as session:
+        await session.execute(text("UPDATE issue SET private = true"))
+
+    divided = await split(three[0].issue, three[2])
+
+    assert [opened.private for opened in divided.others] == [True]
 
 
 async def test_a_split_is_in_the_history_of_both_and_its_reason_is_for_staff(three, split, history):
