@@ -37,8 +37,6 @@ from issues.pairing import pair_issue
 from issues.pairs import forget_pairs
 from issues.reports import Receipt, Report, ReportCorrection, ReportView, read_receipt
 
-# Kinds of event written here.
-
 PLACE_WINDOW: Final = timedelta(minutes=15)
 """How long after receipt senders may put the place of their report right; staff may at any time."""
 

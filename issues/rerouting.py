@@ -23,8 +23,6 @@ from issues.lifecycle import OPEN
 from issues.placing import judged_at, place_report
 from issues.reports import Report
 
-# The kind of event written here.
-
 BATCH: Final = 1_000
 _FIRST: Final = UUID(int=0)
 # What a route says of an issue, by column.

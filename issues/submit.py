@@ -33,8 +33,6 @@ from issues.reports import MatchView, Receipt, ReportView, find_report_home, rea
 from issues.submission import ANONYMOUS, Submission
 from issues.wishes import BY_WISH, find_wished
 
-# Kinds of event written here.
-
 
 class IdAlreadyUsed(Exception):
     """Another report has this id.
