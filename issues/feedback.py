@@ -86,16 +86,22 @@ WHERE city_id = %(city)s AND issue_id = %(issue)s AND kind = %(kind)s AND data -
   AND (%(event)s::uuid IS NULL OR id = %(event)s)
 ORDER BY seq DESC LIMIT 1
 """
-# Who has a report in it, or follows it, unless it has become private; of an issue merged into it too.
+# Who has a report in it, also where another issue has taken its reports over since, or follows it, unless it has become
+# private; of an issue merged into it too.
 _CONCERNED = """
-WITH RECURSIVE family (id) AS (
+WITH RECURSIVE home (id) AS (
+    SELECT %(issue)s::uuid
+    UNION
+    SELECT issue.merged_into FROM issue JOIN home USING (id)
+    WHERE issue.city_id = %(city)s AND issue.merged_into IS NOT NULL
+), family (id) AS (
     SELECT %(issue)s::uuid
     UNION
     SELECT merged.id FROM issue AS merged JOIN family ON merged.merged_into = family.id WHERE merged.city_id = %(city)s
 )
 SELECT EXISTS (
-    SELECT FROM report WHERE city_id = %(city)s AND issue_id = %(issue)s AND person_id = %(person)s
-      AND withdrawn_at IS NULL
+    SELECT FROM report JOIN home ON issue_id = home.id
+    WHERE city_id = %(city)s AND person_id = %(person)s AND withdrawn_at IS NULL
 ) OR EXISTS (
     SELECT FROM follow JOIN family ON issue_id = family.id
     WHERE city_id = %(city)s AND person_id = %(person)s AND following

@@ -78,6 +78,15 @@ async def test_who_only_follows_judges_nothing_of_what_has_become_private(regist
     assert (before.status_code, (await say(reporter, issue_id, fixed=False)).json()["reopened"]) == (200, True)
 
 
+async def test_who_reported_judges_also_once_another_issue_has_taken_the_report_over(api, resolved, hire):
+    phone, issue_id, _ = resolved
+    survivor = (await api.post("/v1/reports", json=a_report(lat=45.54))).json()["issue"]["id"]
+    merging = {"issue_ids": [issue_id], "confirm": True}
+    assert (await (await hire()).post(f"/v1/issues/{survivor}/merge", json=merging)).status_code == 200
+
+    assert (await say(phone, issue_id, fixed=True)).status_code == 200
+
+
 async def test_after_a_fortnight_or_before_it_is_resolved_there_is_nothing_to_judge(register, resolved, owner):
     phone, issue_id, event_id = resolved
     async with owner.transaction() as session:
