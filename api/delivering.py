@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
-from db.sessions import Database, DatabaseUnavailable
+from db.sessions import Database
 from geo.cities import City
 from issues.notices import NoticeTexts
 from issues.push_extras import PushExtras
@@ -53,8 +53,8 @@ async def keep_delivering(
                 for city in cities:
                     if city.id not in runs or runs[city.id].done():
                         runs[city.id] = asyncio.create_task(_deliver(sender, city.id, stop))
-            except DatabaseUnavailable:
-                _log.warning("pushes_wait_for_the_database", exc_info=True)
+            except Exception:  # noqa: BLE001 - trouble with one look must not end the worker
+                _log.warning("cities_not_read", exc_info=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), every_s)
         if runs:

@@ -5,10 +5,9 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
-from sqlalchemy import select
 
 from db.sessions import Database
-from geo.cities import City
+from geo.cities import list_city_ids
 from issues.cells import count_changes
 
 _log = structlog.get_logger(__name__)
@@ -34,7 +33,7 @@ async def keep_cells(database: Database, stop: asyncio.Event, *, every_s: float 
 async def count_cities(database: Database) -> None:
     """Bring the cells of every city up to date, each in a transaction of its own."""
     async with database.transaction() as session:
-        city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+        city_ids = await list_city_ids(session)
     for city_id in city_ids:
         async with database.transaction(city_id) as session:
             await count_changes(session, city_id)

@@ -25,7 +25,7 @@ from db.rates import FORGET_RATES, forget_rates
 from db.sessions import WORKING, Database
 from db.signing import signing_key
 from db.tenancy import refuse_privileged_role
-from geo.cities import City
+from geo.cities import City, list_city_ids
 from issues import languages
 from issues.alert_audience import settle_alert_topics, tell_alert
 from issues.alerts import TELL_ALERT
@@ -197,7 +197,7 @@ def push_jobs(database: Database, sender: Sender, *, stop: asyncio.Event) -> Job
 
     async def bring_due(_job: Job) -> None:
         async with database.transaction() as session:
-            city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+            city_ids = await list_city_ids(session)
         for city_id in city_ids:
             await _each_part(database, city_id, notice_openings)
             await _each_part(database, city_id, partial(release_held, now=_now()))
@@ -269,7 +269,7 @@ def add_alerts(
         if provider is None:
             return
         async with database.transaction() as session:
-            city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+            city_ids = await list_city_ids(session)
         for city_id in city_ids:
             await keep_topics(database, city_id, provider, clock=database_time, stop=stop)
 
@@ -287,7 +287,7 @@ def add_upkeep(table: JobTable, database: Database) -> None:
 
     async def work_out_times(_job: Job) -> None:
         async with database.transaction() as session:
-            city_ids = (await session.scalars(select(City.id).order_by(City.id))).all()
+            city_ids = await list_city_ids(session)
         for city_id in city_ids:
             async with database.transaction(city_id) as session:
                 await work_out_usual_times(session, city_id, now=_now())

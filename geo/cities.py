@@ -46,6 +46,11 @@ class Neighbour(Base):
     outline: Mapped[WKBElement] = mapped_column(Geometry("MULTIPOLYGON", srid=4326, spatial_index=False))
 
 
+async def list_city_ids(session: AsyncSession) -> Sequence[int]:
+    """List the cities, always in the same order."""
+    return (await session.scalars(select(City.id).order_by(City.id))).all()
+
+
 async def load_atlas(session: AsyncSession) -> Atlas:
     """Read all cities and their polygons; no city needs to be entered.
 

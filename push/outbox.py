@@ -225,7 +225,7 @@ async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime
     asked = {"city": city_id, "now": now, "limit": limit, "verify": VERIFY}
     connection = await driver_connection(session)
     cursor = connection.cursor(row_factory=dict_row)
-    # Planned each time: a plan kept from when the outbox was empty reads all of it for each delivery of a full one.
+    # Planned each time: a plan that was kept from an empty outbox need not be good for a full one.
     await cursor.execute(_TAKE_TURNS, {**asked, "token": token, "until": until}, prepare=False)
     rows = await cursor.fetchall()
     settled = Counter((row["address_kind"] or NO_CHANNEL, row["state"]) for row in rows if row["state"] != "queued")

@@ -235,7 +235,7 @@ ON CONFLICT (city_id, notification_id, device_id) DO NOTHING
 
 async def _add_deliveries(session: AsyncSession, asked: Mapping[str, Any]) -> int:
     connection = await driver_connection(session)
-    # Planned each time: a plan kept from when few had been told reads all who have been.
+    # Planned each time: a plan that was kept from an empty outbox need not be good for a full one.
     return (await connection.execute(_ADD_DELIVERIES, asked, prepare=False)).rowcount
 
 

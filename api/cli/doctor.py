@@ -261,14 +261,13 @@ async def _pushes(session: "AsyncSession") -> Finding:
 
 
 async def _alerts(session: "AsyncSession") -> Finding:
-    from sqlalchemy import select
 
     from db.tenancy import enter_city
-    from geo.cities import City
+    from geo.cities import list_city_ids
     from push.topics import topic_backlog
 
     now, waiting, overdue_s = datetime.now(UTC), 0, 0.0
-    for city_id in (await session.scalars(select(City.id).order_by(City.id))).all():
+    for city_id in await list_city_ids(session):
         await enter_city(session, city_id)
         backlog = await topic_backlog(session, city_id, now=now)
         if backlog.error is not None:

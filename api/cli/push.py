@@ -32,12 +32,10 @@ def bounce() -> None:
 
     The letter counts as not delivered from then on, and an address that is gone gets no more. Anything else is let be.
     """
-    from sqlalchemy import select
-
     from api.cli.reach import as_app, reached_database
     from api.settings import Settings
     from db.sessions import Database
-    from geo.cities import City
+    from geo.cities import list_city_ids
     from push.bounces import read_bounce, record_bounce
 
     bounced = read_bounce(sys.stdin.buffer.read(_MOST_BYTES))
@@ -47,7 +45,7 @@ def bounce() -> None:
 
     async def record(database: Database) -> bool:
         async with database.transaction() as session:
-            cities = (await session.scalars(select(City.id).order_by(City.id))).all()
+            cities = await list_city_ids(session)
         for city_id in cities:
             async with database.transaction(city_id) as session:
                 if await record_bounce(session, city_id, bounced, now=datetime.now(UTC)):
@@ -67,12 +65,10 @@ def redrive(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
 ) -> None:
     """Send dead letters again: pushes that a provider would not take, once the reason is mended."""
-    from sqlalchemy import select
-
     from api.cli.reach import as_app, reached_database
     from api.settings import Settings
     from db.sessions import Database
-    from geo.cities import City
+    from geo.cities import list_city_ids
     from push.channels import AddressKind
     from push.redrive import redrive as redrive_city
 
@@ -86,7 +82,7 @@ def redrive(
 
     async def redrive_all(database: Database) -> int:
         async with database.transaction() as session:
-            cities = (await session.scalars(select(City.id).order_by(City.id))).all()
+            cities = await list_city_ids(session)
         found = 0
         for city_id in cities:
             async with database.transaction(city_id) as session:
