@@ -1,7 +1,9 @@
 """The command `jalon`: one module a group of commands; what is heavy is imported when its command runs."""
 
+import os
 import sys
-from typing import Annotated
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -63,8 +65,34 @@ def jalon(
     """Reports from residents' phones, and what becomes of them."""
 
 
-def main() -> None:
-    """Run the command line; a situation that an operator can do something about ends in one line, not a traceback."""
+def main() -> NoReturn:
+    """Run the command line as a process of its own, and end the process.
+
+    Nothing is torn down: a thread of obstore that is about to hand over a result aborts an interpreter that goes down
+    (pyo3-async-runtimes#40), after all has been done and said.
+    """
+    code: object = 0
+    try:
+        run_command_line()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # whoever read it has gone
+            code = code or 1
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def run_command_line() -> None:
+    """Run the command line; a situation that an operator can do something about ends in one line, not a traceback.
+
+    Raises:
+        SystemExit: it has ended.
+    """
     try:
         app()
     except Exception as error:

@@ -9,7 +9,7 @@ import sys
 import psycopg
 import pytest
 
-from api.cli import main
+from api.cli import run_command_line
 from api.settings import unknown_variables
 from db.dumps import libpq_url
 from tests.cli.running import Outcome
@@ -31,7 +31,7 @@ def command(monkeypatch, capfd):
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["jalon", *arguments])
         with pytest.raises(SystemExit) as end:
-            main()
+            run_command_line()
         said = capfd.readouterr()
         return Outcome(int(end.value.code or 0), said.out, said.err)
 

@@ -194,3 +194,19 @@ def test_the_version_is_said(command):
     said = command("--version")
 
     assert (said.code, said.out) == (0, f"jalon {version('jalon')}\n")
+
+
+def test_what_breaks_as_the_interpreter_goes_down_changes_no_outcome():
+    # Stands for a library's thread that finds its interpreter gone, and aborts: by chance, and on busy machines.
+    breaking = "import atexit, os, sys; from api.cli import main; atexit.register(os.abort); "
+
+    def run(*arguments: str) -> Outcome:
+        code = f"{breaking} sys.argv = ['jalon', *{list(arguments)!r}]; main()"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=_ROOT)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    assert run("--version") == Outcome(0, f"jalon {version('jalon')}\n", "")
+    refused = run("city", "check", ".")
+    assert refused.code == 1
+    assert "city.yml" in refused.out + refused.err
+    assert run("no-such-command").code == 2
