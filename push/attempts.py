@@ -5,30 +5,30 @@ connecting and the TLS handshake: seconds, or minutes where the process was stop
 asks right before it writes, when only the writing is left.
 """
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from json import dumps
-from threading import Lock
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import aiohttp
+import certifi
+import httpx
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from requests.utils import select_proxy
 
 from push.channels import SendWindow
 
 
 class OutOfTime(Exception):
-    """The request's window closed, or its sender gave it up, before it was written: the server has not got it."""
+    """The request's window had closed before it was written: the server has not got it."""
 
 
 class Attempt:
-    """One request on its way. Shared by the thread that makes it and the sender that waits for it.
+    """One request on its way.
 
     Attributes:
         left: Whether bytes of it may have left.
@@ -38,8 +38,6 @@ class Attempt:
     def __init__(self, window: SendWindow) -> None:
         """Prepare a request that may leave while `window` is open."""
         self._window = window
-        self._lock = Lock()
-        self._ended = False
         self.left = False
         self.status: int | None = None
 
@@ -49,20 +47,13 @@ class Attempt:
         Raises:
             OutOfTime: they must not.
         """
-        with self._lock:
-            if self._ended or self._window.left_s <= 0:
-                raise OutOfTime
-            self.left = True
-
-    def end(self) -> bool:
-        """Wait no longer for it; what has not left stays. Answers whether it has left."""
-        with self._lock:
-            self._ended = True
-            return self.left
+        if self._window.left_s <= 0:
+            raise OutOfTime
+        self.left = True
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Have the requests that this thread makes inside ask this attempt."""
+        """Have the requests that this task makes inside ask this attempt."""
         token = _under_way.set(self)
         try:
             yield
@@ -92,35 +83,33 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 class JsonSender:
     """Sends JSON to one server, over connections that are kept open and ask the attempt under way before they write.
 
-    Takes the place of a `requests.Session` where a library wants one, for half of its processor time: what a session
-    finds out for each request (proxies, certificates, cookies, redirects) does not change here. Nothing is tried twice.
+    Takes the place of an `httpx.AsyncClient` where a library wants one, and answers and fails like it, for a third of
+    its processor time: what a client finds out for each request (proxies, cookies, redirects) does not change here.
+    No message is tried twice. Belongs to the event loop that first sends with it.
 
     Attributes:
         headers: What every request carries.
     """
 
-    def __init__(self, url: str, *, connections: int) -> None:
-        """Prepare to send.
+    def __init__(self, url: str, *, connections: int, timeout_s: float) -> None:
+        """Prepare to send; nothing connects yet.
 
         Args:
             url: Where the server is; it is asked by way of the proxy and with the certificates that the environment
                 names, as `requests` would.
-            connections: How many are kept open.
+            connections: How many requests may be under way at once.
+            timeout_s: How long connecting may take, and then each part of the answer.
         """
         with requests.Session() as session:
             found = session.merge_environment_settings(url, {}, None, None, None)
-        request = requests.Request("POST", url).prepare()
-        adapter = _AskingAdapter(pool_maxsize=connections, max_retries=0)
-        self._pool = adapter.get_connection_with_tls_context(
-            request, found["verify"], proxies=found["proxies"], cert=found["cert"]
-        )
-        self._server = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
-        self._whole_urls = adapter.request_url(request, found["proxies"]) != request.path_url  # as proxies want them
+        self._proxy: str | None = select_proxy(url, found["proxies"])
+        self._certificates = certifi.where() if found["verify"] is True else str(found["verify"])
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout_s, sock_read=timeout_s)
+        self._opened: aiohttp.ClientSession | None = None
         self.headers: dict[str, str] = {"Content-Type": "application/json"}
 
-    def request(
-        self, method: str, url: str, *, json: Any, headers: Mapping[str, str], timeout: float
-    ) -> requests.Response:
+    async def request(self, method: str, url: str, *, json: Any, headers: Mapping[str, str]) -> httpx.Response:
         """Send one request; the library calls it so.
 
         Args:
@@ -128,92 +117,64 @@ class JsonSender:
             url: An address on this server.
             json: What to write into the body; None for no body.
             headers: More of them.
-            timeout: Seconds for connecting, and then for the answer.
 
         Raises:
             OutOfTime: it must not leave any more.
-            requests.ConnectionError: it could not be made, or has no answer.
+            httpx.HTTPStatusError: it was refused.
+            httpx.TransportError: it could not be made, or has no answer.
         """
-        assert url.startswith(f"{self._server}/"), url  # noqa: S101 - a library that asks elsewhere would be news
         try:
-            answer = self._pool.urlopen(
-                method.upper(),
-                url if self._whole_urls else url.removeprefix(self._server),
-                body=None if json is None else dumps(json).encode(),
+            async with self._session().request(
+                method,
+                url,
+                data=None if json is None else dumps(json).encode(),
                 headers={**self.headers, **headers},
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,  # a proxy is another host
-            )
-        except HTTPError as error:
-            raise requests.ConnectionError(error) from error
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as answer:
+                content = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise httpx.TransportError(f"{type(error).__name__}: {error}") from error
         attempt = _under_way.get(None)
         if attempt is not None:
             attempt.status = answer.status
-        return _response(url, answer)
+        if answer.ok:
+            return httpx.Response(answer.status, content=content)
+        raise httpx.HTTPStatusError(
+            f"HTTP {answer.status}",
+            request=httpx.Request(method, url),
+            response=httpx.Response(answer.status, headers=list(answer.headers.items()), content=content),
+        )
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections; nothing is sent after that."""
-        self._pool.close()
+        if self._opened is not None:
+            await self._opened.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=_trusting(self._certificates)),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                request_class=_AskingRequest,
+                timeout=self._timeout,
+            )
+        return self._opened
 
 
-def _response(url: str, answer: BaseHTTPResponse) -> requests.Response:
-    response = requests.Response()
-    response.url, response.status_code, response.reason = url, answer.status, answer.reason or ""
-    response.headers.update(answer.headers)
-    response.encoding = "utf-8"
-    response._content = answer.data  # noqa: SLF001 - as who makes answers for tests has to
-    return response
+class _AskingRequest(aiohttp.ClientRequest):
+    """Asks once it has a connection, before it writes to it."""
 
-
-class _AskingHttp(HTTPConnection):
-    """Writes a request's head and body at once, after asking."""
-
-    _parts: list[Any] | None = None
-
-    def request(self, *args: Any, **more: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        self._parts = []
-        try:
-            super().request(*args, **more)
-            whole = b"".join(self._parts)
-        finally:
-            self._parts = None
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         attempt = _under_way.get(None)
         if attempt is not None:
             attempt.leave()
-        super().send(whole)
-
-    def send(self, data: Any) -> None:
-        if self._parts is None:
-            super().send(data)
-        else:
-            self._parts.append(data)
+        return await super().send(conn)
 
 
-class _AskingHttps(_AskingHttp, HTTPSConnection):
-    pass
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _AskingHttp
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _AskingHttps
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
-
-
-class _AskingAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **more: Any) -> ProxyManager:
-        manager: ProxyManager = super().proxy_manager_for(proxy, **more)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
+def _trusting(certificates: str) -> ssl.SSLContext:
+    """Trust the authorities of a file, or of a folder of files as OpenSSL names them."""
+    folder = Path(certificates).is_dir()
+    return ssl.create_default_context(
+        cafile=None if folder else certificates, capath=certificates if folder else None
+    )

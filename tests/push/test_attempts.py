@@ -2,8 +2,8 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx
 import pytest
-import requests
 
 from push.attempts import Attempt, JsonSender, OutOfTime
 
@@ -39,40 +39,41 @@ def answering(taken):
             thread.join()
 
 
-def post(sender, url):
-    answer = sender.request("post", url, json={"text": "réglé"}, headers={}, timeout=5)
-    sender.close()
-    return answer
+async def post(sender, url):
+    try:
+        return await sender.request("post", url, json={"text": "réglé"}, headers={})
+    finally:
+        await sender.aclose()
 
 
-def test_the_proxy_that_the_environment_names_is_used(monkeypatch):
+async def test_the_proxy_that_the_environment_names_is_used(monkeypatch):
     taken: list[object] = []
     with answering(taken) as proxy:
         monkeypatch.setenv("http_proxy", proxy)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        sender = JsonSender("http://push.example", connections=1)
+        sender = JsonSender("http://push.example", connections=1, timeout_s=5)
         sender.headers["Authorization"] = "Bearer once"
 
-        answer = post(sender, ELSEWHERE)
+        answer = await post(sender, ELSEWHERE)
 
     assert (answer.status_code, answer.json()) == (200, {})
     assert taken == [(ELSEWHERE, "Bearer once", b'{"text": "r\\u00e9gl\\u00e9"}')]
 
 
-def test_an_attempt_that_was_given_up_writes_nothing(clock):
+async def test_an_attempt_whose_time_is_over_writes_nothing(clock):
     taken: list[object] = []
-    attempt = Attempt(clock.window())
-    attempt.end()
+    attempt = Attempt(clock.window(1))
+    clock.pass_s(2)
     with answering(taken) as url:
-        sender = JsonSender(url, connections=1)
+        sender = JsonSender(url, connections=1, timeout_s=5)
         with attempt.under_way(), pytest.raises(OutOfTime):
-            post(sender, f"{url}/v1/messages")
+            await post(sender, f"{url}/v1/messages")
 
     assert not attempt.left
     assert taken == []
 
 
-def test_nobody_there_is_told_as_the_library_expects(nowhere):
-    with pytest.raises(requests.ConnectionError):
-        post(JsonSender(nowhere, connections=1), f"{nowhere}/v1/messages")
+async def test_nobody_there_is_told_as_the_library_expects(nowhere):
+    with pytest.raises(httpx.TransportError):
+        await post(JsonSender(nowhere, connections=1, timeout_s=5), f"{nowhere}/v1/messages")
