@@ -98,7 +98,7 @@ class Sender:
 
         Args:
             city_id: The city.
-            stop: Set it to have the run end after the batch it is at.
+            stop: Set it to have the run end after the batch it is at, and the next one if that is leased already.
 
         Returns:
             How many messages had which outcome.
@@ -122,24 +122,32 @@ class Sender:
             self._waiting.discard(city_id)
 
     async def _deliver_batch(self, city_id: int, lanes: "_Lanes") -> bool:
-        """Send one batch, but for lanes that are busy; answers whether there was any."""
+        """Send one batch, but for lanes that are busy; answers whether there was any.
+
+        After a full batch the next one is leased while that is on its way: something is always ready to be sent.
+        """
         window = SendWindow(self._seconds() + WINDOW_S, self._seconds)
         async with self._database.transaction(city_id) as session:
             now = await self._clock(session)
             lease = await lease_deliveries(session, city_id, now=now, limit=BATCH, lease_s=LEASE_S)
+        await lanes.come_through()
         await self._wait_for_lanes(lease.deliveries)
         parts: dict[str, list[LeasedDelivery]] = defaultdict(list)
         for delivery in lease.deliveries:
             parts[delivery.lane].append(delivery)
         free = [lane for lane in parts if lane not in self._busy and lane not in self._silent]
-        await lanes.start(
+        lanes.start(
             {
                 lane: self._deliver_part(city_id, lane, replace(lease, deliveries=parts[lane]), window, lanes)
                 for lane in parts
             },
             awaited=free or parts,
         )
-        await lanes.records(at_most=_UNRECORDED if len(lease.deliveries) == BATCH else 0)
+        if len(lease.deliveries) == BATCH:
+            await lanes.records(at_most=_UNRECORDED)
+        else:
+            await lanes.come_through()
+            await lanes.records(at_most=0)
         return bool(lease.deliveries) or lease.settled > 0
 
     async def _wait_for_lanes(self, deliveries: Sequence[LeasedDelivery]) -> None:
@@ -211,6 +219,7 @@ class _Lanes:
     def __init__(self, outcomes: Counter[Outcome]) -> None:
         self._outcomes = outcomes
         self._parts: set[asyncio.Task[Sequence[SendResult]]] = set()
+        self._awaited: list[asyncio.Task[Sequence[SendResult]]] = []
         self._records: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -226,14 +235,18 @@ class _Lanes:
         if failure is None:
             self._collect()
 
-    async def start(
+    def start(
         self, parts: Mapping[str, Coroutine[Any, Any, Sequence[SendResult]]], *, awaited: Iterable[str]
     ) -> None:
-        """Start a batch's parts, each of a lane, and wait for those that are awaited as long as the next batch does."""
+        """Start a batch's parts, each of a lane; the next batch awaits some of them."""
         started = {lane: asyncio.create_task(part) for lane, part in parts.items()}
         self._parts |= set(started.values())
-        if started:
-            await asyncio.wait([started[lane] for lane in awaited], timeout=_PATIENCE_S)
+        self._awaited = [started[lane] for lane in awaited]
+
+    async def come_through(self) -> None:
+        """Wait for the parts of the last batch that are awaited, as long as the next batch does."""
+        if self._awaited:
+            await asyncio.wait(self._awaited, timeout=_PATIENCE_S)
         self._collect()
 
     def later(self, record: Coroutine[Any, Any, None]) -> None:

@@ -249,18 +249,18 @@ async def test_expired_pushes_do_not_hide_those_behind_them(database, run, stand
     assert await states(database) == {"expired": 120, "sent": 1}
 
 
-async def test_a_run_that_is_told_to_stop_ends_after_its_batch(database, run):
+async def test_a_run_that_is_told_to_stop_ends_after_what_it_has_leased(database, run):
     class StoppingAfterOne:
         async def send(self, messages, _window):
             stop.set()
             return [SendResult(Outcome.SENT, provider_id="x") for _ in messages]
 
     stop = asyncio.Event()
-    await tell(database, *(f"phone-{n}" for n in range(BATCH + 1)))
+    await tell(database, *(f"phone-{n}" for n in range(2 * BATCH + 1)))
 
     done = await run(StoppingAfterOne(), stop=stop)
 
-    assert done == {Outcome.SENT: BATCH}
+    assert done == {Outcome.SENT: 2 * BATCH}
     assert await next_due_at(database) == NOON
 
 
