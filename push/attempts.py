@@ -175,6 +175,4 @@ class _AskingRequest(aiohttp.ClientRequest):
 def _trusting(certificates: str) -> ssl.SSLContext:
     """Trust the authorities of a file, or of a folder of files as OpenSSL names them."""
     folder = Path(certificates).is_dir()
-    return ssl.create_default_context(
-        cafile=None if folder else certificates, capath=certificates if folder else None
-    )
+    return ssl.create_default_context(cafile=None if folder else certificates, capath=certificates if folder else None)

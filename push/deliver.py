@@ -235,9 +235,7 @@ class _Lanes:
         if failure is None:
             self._collect()
 
-    def start(
-        self, parts: Mapping[str, Coroutine[Any, Any, Sequence[SendResult]]], *, awaited: Iterable[str]
-    ) -> None:
+    def start(self, parts: Mapping[str, Coroutine[Any, Any, Sequence[SendResult]]], *, awaited: Iterable[str]) -> None:
         """Start a batch's parts, each of a lane; the next batch awaits some of them."""
         started = {lane: asyncio.create_task(part) for lane, part in parts.items()}
         self._parts |= set(started.values())

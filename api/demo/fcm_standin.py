@@ -143,6 +143,10 @@ class FcmStandIn:
             ]
         )
 
+    def fail(self, fault: Fault) -> None:
+        """Have the next messages fail."""
+        self._faults.append(fault)
+
     async def _grant_token(self, request: Request) -> Response:
         """Exchange an assertion signed by the service account for an access token (RFC 7523)."""
         form = await request.form()
@@ -293,7 +297,7 @@ class FcmStandIn:
             fault = Fault(**await request.json())
         except (ValueError, TypeError) as error:
             return JSONResponse({"error": str(error)}, 400)
-        self._faults.append(fault)
+        self.fail(fault)
         return JSONResponse(asdict(fault), 201)
 
     async def _delete_faults(self, _request: Request) -> Response:
