@@ -1,6 +1,11 @@
-"""The worker's part in the public map: counting, about once a second, what has changed."""
+"""The worker's part in the public map: counting, about once a second, what has changed.
+
+Where so much changes that a pass takes long, the next one waits longer: cells that change again and again are then
+counted once, and what counts has the processor for a twentieth of the time at most.
+"""
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -13,6 +18,9 @@ from issues.cells import count_changes
 _log = structlog.get_logger(__name__)
 
 _EVERY_S: Final = 1.0
+# How long a pass may take of the time from one to the next, and how long the next one waits at most.
+_SHARE: Final = 1 / 20
+_LONGEST_S: Final = 30.0
 
 
 async def keep_cells(database: Database, stop: asyncio.Event, *, every_s: float = _EVERY_S) -> None:
@@ -22,12 +30,18 @@ async def keep_cells(database: Database, stop: asyncio.Event, *, every_s: float 
     workers, one counts a city at a time.
     """
     while not stop.is_set():
+        began = time.monotonic()
         try:
             await count_cities(database)
         except Exception:  # noqa: BLE001 - a map that is a little old must not end the pushes
             _log.warning("cells_not_counted", exc_info=True)
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), every_s)
+            await asyncio.wait_for(stop.wait(), pause_s(time.monotonic() - began, every_s=every_s))
+
+
+def pause_s(took_s: float, *, every_s: float) -> float:
+    """Tell how long to wait after a pass that took so long."""
+    return max(every_s, min(took_s * (1 / _SHARE - 1), _LONGEST_S))
 
 
 async def count_cities(database: Database) -> None:
