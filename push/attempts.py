@@ -1,6 +1,6 @@
 """HTTP requests that leave in their time or not at all.
 
-Between the decision to send and the first byte on the wire lie a queue for a thread, a look-up of the host's name,
+Between the decision to send and the first byte on the wire lie a turn among others, a look-up of the host's name,
 connecting and the TLS handshake: seconds, or minutes where the process was stopped in between. So the connection itself
 asks right before it writes, when only the writing is left.
 """
