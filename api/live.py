@@ -6,6 +6,7 @@ times a second at most, since each takes a lock that is common to the whole data
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -24,6 +25,8 @@ _LOOK_EVERY_S: Final = 2.0
 _AGAIN_S: Final = 1.0
 MOST_LISTENERS: Final = 200
 """So many may listen at one process; each costs a look at the feed whenever something happens."""
+MOST_OF_ONE_ADDRESS: Final = 40
+"""So many of them from one address, so that nobody takes all places; an office behind one address has room."""
 
 
 class Live:
@@ -33,7 +36,7 @@ class Live:
         self._database = database
         self._touched = asyncio.Event()
         self._happened = asyncio.Condition()
-        self._listeners = 0
+        self._listeners: Counter[str] = Counter()
         self._listening: asyncio.Task[None] | None = None
 
     def touch(self) -> None:
@@ -50,26 +53,26 @@ class Live:
                     await connection.execute(f"NOTIFY {_CHANNEL}")
             await asyncio.sleep(_TELL_EVERY_S)
 
-    def refuse_too_many(self) -> None:
-        """Let one more listen.
+    def refuse_too_many(self, address: str) -> None:
+        """Let one more listen from an address.
 
         Raises:
-            TooBusy: `MOST_LISTENERS` listen already.
+            TooBusy: `MOST_LISTENERS` listen already, or `MOST_OF_ONE_ADDRESS` from there.
         """
-        if self._listeners >= MOST_LISTENERS:
+        if self._listeners.total() >= MOST_LISTENERS or self._listeners[address] >= MOST_OF_ONE_ADDRESS:
             raise TooBusy
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
-        """Have `wait` end early while the block runs."""
-        self._listeners += 1
+    async def listening(self, address: str) -> AsyncIterator[None]:
+        """Have `wait` end early while the block runs, for somebody at an address."""
+        self._listeners[address] += 1
         if self._listening is None:
             self._listening = asyncio.create_task(self._keep_listening())
         try:
             yield
         finally:
-            self._listeners -= 1
-            if self._listeners == 0:
+            self._listeners -= Counter([address])  # which keeps no address without listeners
+            if not self._listeners:
                 await self.close()
 
     async def wait(self) -> None:

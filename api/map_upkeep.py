@@ -1,7 +1,7 @@
 """The worker's part in the public map: counting, about once a second, what has changed.
 
 Where so much changes that a pass takes long, the next one waits longer: cells that change again and again are then
-counted once, and what counts has the processor for a twentieth of the time at most.
+counted once, and what counts has the processor for a twentieth of the time, or rests half a minute between passes.
 """
 
 import asyncio

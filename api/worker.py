@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from api.address_lookup import LOOK_UP, address_jobs
 from api.delivering import keep_delivering
-from api.hooks import tell_webhooks
+from api.hooks import tell_all_webhooks
 from api.map_upkeep import keep_cells
 from api.settings import Settings
 from db.clock import database_time, seconds_passed
@@ -51,7 +51,7 @@ from media.process import process_photo
 from media.store import PhotoStore, open_store
 from media.sweep import SWEEP, sweep
 from media.uploads import FORGET_EXPIRED, forget_expired
-from push.channels import AddressKind, Channel
+from push.channels import ANSWER_S, AddressKind, Channel
 from push.deliver import Sender
 from push.digests import release_held
 from push.hooks import HookPoster
@@ -137,15 +137,17 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         if addresses is None:
             pushes.handle(LOOK_UP, _let_be)  # one may wait since somebody named a geocoder, and would for ever
         _log.info("worker_started", push_channels=sorted(channels))
+        # What has left is waited for, and recorded: else it would be sent again.
+        push_grace_s = max(settings.grace_s, ANSWER_S + 5.0)
         # Lanes of their own: a flood of photos, each seconds of work, must not hold up the pushes.
         async with asyncio.TaskGroup() as lanes:
             lanes.create_task(
                 run_worker(database, photos, stop=stop, concurrency=settings.decoders_at_once, grace_s=settings.grace_s)
             )
             lanes.create_task(
-                run_worker(database, pushes, stop=stop, concurrency=settings.jobs_at_once, grace_s=settings.grace_s)
+                run_worker(database, pushes, stop=stop, concurrency=settings.jobs_at_once, grace_s=push_grace_s)
             )
-            lanes.create_task(keep_delivering(database, sender, texts, extras, stop, grace_s=settings.grace_s))
+            lanes.create_task(keep_delivering(database, sender, texts, extras, stop, grace_s=push_grace_s))
             lanes.create_task(keep_cells(database, stop))
             if addresses is not None:
                 lanes.create_task(run_worker(database, addresses, stop=stop, concurrency=2, grace_s=settings.grace_s))
@@ -199,8 +201,11 @@ def push_jobs(database: Database, sender: Sender, *, stop: asyncio.Event) -> Job
         async with database.transaction() as session:
             city_ids = await list_city_ids(session)
         for city_id in city_ids:
-            await _each_part(database, city_id, notice_openings)
-            await _each_part(database, city_id, partial(release_held, now=_now()))
+            try:
+                await _each_part(database, city_id, notice_openings)
+                await _each_part(database, city_id, partial(release_held, now=_now()))
+            except Exception:  # noqa: BLE001 - one city's trouble must not cost the next ones their turn
+                _log.warning("not_brought_due", city_id=city_id, exc_info=True)
 
     table = JobTable()
     table.handle(TELL, tell_notice)
@@ -221,11 +226,7 @@ def add_webhooks(table: JobTable, database: Database, poster: HookPoster) -> Non
     """Name the job that tells the other systems of cities what happened."""
 
     async def tell_other_systems(_job: Job) -> None:
-        async with database.transaction() as session:
-            cities = (await session.execute(select(City.id, City.jurisdiction_id).order_by(City.id))).all()
-        async with asyncio.TaskGroup() as tellings:  # a city's slow receiver holds up no other city's
-            for city_id, jurisdiction_id in cities:
-                tellings.create_task(tell_webhooks(database, poster, city_id, jurisdiction_id, clock=_now))
+        await tell_all_webhooks(database, poster, clock=_now)
 
     table.every(_EVERY_FIVE_SECONDS, WEBHOOKS, tell_other_systems)
 

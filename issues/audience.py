@@ -106,7 +106,7 @@ _PART = text(
             ) AS ours
             UNION ALL
             SELECT ours.person_id, true FROM place CROSS JOIN unnest(districts) AS key CROSS JOIN LATERAL (
-                SELECT person_id FROM subscription
+                SELECT DISTINCT person_id FROM subscription
                 WHERE city_id = :city AND area IS NULL AND district = key AND person_id > :after
                   AND (services IS NULL OR service_code = ANY(services)) AND CAST(:kind AS text) = ANY(kinds)
                   AND created_at <= :as_of
@@ -114,7 +114,7 @@ _PART = text(
             ) AS ours
             UNION ALL
             SELECT ours.person_id, true FROM place CROSS JOIN LATERAL (
-                SELECT person_id FROM subscription_map
+                SELECT DISTINCT person_id FROM subscription_map
                 WHERE city_id = :city AND ST_Covers(area, place.at) AND person_id > :after
                   AND (services IS NULL OR service_code = ANY(services)) AND CAST(:kind AS text) = ANY(kinds)
                   AND created_at <= :as_of

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import certifi
@@ -21,6 +21,8 @@ import requests
 from requests.utils import select_proxy
 
 from push.channels import SendWindow
+
+_LONGEST_REST_S: Final = 86_400.0
 
 
 class OutOfTime(Exception):
@@ -69,15 +71,18 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
     Args:
         headers: Of an answer, found whatever their case.
+
+    Returns:
+        A day at most: what is sent here is worth no longer wait.
     """
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
-        return float(value)
+        return min(float(value), _LONGEST_REST_S)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
     except (ValueError, TypeError):
         return None
-    return max(0.0, wait.total_seconds())
+    return min(max(0.0, wait.total_seconds()), _LONGEST_REST_S)
 
 
 class JsonSender:
@@ -138,12 +143,13 @@ class JsonSender:
         attempt = _under_way.get(None)
         if attempt is not None:
             attempt.status = answer.status
-        if answer.ok:
+        if answer.status < 300:
             return httpx.Response(answer.status, content=content)
+        headers_read = [(name, value) for name, value in answer.headers.items() if name.lower() != "content-encoding"]
         raise httpx.HTTPStatusError(
             f"HTTP {answer.status}",
             request=httpx.Request(method, url),
-            response=httpx.Response(answer.status, headers=list(answer.headers.items()), content=content),
+            response=httpx.Response(answer.status, headers=headers_read, content=content),  # which is decoded already
         )
 
     async def aclose(self) -> None:

@@ -1,5 +1,6 @@
 """The one protocol that every way of reaching a device speaks: messages in, outcomes out."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -118,14 +119,18 @@ class SendWindow:
     Attributes:
         closes_at: When it ends, as `seconds` counts.
         seconds: Counts on while the process is stopped or the machine sleeps, so that whoever wakes late knows.
+        stop: Closes it before; what has left by then is still waited for.
     """
 
     closes_at: float
     seconds: Callable[[], float]
+    stop: asyncio.Event | None = None
 
     @property
     def left_s(self) -> float:
         """For how long it is still open; 0 or less once it has closed."""
+        if self.stop is not None and self.stop.is_set():
+            return 0.0
         return self.closes_at - self.seconds()
 
 

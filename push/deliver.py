@@ -49,6 +49,8 @@ _LANE_PATIENCE_S = 3.0
 # When what was for a busy lane is looked at again.
 _PASS_BY_S = 15.0
 _RECORD_AGAIN_S = 1.0
+# How long what was answered may take to be recorded where everything else has ended.
+_LAST_RECORDS_S = 5.0
 # How many batches may be unrecorded while the next one is sent.
 _UNRECORDED = 3
 # What of a notification's params an app gets, beside the event's id and the kind.
@@ -98,7 +100,7 @@ class Sender:
 
         Args:
             city_id: The city.
-            stop: Set it to have the run end after the batch it is at, and the next one if that is leased already.
+            stop: Set it to have the run end; what has not left by then is given back.
 
         Returns:
             How many messages had which outcome.
@@ -109,7 +111,7 @@ class Sender:
             while found_some and not (stop is not None and stop.is_set()):
                 await self._wait_for_turn(city_id)
                 try:
-                    found_some = await self._deliver_batch(city_id, lanes)
+                    found_some = await self._deliver_batch(city_id, lanes, stop)
                 finally:
                     self._turn.release()
         return outcomes
@@ -121,15 +123,18 @@ class Sender:
         finally:
             self._waiting.discard(city_id)
 
-    async def _deliver_batch(self, city_id: int, lanes: "_Lanes") -> bool:
+    async def _deliver_batch(self, city_id: int, lanes: "_Lanes", stop: asyncio.Event | None) -> bool:
         """Send one batch, but for lanes that are busy; answers whether there was any.
 
         After a full batch the next one is leased while that is on its way: something is always ready to be sent.
         """
-        window = SendWindow(self._seconds() + WINDOW_S, self._seconds)
+        opened = self._seconds()
         async with self._database.transaction(city_id) as session:
             now = await self._clock(session)
-            lease = await lease_deliveries(session, city_id, now=now, limit=BATCH, lease_s=LEASE_S)
+            lease = await lease_deliveries(session, city_id, now=now, limit=BATCH, window_s=WINDOW_S, lease_s=LEASE_S)
+        # Nothing leaves once it is worth nothing: a batch with such a message has less time.
+        worth_s = ((delivery.expires_at - lease.at).total_seconds() for delivery in lease.deliveries)
+        window = SendWindow(opened + min(WINDOW_S, min(worth_s, default=WINDOW_S)), self._seconds, stop)
         await lanes.come_through()
         await self._wait_for_lanes(lease.deliveries)
         parts: dict[str, list[LeasedDelivery]] = defaultdict(list)
@@ -226,11 +231,19 @@ class _Lanes:
         return self
 
     async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        """Wait for all that is under way, also where the run has failed; where it is cancelled, end it."""
-        if failure is not None and issubclass(failure, asyncio.CancelledError):
-            for task in self._parts | self._records:
-                task.cancel()
+        """Wait for all that is under way, also where the run has failed; where it is cancelled, send no more.
+
+        What was answered is recorded even then, if the database is there: else it would be sent again.
+        """
+        cancelled = failure is not None and issubclass(failure, asyncio.CancelledError)
+        if cancelled:
+            for part in self._parts:
+                part.cancel()
         await asyncio.gather(*self._parts, return_exceptions=True)
+        if cancelled and self._records:
+            await asyncio.wait(self._records, timeout=_LAST_RECORDS_S)
+            for record in self._records:
+                record.cancel()
         await asyncio.gather(*self._records, return_exceptions=True)
         if failure is None:
             self._collect()

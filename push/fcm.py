@@ -312,7 +312,7 @@ def fcm_message(message: Message) -> messaging.Message:
 
 def _result_of(error: Exception, message: Message, attempt: Attempt) -> SendResult:
     outcome = _outcome_of(error, attempt)
-    description = _describe(error).replace(message.address, "(address)")
+    description = _describe(error).replace(message.address or "(address)", "(address)")
     return SendResult(outcome, error=description, retry_after_s=_wait_s(error, outcome))
 
 
@@ -337,8 +337,16 @@ def _outcome_of(error: Exception, attempt: Attempt) -> Outcome:
     if attempt.status is None or attempt.status < 300:
         return Outcome.NO_ANSWER
     # The library fails in many ways over a body that is not FCM's own; then only the status counts.
-    in_trouble = attempt.status >= 500 or attempt.status == 408
-    return _OUTCOMES.get(type(error)) or (Outcome.RETRY if in_trouble else Outcome.GIVE_UP)
+    return _OUTCOMES.get(type(error)) or _of_status(attempt.status)
+
+
+def _of_status(status: int) -> Outcome:
+    """Tell what an answer means that is not FCM's own, but of something before it, or of another server."""
+    if status == 429:
+        return Outcome.QUOTA
+    if status >= 500 or status == 408:
+        return Outcome.RETRY
+    return Outcome.GIVE_UP if status == 400 else Outcome.STOP_PROJECT
 
 
 def _is_out_of_time(error: Exception) -> bool:

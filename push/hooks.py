@@ -1,5 +1,6 @@
 """Webhooks: what happened, posted to another system, signed (standard-webhooks 1.0)."""
 
+import asyncio
 import hmac
 from base64 import b64encode
 from collections.abc import Mapping
@@ -54,6 +55,7 @@ class HookPoster:
             timeout_s: How long connecting and answering may take.
         """
         self._allow_private = allow_private
+        self._timeout_s = timeout_s
         self._http = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=timeout_s)
 
     async def post(self, url: str, secret: bytes, event_id: str, body: bytes, *, now: datetime) -> HookAnswer:
@@ -67,15 +69,18 @@ class HookPoster:
         }
         try:
             endpoint_origin(url, allow_private=self._allow_private)
-            async with self._http.stream(
-                "POST", url, content=body, headers=headers, extensions={"trace": self._look}
-            ) as response:
+            async with (
+                asyncio.timeout(self._timeout_s),  # of all of it: httpx counts anew with each byte that comes
+                self._http.stream(
+                    "POST", url, content=body, headers=headers, extensions={"trace": self._look}
+                ) as response,
+            ):
                 return _answer_of(response)
         except EndpointRefused:
             return HookAnswer(taken=False, error="no address that is posted to")
         except _NotPublic:
             return HookAnswer(taken=False, error="its name leads to no public address")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             return HookAnswer(taken=False, error=type(error).__name__)
 
     async def close(self) -> None:

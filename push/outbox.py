@@ -186,7 +186,7 @@ WITH due AS (
                 WHEN push_address IS NULL AND topic.id IS NULL
                  AND (email.id IS NULL OR refused_at IS NOT NULL OR verified_at IS NULL AND kind <> %(verify)s)
                 THEN 'forgotten'
-                WHEN quiet_from <= %(now)s AND %(now)s < quiet_until THEN 'held'
+                WHEN quiet_from <= %(sent)s AND %(now)s < quiet_until THEN 'held'
                 ELSE 'queued' END AS state
     FROM due
     JOIN notification ON notification.city_id = %(city)s AND notification.id = due.notification_id
@@ -206,23 +206,26 @@ RETURNING delivery.id, delivery.device_id, delivery.attempts, delivery.failures,
 """
 
 
-async def lease_deliveries(session: AsyncSession, city_id: int, *, now: datetime, limit: int, lease_s: float) -> Lease:
+async def lease_deliveries(
+    session: AsyncSession, city_id: int, *, now: datetime, limit: int, window_s: float, lease_s: float
+) -> Lease:
     """Take the deliveries that are due longest, past those that another sender is taking.
 
     One for each device, the oldest, and none for a device that another lease is sending to: a phone hears of things in
     the order they happened, but for those that have to be tried again. Commit before sending: the lease, not a lock,
     keeps others away. Expired ones, those that newer news have overtaken, and those whose device is gone, are marked so
-    on the way; those whose person wants quiet by now are held.
+    on the way; those whose person might want quiet before they leave are held.
 
     Args:
         session: Open transaction of the city; committed by the caller.
         city_id: The city.
         now: Due are those whose time is not later.
         limit: At most so many.
+        window_s: Within how long they leave.
         lease_s: For how long they are the caller's; longer than sending them can take.
     """
     token, until = uuid4(), now + timedelta(seconds=lease_s)
-    asked = {"city": city_id, "now": now, "limit": limit, "verify": VERIFY}
+    asked = {"city": city_id, "now": now, "limit": limit, "verify": VERIFY, "sent": now + timedelta(seconds=window_s)}
     connection = await driver_connection(session)
     cursor = connection.cursor(row_factory=dict_row)
     # Planned each time: a plan that was kept from an empty outbox need not be good for a full one.
@@ -311,12 +314,17 @@ async def _write_endings(
             "attempts": [ending.tries.attempts for ending in endings],
             "failures": [ending.tries.failures for ending in endings],
             "unanswered": [ending.tries.unanswered for ending in endings],
-            "providers": [result.provider_id for result in results],
-            "errors": [result.error for result in results],
+            "providers": [_storable(result.provider_id) for result in results],
+            "errors": [_storable(result.error) for result in results],
         },
         prepare=False,  # as for `_TAKE_TURNS`
     )
     return written.rowcount
+
+
+def _storable(said: str | None) -> str | None:
+    """Take out of a provider's words what PostgreSQL does not store, which would lose the whole batch's results."""
+    return None if said is None else said.replace("\0", "").encode(errors="replace").decode()
 
 
 async def _forget_devices(

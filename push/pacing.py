@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MORNING: Final = time(8)
 """When what was too much for a day is told on the next, where its person named no time for digests."""
@@ -94,7 +94,7 @@ class Preferences:
             kinds=None if stored["kinds"] is None else tuple(stored["kinds"]),
             means=tuple(Means(means) for means in stored["means"]),
             fallback_after=timedelta(seconds=stored["fallback_after_s"]),
-            zone=None if stored["zone"] is None else ZoneInfo(stored["zone"]),
+            zone=_zone_of(stored["zone"]),
             quiet=None if stored["quiet"] is None else Quiet(*map(time.fromisoformat, stored["quiet"])),
             most_a_day=stored["most_a_day"],
             digest=None
@@ -102,6 +102,14 @@ class Preferences:
             else Digest(time.fromisoformat(stored["digest"][0]), stored["digest"][1]),
             safety_rings=stored["safety_rings"],
         )
+
+
+def _zone_of(name: str | None) -> ZoneInfo | None:
+    """Find a zone; None also for one that this machine does not know (any more): who chose it is told at once."""
+    try:
+        return None if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

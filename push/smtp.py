@@ -139,6 +139,7 @@ class EmailChannel:
             at, message = taken
             try:
                 letter = await self._written(message)
+                message.address.encode("ascii")  # others need an extension that few servers have (RFC 6531)
             except Exception as error:  # noqa: BLE001 - a letter that cannot be written must not cost the others theirs
                 batch.note(at, SendResult(Outcome.GIVE_UP, error=f"letter: {error!r}"))
                 continue

@@ -79,7 +79,7 @@ def main() -> NoReturn:
     except BaseException:
         traceback.print_exc()
         code = 1
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by whoever started it
         try:
             stream.flush()
         except OSError:  # whoever read it has gone

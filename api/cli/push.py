@@ -61,7 +61,7 @@ def bounce() -> None:
 @app.command()
 def redrive(
     channel: Annotated[ChannelName | None, typer.Option(help="Only pushes by this channel.")] = None,
-    hours: Annotated[float, typer.Option(min=0, help="Only those that died within so many hours.")] = 24.0,
+    hours: Annotated[float, typer.Option(min=0, max=8760, help="Only those that died within so many hours.")] = 24.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
 ) -> None:
     """Send dead letters again: pushes that a provider would not take, once the reason is mended."""

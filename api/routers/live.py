@@ -49,7 +49,8 @@ async def listen_to_events(
     Each event comes with an id. Who was cut off sends the last as `Last-Event-ID`, as browsers do by themselves, and
     misses nothing; who sends none begins with what comes next.
     """
-    served.live.refuse_too_many()
+    address = "" if request.client is None else request.client.host
+    served.live.refuse_too_many(address)
     async with served.database.transaction() as session:
         caller = await authenticate(session, request, now=now)
         book = city_looked_at(served.cities, caller, jurisdiction_id)
@@ -63,7 +64,7 @@ async def listen_to_events(
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if HEAD_ONLY in request.scope:  # nobody would hear what follows
         return Response(media_type="text/event-stream", headers=headers)
-    stream = _events(served, city, staff=staff, cursor=last_event_id)
+    stream = _events(served, city, address=address, staff=staff, cursor=last_event_id)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
@@ -74,10 +75,10 @@ async def _refuse_made_up(session: AsyncSession, city_id: int, last_event_id: st
         raise InvalidFields([FieldError("Last-Event-ID", msgid("No event was sent with this id."))]) from error
 
 
-async def _events(served: Serving, city: NamedCity, *, staff: bool, cursor: str) -> AsyncIterator[str]:
+async def _events(served: Serving, city: NamedCity, *, address: str, staff: bool, cursor: str) -> AsyncIterator[str]:
     clock = asyncio.get_running_loop().time
     ends, signed = clock() + _LONGEST_S, clock()
-    async with served.live.listening():
+    async with served.live.listening(address):
         yield f"id: {cursor}\nretry: 2000\n: listening\n\n"
         while clock() < ends and not served.readiness.is_leaving:
             async with served.database.transaction(city.book.id) as session:

@@ -127,3 +127,10 @@ async def test_there_is_an_end_to_listening(app, api, monkeypatch):
     monkeypatch.setattr(live, "MOST_LISTENERS", 0)
 
     problem_of(await api.get("/v1/events", params=MONTREAL), 503, "too-busy")
+
+
+async def test_nobody_takes_all_places_from_one_address(app, api, monkeypatch):
+    monkeypatch.setattr(live, "MOST_OF_ONE_ADDRESS", 1)
+    async with app.state.serving.live.listening("192.0.2.1"), app.state.serving.live.listening("127.0.0.1"):
+        problem_of(await api.get("/v1/events", params=MONTREAL), 503, "too-busy")
+        app.state.serving.live.refuse_too_many("192.0.2.2")

@@ -79,6 +79,7 @@ async def test_preferences_are_those_of_everybody_until_their_person_says_otherw
         ({"most_a_day": 2}, "body"),
         ({"time_zone": "America/Atlantis"}, "time_zone"),
         ({"time_zone": "../../etc/passwd"}, "time_zone"),
+        ({"time_zone": "localtime"}, "time_zone"),
         (QUIET | {"quiet_hours": {"from": "22:00", "to": "22:00"}}, "quiet_hours"),
         (QUIET | {"quiet_hours": {"from": "22:00:30", "to": "07:00"}}, "quiet_hours.from"),
         (QUIET | {"digest": {"every": "week", "at": "08:00"}}, "digest"),

@@ -210,3 +210,10 @@ def test_what_breaks_as_the_interpreter_goes_down_changes_no_outcome():
     assert refused.code == 1
     assert "city.yml" in refused.out + refused.err
     assert run("no-such-command").code == 2
+
+
+def test_a_command_ends_as_well_where_nobody_can_hear_it():
+    code = "import sys; from api.cli import main; sys.argv = ['jalon', '--version']; main()"
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        done = subprocess.run(["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code], check=False, cwd=_ROOT)
+        assert done.returncode == 0

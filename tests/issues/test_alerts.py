@@ -120,7 +120,7 @@ async def test_an_alert_goes_out_once_for_each_language_however_many_hear_it(dat
     await tell(database, city, alert)
 
     async with database.transaction(city.id) as session:
-        lease = await lease_deliveries(session, city.id, now=LATER, limit=10, lease_s=60)
+        lease = await lease_deliveries(session, city.id, now=LATER, limit=10, window_s=0, lease_s=60)
     assert await told(database, city) == {
         "essai.ca~arrondissements~est~fr": 1,
         "essai.ca~arrondissements~est~en": 1,
@@ -243,7 +243,7 @@ async def test_what_is_not_out_when_an_alert_is_withdrawn_does_not_go_out(databa
     await tell(database, city, alert, most=2)
 
     async with database.transaction(city.id) as session:
-        lease = await lease_deliveries(session, city.id, now=LATER, limit=10, lease_s=60)
+        lease = await lease_deliveries(session, city.id, now=LATER, limit=10, window_s=0, lease_s=60)
         counted = await count_alert_deliveries(session, city.id, alert.id)
         assert await list_alerts(session, city.id, now=LATER) == []
     assert (withdrawn, lease.deliveries) == (again, [])

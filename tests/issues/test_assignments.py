@@ -84,7 +84,7 @@ async def test_a_change_of_day_or_crew_is_told_to_whose_it_is_then_and_overtakes
     ]
     async with database.transaction(city.id) as session:
         for _ in range(3):
-            await lease_deliveries(session, city.id, now=NOON + timedelta(minutes=5), limit=10, lease_s=60)
+            await lease_deliveries(session, city.id, now=NOON + timedelta(minutes=5), limit=10, window_s=0, lease_s=60)
         states = (await session.scalars(select(Delivery.state).order_by(Delivery.state))).all()
     assert states == ["queued", "queued", "superseded"]
 

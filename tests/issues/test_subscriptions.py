@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from db.base import new_id
+from issues.audience import find_part
 from issues.corrections import withdraw_report
 from issues.follows import follow, unfollow
 from issues.lifecycle import NoticeKind
@@ -193,3 +194,23 @@ async def test_there_is_an_end_to_subscribing(database, city):
     with pytest.raises(TooManySubscriptions):
         await want(database, city, anna)
     await want(database, city, anna, id=wanted[0].id)  # a change of one is none more
+
+
+@pytest.mark.parametrize(
+    "place", [{}, {"district": None, "circle": Circle(ESSAI.middle, 500)}], ids=["district", "circle"]
+)
+async def test_who_subscribed_twice_hides_nobody_where_people_are_told_by_parts(database, city, place):
+    persons = sorted(new_id() for _ in range(7))
+    for person_id in (*persons, persons[0], persons[0]):
+        await want(database, city, person_id, **place)
+    issue = await open_issue(database, city, person_id=None)
+
+    found, after = [], None
+    async with database.transaction(city.id) as session:
+        while True:
+            part = await find_part(session, city.id, issue.id, kind="opened", as_of=LATER, after=after, most=3)
+            found += [one.person_id for one in part.listeners]
+            if (after := part.through) is None:
+                break
+
+    assert found == persons

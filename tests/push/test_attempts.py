@@ -1,3 +1,4 @@
+import gzip
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -5,14 +6,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from push.attempts import Attempt, JsonSender, OutOfTime
+from push.attempts import Attempt, JsonSender, OutOfTime, retry_after_s
 
 ELSEWHERE = "http://push.example/v1/messages"
 
 
 @contextmanager
-def answering(taken):
-    """A server, or a proxy, that notes what is asked of it and answers with an empty object."""
+def answering(taken, *, status=200, body=b"{}", headers=()):
+    """A server, or a proxy, that notes what is asked of it and answers, with an empty object unless told otherwise."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -21,10 +22,11 @@ def answering(taken):
             taken.append(
                 (self.path, self.headers["Authorization"], self.rfile.read(int(self.headers["Content-Length"])))
             )
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
+            self.send_response(status)
+            for name, value in (("Content-Length", str(len(body))), *headers):
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(body)
 
         def log_message(self, *_):
             pass
@@ -77,3 +79,22 @@ async def test_an_attempt_whose_time_is_over_writes_nothing(clock):
 async def test_nobody_there_is_told_as_the_library_expects(nowhere):
     with pytest.raises(httpx.TransportError):
         await post(JsonSender(nowhere, connections=1, timeout_s=5), f"{nowhere}/v1/messages")
+
+
+async def test_a_refusal_is_read_also_where_it_comes_compressed():
+    compressed = [("Content-Encoding", "gzip"), ("Retry-After", "33")]
+    body = gzip.compress('{"error": "réglé"}'.encode())
+    with (
+        answering([], status=429, body=body, headers=compressed) as url,
+        pytest.raises(httpx.HTTPStatusError) as refused,
+    ):
+        await post(JsonSender(url, connections=1, timeout_s=5), f"{url}/v1/messages")
+
+    answer = refused.value.response
+    assert (answer.status_code, answer.json()) == (429, {"error": "réglé"})
+    assert retry_after_s(answer.headers) == 33
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "99999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_nobody_has_us_wait_longer_than_a_day(value):
+    assert retry_after_s({"Retry-After": value, "Date": "Mon, 06 Jul 2026 12:00:00 GMT"}) == 86_400

@@ -14,7 +14,7 @@ from push import deliver
 from push.channels import AddressKind, Outcome, SendResult
 from push.deliver import BATCH, Sender
 from push.fcm import FcmChannel
-from push.outbox import Delivery
+from push.outbox import Delivery, record_results
 from push.queueing import Recipient, queue_notifications
 from tests.push.people import CITY, NOON, a_device, after
 
@@ -249,19 +249,54 @@ async def test_expired_pushes_do_not_hide_those_behind_them(database, run, stand
     assert await states(database) == {"expired": 120, "sent": 1}
 
 
-async def test_a_run_that_is_told_to_stop_ends_after_what_it_has_leased(database, run):
-    class StoppingAfterOne:
-        async def send(self, messages, _window):
-            stop.set()
-            return [SendResult(Outcome.SENT, provider_id="x") for _ in messages]
+async def test_nothing_leaves_that_expires_on_the_way(database, run, stand_in, clock):
+    await tell(database, "late-1", "late-2", expires_after=timedelta(seconds=9))
+    stand_in.on_arrival.append(lambda _push: clock.pass_s(10))
 
+    one_by_one = FcmChannel(stand_in.account, url=stand_in.url, in_flight=1)
+    await run(one_by_one)
+    await one_by_one.close()
+
+    assert len(stand_in.attempts()) == 1
+    assert await states(database) == {"sent": 1, "expired": 1}
+
+
+async def test_a_run_that_is_told_to_stop_gives_back_at_once_what_has_not_left(database, run, worker, stand_in):
+    """The first messages are on their way then, and are waited for."""
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    stand_in.on_arrival.append(lambda _push: loop.call_soon_threadsafe(stop.set))
+    slow = FcmChannel(stand_in.account, url=stand_in.url, in_flight=2)
     await tell(database, *(f"phone-{n}" for n in range(2 * BATCH + 1)))
 
-    done = await run(StoppingAfterOne(), stop=stop)
+    done = await worker(slow).deliver_due(CITY, stop=stop)
+    await slow.close()
 
-    assert done == {Outcome.SENT: 2 * BATCH}
+    sent = len(stand_in.messages())
+    assert 1 <= sent < BATCH
+    assert done == {Outcome.SENT: sent, Outcome.UNSENT: sum(done.values()) - sent}
     assert await next_due_at(database) == NOON
+    assert (await run())[Outcome.SENT] == 2 * BATCH + 1 - sent
+    assert Counter(push["address"] for push in stand_in.messages()).most_common(1)[0][1] == 1
+
+
+async def test_a_run_that_is_cancelled_records_what_was_answered(database, worker, monkeypatch):
+    recorded_now, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args, **how):
+        recorded_now.set()
+        await may_go_on.wait()
+        return await record_results(*args, **how)
+
+    monkeypatch.setattr(deliver, "record_results", slowly)
+    await tell(database, "phone-1")
+    running = asyncio.create_task(worker().deliver_due(CITY))
+    await recorded_now.wait()
+    running.cancel()
+    asyncio.get_running_loop().call_soon(may_go_on.set)
+    await asyncio.wait([running])
+
+    assert await states(database) == {"sent": 1}
 
 
 async def test_where_answers_are_slow_the_rest_of_a_batch_is_given_back_and_sent_by_another_once(
@@ -275,8 +310,9 @@ async def test_where_answers_are_slow_the_rest_of_a_batch_is_given_back_and_sent
 
     class StoppingAfterOne:
         async def send(self, messages, window):
+            results = await slow.send(messages, window)
             stop.set()
-            return await slow.send(messages, window)
+            return results
 
     first = await worker(StoppingAfterOne()).deliver_due(CITY, stop=stop)
     after_first = dict(await states(database))

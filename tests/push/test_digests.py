@@ -47,7 +47,7 @@ async def heard(session, *, now):
     while await release_held(session, CITY, now=now):
         pass
     sent: list[LeasedDelivery] = []
-    while (lease := await lease_deliveries(session, CITY, now=now, limit=100, lease_s=60)).deliveries:
+    while (lease := await lease_deliveries(session, CITY, now=now, limit=100, window_s=0, lease_s=60)).deliveries:
         sent += lease.deliveries
         await record_results(session, CITY, lease, [SENT] * len(lease.deliveries), now=now)
     return sent
@@ -117,7 +117,7 @@ async def test_what_failed_before_quiet_hours_is_not_tried_again_in_them(city):
     sleeper = await a_sleeper(city)
     before = EVENING - timedelta(hours=1, seconds=5)
     await tell(city, sleeper.person_id, now=before)
-    lease = await lease_deliveries(city, CITY, now=before, limit=1, lease_s=60)
+    lease = await lease_deliveries(city, CITY, now=before, limit=1, window_s=0, lease_s=60)
     await record_results(city, CITY, lease, [SendResult(Outcome.RETRY)], now=before)
 
     assert await heard(city, now=EVENING) == []

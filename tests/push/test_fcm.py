@@ -13,6 +13,7 @@ from api.demo.fcm_account import write_credentials
 from push.channels import AddressKind, Message, Outcome, Platform, PushAction
 from push.fcm import FcmChannel
 from tests.push.people import NOON
+from tests.push.test_attempts import answering
 
 EVENT = UUID("01936f3e-7b1a-7c3e-9f00-3a2b1c4d5e6f")
 
@@ -107,6 +108,27 @@ async def test_each_answer_has_its_outcome_after_exactly_one_post(fcm, stand_in,
     assert (result.outcome, result.retry_after_s) == answer
     assert result.error
     assert len(stand_in.attempts()) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (302, Outcome.STOP_PROJECT),
+        (400, Outcome.GIVE_UP),
+        (403, Outcome.STOP_PROJECT),
+        (404, Outcome.STOP_PROJECT),
+        (408, Outcome.RETRY),
+        (429, Outcome.QUOTA),
+        (502, Outcome.RETRY),
+    ],
+)
+async def test_of_an_answer_that_is_not_fcms_the_status_decides(stand_in, clock, status, outcome):
+    with answering([], status=status, body=b'{"error": "by a proxy"}') as url:
+        channel = FcmChannel(stand_in.account, url=url)
+        [result] = await channel.send([a_message()], clock.window())
+        await channel.close()
+
+    assert result.outcome is outcome
 
 
 async def test_a_server_that_does_not_answer_in_time_may_have_taken_the_message(stand_in, clock):

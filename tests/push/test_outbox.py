@@ -34,8 +34,8 @@ async def tell(session, *persons, city_id=CITY, event_id=None, now=NOON, happene
     )  # fmt: skip
 
 
-async def lease(session, *, now=NOON, limit=100, city_id=CITY):
-    return await lease_deliveries(session, city_id, now=now, limit=limit, lease_s=60)
+async def lease(session, *, now=NOON, limit=100, city_id=CITY, window_s=0):
+    return await lease_deliveries(session, city_id, now=now, limit=limit, window_s=window_s, lease_s=60)
 
 
 async def the_delivery(session):
@@ -352,3 +352,26 @@ async def test_an_error_stays_on_record_when_a_delivery_expires(city):
 
     delivery = await the_delivery(city)
     assert (delivery.state, delivery.last_error) == ("expired", "no answer")
+
+
+async def test_who_wants_quiet_within_the_window_is_not_rung_up_any_more(city):
+    device = await a_device(city, "phone-1")
+    await tell(city, device.person_id)
+    quiet = {"begins": after(20), "ends": after(3600)}
+    await city.execute(text("UPDATE notification SET quiet_from = :begins, quiet_until = :ends"), quiet)
+
+    assert (await lease(city, window_s=30)).deliveries == []
+    delivery = await the_delivery(city)
+    assert (delivery.state, delivery.due_at) == ("held", after(3600))
+
+
+async def test_words_that_cannot_be_stored_cost_no_result(city):
+    for n in range(2):
+        await tell(city, (await a_device(city, f"phone-{n}")).person_id)
+    odd = [SendResult(Outcome.SENT, provider_id="m\0\ud800"), SendResult(Outcome.GIVE_UP, error="\0no")]
+
+    taken = await lease(city)
+
+    assert await record_results(city, CITY, taken, odd, now=NOON) == 2
+    stored = await city.execute(select(Delivery.provider_id, Delivery.last_error))
+    assert {tuple(row) for row in stored} == {("m?", None), (None, "no")}

@@ -154,3 +154,13 @@ def test_a_day_is_as_long_as_the_clock_makes_it(day, hours):
 )  # fmt: skip
 def test_wishes_are_read_as_they_were_written(wishes):
     assert Preferences.of_json(wishes.to_json()) == wishes
+
+
+def test_a_zone_that_the_machine_does_not_know_any_more_has_its_person_told_at_once():
+    stored = Preferences(zone=TORONTO, quiet=NIGHT).to_json() | {"zone": "Europe/Gone"}
+
+    wishes = Preferences.of_json(stored)
+
+    assert turn_of(wishes, told_today=0, safety=False, now=at("2026-01-15T23:00-05:00")).at == at(
+        "2026-01-15T23:00-05:00"
+    )

@@ -66,7 +66,7 @@ def filled_url(cluster, template):
 
 
 async def take(session):
-    lease = await lease_deliveries(session, CITY, now=NOON, limit=BATCH, lease_s=60)
+    lease = await lease_deliveries(session, CITY, now=NOON, limit=BATCH, window_s=0, lease_s=60)
     assert len(lease.deliveries) == BATCH
 
 
@@ -110,7 +110,7 @@ async def test_telling_some_reads_little_of_what_others_were_told(filled_url):
 async def test_the_plan_of_an_outbox_that_was_empty_is_not_kept_for_a_full_one(database):
     async with database.transaction(CITY) as session:
         for _ in range(12):
-            await lease_deliveries(session, CITY, now=NOON, limit=BATCH, lease_s=60)
+            await lease_deliveries(session, CITY, now=NOON, limit=BATCH, window_s=0, lease_s=60)
         kept = (await session.scalars(text("SELECT statement FROM pg_prepared_statements"))).all()
 
     assert [statement for statement in kept if "WITH due" in statement] == []

@@ -26,7 +26,7 @@ def died(database):
                 session, city_id, event_id=new_id(), kind="resolved", params={}, happened_at=NOON, now=NOON,
                 recipients=[Recipient(device.person_id, {}) for device in devices],
             )  # fmt: skip
-            lease = await lease_deliveries(session, city_id, now=NOON, limit=10, lease_s=60)
+            lease = await lease_deliveries(session, city_id, now=NOON, limit=10, window_s=0, lease_s=60)
             results = [
                 SendResult(Outcome.GIVE_UP if delivery.address.startswith("refused") else Outcome.SENT)
                 for delivery in lease.deliveries
@@ -53,7 +53,7 @@ async def test_a_dead_letter_is_due_again_for_a_day_and_nothing_else_is(database
     assert await redriven(database, now=later) == 1
 
     async with database.transaction(CITY) as session:
-        lease = await lease_deliveries(session, CITY, now=later, limit=10, lease_s=60)
+        lease = await lease_deliveries(session, CITY, now=later, limit=10, window_s=0, lease_s=60)
     [again] = lease.deliveries
     assert (again.address, again.expires_at) == (f"refused-{CITY}", later + DAY)
     assert (again.tries.failures, again.tries.unanswered) == (0, 0)

@@ -1,5 +1,6 @@
 """Letters through a real SMTP server: each handed in once, and what its answers mean."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -126,3 +127,9 @@ def test_a_mail_server_is_read_with_its_password_unquoted_and_shown_without():
 
     assert (server.host, server.port, server.tls, server.password) == ("mail.example", 465, True, "p@ss")
     assert "p@ss" not in repr(server)
+
+
+async def test_an_address_beyond_ascii_costs_nobody_else_their_letter(mail_server):
+    others = [replace(a_message(), address=address) for address in ("éloïse@example.org", ANNA)]
+
+    assert await outcomes(mail_server, *others) == [Outcome.GIVE_UP, Outcome.SENT]
