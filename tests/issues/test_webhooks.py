@@ -6,16 +6,18 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from sqlalchemy import select
 
+from api import hooks
 from api.hooks import tell_webhooks
 from db.base import new_id
 from issues.events import EventNotFound
-from issues.webhooks import Webhook, add_webhook, lease_webhooks, list_webhooks, replay
+from issues.webhooks import Webhook, add_webhook, lease_webhooks, list_webhooks, next_event, replay
 from push.hooks import HookPoster
 from tests.issues.people import bring, open_issue, others_ended
 from tests.issues.towns import NOON
@@ -26,9 +28,10 @@ class Receiver:
 
     def __init__(self) -> None:
         self.came: list[tuple[dict[str, str], bytes]] = []
-        self.says: list[int | str] = []  # a status, `cut` or `silence`
+        self.says: list[int | str] = []  # a status, `cut`, `silence`, or `drip` for a head that never ends
         self.headers: dict[str, str] = {}  # of what is not taken
         self.speaks = threading.Event()
+        self.dripped = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -37,6 +40,10 @@ class Receiver:
                 status = receiver.says.pop(0) if receiver.says else 204
                 if status == "silence":
                     receiver.speaks.wait(20)
+                while status == "drip" and not receiver.speaks.wait(0.02):
+                    with suppress(OSError):  # it has hung up
+                        self.wfile.write(b"HTTP/1.1 204 No Content\r\nX-More: "[receiver.dripped :][:1] or b"1")
+                    receiver.dripped += 1
                 if isinstance(status, str):
                     self.close_connection = True
                     return
@@ -149,6 +156,7 @@ EVER_MORE_RARELY = [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
         (503, {"Retry-After": "15"}, [15, 20, 40]),
         ("cut", {}, EVER_MORE_RARELY[:3]),
         ("silence", {}, EVER_MORE_RARELY[:3]),
+        ("drip", {}, EVER_MORE_RARELY[:2]),
     ],
 )
 async def test_in_every_trouble_an_event_is_told_again_ever_more_rarely_until_it_is_taken(
@@ -161,7 +169,7 @@ async def test_in_every_trouble_an_event_is_told_again_ever_more_rarely_until_it
 
     while not receiver.came:
         left = len(receiver.says)
-        await work(now, answer_s=0.2 if says == "silence" else 5)
+        await work(now, answer_s=0.2 if says in ("silence", "drip") else 5)
         assert left - len(receiver.says) == min(left, 1)
         if not receiver.came:
             async with database.transaction(city.id) as session:
@@ -171,6 +179,22 @@ async def test_in_every_trouble_an_event_is_told_again_ever_more_rarely_until_it
 
     assert (waited_s, receiver.types) == (waits_s, ["report.opened"])
     assert ((await state(database, city)).failures, (await state(database, city)).last_error) == (0, None)
+
+
+async def test_a_webhook_whose_telling_fails_costs_no_other_its_events(database, city, receiver, work, monkeypatch):
+    failing = await hook(database, city, receiver.url)
+    await hook(database, city, receiver.url)
+    await open_issue(database, city)
+
+    async def next_or_nothing(session, city_id, webhook):
+        if webhook.id == failing.id:
+            raise RuntimeError
+        return await next_event(session, city_id, webhook)
+
+    monkeypatch.setattr(hooks, "next_event", next_or_nothing)
+    await work()
+
+    assert receiver.types == ["report.opened"]
 
 
 async def test_a_replay_tells_again_from_an_event_on_under_the_same_ids(database, city, receiver, work):
