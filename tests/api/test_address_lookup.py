@@ -52,7 +52,7 @@ def file_far(api):
 
 async def test_everybody_reads_the_address_that_was_found(app, api, hire, file_far):
     agent, issue = await hire(), await file_far()
-    draft = {"crew": "voirie-1", "planned_on": "2027-01-11", "issue_ids": [issue["id"]]}
+    draft = {"crew": "voirie-1", "planned_on": "2030-11-25", "issue_ids": [issue["id"]]}
     order = (await agent.post("/v1/work-orders", json=draft)).json()
 
     with looking_up(app, ANSWER) as (_, look_up, _):
