@@ -85,25 +85,29 @@ def _replay(url: str, file: Path, contents: str) -> None:
     ]
     into += ["--command=SET lock_timeout = '5s'", "--command=DROP OWNED BY CURRENT_USER CASCADE", "--file=-"]
     with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(script, stdout=subprocess.PIPE, stderr=said) as reader,
+        tempfile.TemporaryFile() as reader_said,
+        tempfile.TemporaryFile() as writer_said,
+        subprocess.Popen(script, stdout=subprocess.PIPE, stderr=reader_said) as reader,
         subprocess.Popen(
-            into, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, env=client_environment(url)
+            into, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=writer_said, env=client_environment(url)
         ) as writer,
     ):
         assert reader.stdout is not None  # noqa: S101 - pipes, as asked
         assert writer.stdin is not None  # noqa: S101
-        # psql stops reading at its first error, which its exit code then tells.
-        with suppress(BrokenPipeError):
+        failing = writer_said
+        with suppress(BrokenPipeError):  # psql stops reading at its first error, which its exit code then tells
             shutil.copyfileobj(reader.stdout, writer.stdin)
-        if reader.wait() != 0:
-            # It commits at the end of its input, so it must not see one.
-            writer.kill()
+            if reader.wait() != 0:
+                # It commits at the end of its input, so it must not see one.
+                writer.kill()
+                failing = reader_said
+        # Where nobody reads on, pg_restore would wait for ever.
+        reader.stdout.close()
         with suppress(BrokenPipeError):
             writer.stdin.close()
         if writer.wait() != 0:
-            said.seek(0)
-            raise DumpFailed(said.read().decode(errors="replace").strip())
+            failing.seek(0)
+            raise DumpFailed(failing.read().decode(errors="replace").strip())
 
 
 def _run(command: list[str | Path], url: str, *, stdout: int = subprocess.PIPE) -> str:

@@ -66,10 +66,21 @@ def test_a_backup_that_breaks_off_leaves_the_database_as_it_was(full_database, t
     _do(full_database, "INSERT INTO kept VALUES (2)")
     backup.write_bytes(backup.read_bytes()[:-2000])
 
-    with pytest.raises(DumpFailed):
+    with pytest.raises(DumpFailed, match=r"\Apg_restore: error"):
         restore(full_database, backup, force=True)
 
     assert _ask(full_database, _COUNT) == 2
+
+
+def test_a_restore_that_the_database_refuses_tells_why_and_ends(full_database, app_url, tmp_path):
+    # More than a pipe holds: pg_restore is still writing when psql has gone.
+    _do(full_database, "CREATE TABLE long AS SELECT repeat('x', 1000) FROM generate_series(1, 300)")
+    back_up(full_database, tmp_path / "backup")
+
+    with pytest.raises(DumpFailed, match=r"psql:.* permission denied for database \S+\Z"):
+        restore(app_url, tmp_path / "backup", force=True)
+
+    assert _ask(full_database, _COUNT) == 1
 
 
 def test_a_failed_backup_leaves_the_older_one(full_database, tmp_path):
