@@ -75,6 +75,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         handle, name = mkstemp(dir=folder, prefix=_SPOOL_PREFIX)
+        _hand_over(handle, folder)
         self.file: BinaryIO = os.fdopen(handle, "w+b")
         self.path = Path(name)
         self.hash = hashlib.sha256()
@@ -275,6 +276,7 @@ def make_folder(path: Path, *, mode: int = 0o777) -> None:
         return
     make_folder(path.parent)
     path.mkdir(exist_ok=True, mode=mode)
+    _hand_over_folder(path)
     _sync_folder(path.parent)
 
 
@@ -302,10 +304,28 @@ def _make_durable(path: Path, *, within: Path, durable: set[Path]) -> None:
     except FileExistsError:
         if path in durable:
             return
+    else:
+        _hand_over_folder(path)
     _sync_folder(path.parent)
     if len(durable) >= _FOLDERS_REMEMBERED:
         durable.clear()
     durable.add(path)
+
+
+def _hand_over(handle: int, folder: Path) -> None:
+    """Give what root has made in a folder to whom the folder belongs: the service would else not get at it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        with suppress(PermissionError):  # a container's root may not, or a share's server does not let it
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def _hand_over_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)  # never what somebody has put in its place
+    try:
+        _hand_over(handle, path.parent)
+    finally:
+        os.close(handle)
 
 
 def _sync_folder(path: Path) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
@@ -128,7 +130,22 @@ async def _look_at_storage(settings: "Settings") -> Finding:
         await open_store(settings.photos_url).check()
     except Exception as error:
         return _unexpected("storage", error)
+    owner = _owner_of(settings.photos_url)
+    if os.geteuid() == 0 and owner not in (None, "root"):
+        return Finding(State.FINE, "storage", f"{shown} can be written to by root; it belongs to {owner}")
     return Finding(State.FINE, "storage", f"{shown} can be written to")
+
+
+def _owner_of(storage_url: str) -> str | None:
+    """Who owns the folder of a local store; None for an object store."""
+    parts = urlsplit(storage_url)
+    if parts.scheme != "file":
+        return None
+    folder = Path(unquote(parts.path))
+    try:
+        return folder.owner()
+    except KeyError:
+        return str(folder.stat().st_uid)
 
 
 async def _look_at_decoders() -> Finding:

@@ -1,6 +1,7 @@
 """What the doctor says of settings, database, storage and pushes."""
 
 import json
+import os
 import re
 
 import psycopg
@@ -108,3 +109,12 @@ def test_the_doctor_says_that_a_database_does_not_answer(command, monkeypatch, t
     assert found.code == 1
     assert "wrong\tdatabase\tthe database does not answer" in found.out
     assert "ok\tstorage\t" in found.out
+
+
+def test_the_doctor_says_whose_the_folder_of_photos_is_where_root_asks(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("JALON_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("JALON_DATA_DIR", str(tmp_path))
+    owner, told = (4711, " by root; it belongs to 4711\n") if os.geteuid() == 0 else (-1, "\n")
+    os.chown(tmp_path, owner, -1)
+
+    assert f"/photos can be written to{told}" in command("doctor").out

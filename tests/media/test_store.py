@@ -454,3 +454,17 @@ def test_a_local_store_may_lie_in_a_folder_with_any_name(tmp_path):
     open_store(folder.as_uri())
 
     assert folder.is_dir()
+
+
+async def test_what_root_makes_in_the_services_folder_the_service_can_use(tmp_path):
+    folder, mine = tmp_path / "photos", (os.geteuid(), os.getegid())
+    service = (4711, 4712) if os.geteuid() == 0 else mine
+    os.chown(tmp_path, *service)
+
+    store = open_store(folder.as_uri())
+    await store.check()
+    await keep(store, PHOTO)
+
+    made = [folder, *folder.rglob("*")]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {service}
+    assert {"incoming", "checks", "originals"} < {path.name for path in made}
