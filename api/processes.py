@@ -20,7 +20,10 @@ def run_server(config: Config) -> None:
     """
     if config.workers > 1:
         multiprocess.Process = _Process  # type: ignore[misc] # uvicorn asks nobody which class it is to start
-        _SharingProcesses(config, [config.bind_socket()]).run()
+        processes = _SharingProcesses(config, [config.bind_socket()])
+        processes.run()
+        if any(process.exitcode == STARTUP_FAILURE for process in processes.processes):
+            sys.exit(STARTUP_FAILURE)
         return
     server = PoliteServer(config)
     server.run()
@@ -68,6 +71,18 @@ class _Process(multiprocess.Process):
         if self._server is None:
             self._server = PoliteServer(self.config)
         return self._server
+
+    def start(self) -> None:
+        """Start it, and keep nothing of its end of the pipe: only then the pipe says when it has gone."""
+        super().start()
+        self.child_conn.close()
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Ask it; one that has let go of its pipe is about to end, with the code that says why."""
+        if super().is_alive(timeout):
+            return True
+        self.process.join(timeout=1)
+        return False
 
 
 class _SharingProcesses(Multiprocess):

@@ -4,6 +4,8 @@ import asyncio
 import json
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -15,12 +17,14 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from uvicorn.config import STARTUP_FAILURE
 
 from db.dumps import libpq_url
 from db.postgres import running_pid
 from db.sessions import Database
 from tests.cli.running import (
     PATIENCE_S,
+    ROOT,
     a_report,
     children_of,
     environment_of,
@@ -146,6 +150,16 @@ def test_several_processes_share_the_port_and_are_counted_together(environment):
     assert sum(float(line.split()[-1]) for line in counted) == 40
     assert len(children) == 2
     assert process.returncode == 0
+
+
+def test_several_processes_that_cannot_start_end_the_server_at_once_as_one_does():
+    run = "run_server(Config('api.app:nowhere', port=0, workers=2, timeout_worker_healthcheck=60))"
+    serve = f"from uvicorn import Config; from api.processes import run_server; {run}"
+    command = [sys.executable, "-c", serve]
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False)
+
+    assert ended.returncode == STARTUP_FAILURE, ended.stderr
 
 
 def test_the_processes_of_a_killed_server_free_its_port(environment):
