@@ -1,7 +1,6 @@
 """The worker: makes photos safe, turns notices into pushes, and sends them."""
 
 import asyncio
-import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -18,6 +17,7 @@ from api.address_lookup import LOOK_UP, address_jobs
 from api.delivering import keep_delivering
 from api.hooks import tell_all_webhooks
 from api.map_upkeep import keep_cells
+from api.service_account import NoServiceAccount, read_service_account
 from api.settings import Settings
 from db.clock import database_time, seconds_passed
 from db.jobs import Job, JobTable, Retries, run_worker
@@ -91,6 +91,8 @@ async def run_worker_process(settings: Settings, *, database_url: str) -> None:
     Raises:
         PrivilegedRole: the database would not hold this process to one city at a time.
         DatabaseUnavailable: it is not there.
+        NoServiceAccount: the key file for Firebase is none.
+        NotAStore, StorageUnavailable: photos cannot be kept where the settings say.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -324,8 +326,11 @@ async def _open_channels(
         # Google's libraries take a second to import, and only the worker needs them.
         from push.fcm import FcmChannel  # noqa: PLC0415
 
-        account = json.loads(await asyncio.to_thread(settings.fcm_credentials.read_text))
-        topics = fcm = FcmChannel(account, url=settings.fcm_url)
+        account = await asyncio.to_thread(read_service_account, settings.fcm_credentials)
+        try:
+            topics = fcm = FcmChannel(account, url=settings.fcm_url)
+        except ValueError as error:
+            raise NoServiceAccount(settings.fcm_credentials, "its private key is not one") from error
         channels |= dict.fromkeys((AddressKind.FID, AddressKind.TOKEN, AddressKind.TOPIC), fcm)
     if settings.webpush_contact is None:
         _log.info("push_not_configured", missing="JALON_WEBPUSH_CONTACT")

@@ -36,6 +36,10 @@ _KEY: Final = re.compile(
 )
 
 
+class NotAStore(ValueError):
+    """A URL names no kind of store that there is."""
+
+
 class PhotoTooLarge(Exception):
     """The upload has, or announces, more bytes than a photo may have.
 
@@ -176,7 +180,7 @@ def open_store(url: str, *, patience: timedelta = timedelta(seconds=20)) -> Phot
             not available; it is asked again only within that time.
 
     Raises:
-        ValueError: no such kind of store.
+        NotAStore: no such kind of store.
         StorageUnavailable: the folder cannot be made.
     """
     parts = urlsplit(url)
@@ -197,7 +201,7 @@ def open_store(url: str, *, patience: timedelta = timedelta(seconds=20)) -> Phot
                 )
             )
         except (BaseError, ValueError) as error:
-            raise ValueError(f"not the URL of a store: {parts.scheme}://{parts.netloc}") from error
+            raise NotAStore(f"not the URL of a store: {parts.scheme}://{parts.netloc}") from error
     folder = Path(unquote(parts.path))
     try:
         make_folder(folder, mode=0o700)

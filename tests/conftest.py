@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
@@ -62,8 +63,12 @@ def _memory() -> Path | None:
 @pytest.fixture(autouse=True)
 def _log_settings() -> Iterator[None]:
     """Commands that a test runs in this process set up the log of the whole process; no test after it writes there."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     yield
     structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

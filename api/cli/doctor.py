@@ -1,7 +1,6 @@
 """`jalon doctor`: is everything there that Jalon needs?"""
 
 import asyncio
-import json
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
@@ -88,13 +87,14 @@ def _look_at_settings(settings: "Settings") -> Iterator[Finding]:
 
 
 def _look_at_push(settings: "Settings") -> Finding:
+    from api.service_account import NoServiceAccount, read_service_account
+
     if settings.fcm_credentials is None:
         return Finding(State.LOOK, "push", "JALON_FCM_CREDENTIALS is not set: no pushes to phones")
     try:
-        account = json.loads(settings.fcm_credentials.read_text())
-        project = account["project_id"]
-    except (OSError, ValueError, KeyError) as error:
-        return Finding(State.WRONG, "push", f"{settings.fcm_credentials} is no service account ({error})")
+        project = read_service_account(settings.fcm_credentials)["project_id"]
+    except NoServiceAccount as error:
+        return Finding(State.WRONG, "push", str(error))
     return Finding(State.FINE, "push", f"Firebase project {project} at {settings.fcm_url}")
 
 

@@ -34,7 +34,7 @@ def serve(
     configure_logs(settings.log_level)
     count = workers or settings.workers
     with _until_told_to_stop(), reached_database(settings) as reached:
-        _make_ready(reached)
+        _make_ready(reached, settings.photos_url)
         with environment_for_processes(reached, several=count > 1):
             config = uvicorn.Config(
                 "api.cli.processes:application",
@@ -69,7 +69,7 @@ def work() -> None:
     settings = Settings()
     configure_logs(settings.log_level)
     with _until_told_to_stop(), reached_database(settings) as reached:
-        _make_ready(reached)
+        _make_ready(reached, settings.photos_url)
         uvloop.run(run_worker_process(settings, database_url=reached.app_url))
 
 
@@ -90,17 +90,20 @@ def application() -> "FastAPI":
     return app
 
 
-def _make_ready(reached: "Reached") -> None:
+def _make_ready(reached: "Reached", storage_url: str) -> None:
+    """Refuse here, in one line, what every process would stumble over."""
     import asyncio
 
     import structlog
 
     from api.cli.reach import bring_up_to_date, check_fit_to_serve
+    from media.store import open_store
 
     if reached.cluster is not None:
         log = structlog.get_logger(__name__)
         bring_up_to_date(reached.owner_url, before=lambda: log.info("migrating"))
     asyncio.run(check_fit_to_serve(reached))
+    open_store(storage_url)
 
 
 @contextmanager

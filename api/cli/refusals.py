@@ -9,6 +9,8 @@ import sqlalchemy.exc
 
 from api.demo.processes import DemoFailed
 from api.demo.story import StoryBroke
+from api.service_account import NoServiceAccount
+from api.settings import mask_url
 from db.dumps import DatabaseNotEmpty, DumpFailed
 from db.postgres import ClusterError
 from db.sessions import DatabaseUnavailable
@@ -17,6 +19,7 @@ from issues.labelled import ColumnsMissing
 from issues.staff import CrewNotFound, RoleNotForStaff, StaffNotFound
 from issues.weights import WeightsUnreadable
 from media.objects import StorageUnavailable
+from media.store import NotAStore
 
 
 class CommandRefused(Exception):
@@ -58,6 +61,8 @@ _EXPLANATIONS: dict[type[Exception], Callable[[Any], str | None]] = {
         f"the role {error.role} {_PRIVILEGES.get(error.why, error.why)}, so it would see the rows of every city. "
         "Give JALON_DATABASE_URL a role that is only a member of jalon_app."
     ),
+    NoServiceAccount: str,
+    NotAStore: lambda error: f"JALON_STORAGE_URL is {mask_url(str(error))}",
     StorageUnavailable: lambda error: f"the photos' storage does not answer ({_first_line(error.__cause__ or error)}).",
     CrewNotFound: lambda error: f"the city has no crew {error.crew_code}.",
     StaffNotFound: lambda error: f"nobody with the id {error.staff_id} works for this city.",

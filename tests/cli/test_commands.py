@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from db.dumps import libpq_url
 from tests.cli.running import Outcome
@@ -70,6 +71,35 @@ def test_a_database_that_is_not_there_is_one_line(command, monkeypatch):
     assert refused.code == 1
     assert refused.err.startswith("jalon: the database does not answer (")
     assert refused.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("process", "variable", "value", "told"),
+    [
+        ("serve", "JALON_STORAGE_URL", "ftp://me:secret@x", "is not the URL of a store: ftp://me:***@x"),
+        ("serve", "JALON_STORAGE_URL", "file:///dev/null/photos", "storage does not answer ([Errno 17] File exists"),
+        ("work", "JALON_STORAGE_URL", "ftp://me:secret@x", "is not the URL of a store: ftp://me:***@x"),
+        ("work", "JALON_FCM_CREDENTIALS", "/nonexistent.json", "is no service account (No such file or directory)."),
+        ("work", "JALON_FCM_CREDENTIALS", __file__, "is no service account (not JSON)."),
+        ("work", "JALON_FCM_CREDENTIALS", "{}", "is no service account (its private key is not one)."),
+    ],
+)
+def test_a_store_or_key_file_that_is_none_is_one_line_also_for_the_doctor(
+    jalon, monkeypatch, tmp_path, process, variable, value, told
+):
+    if value == "{}":
+        value = str(tmp_path / "key.json")
+        parts = dict.fromkeys(["project_id", "client_email", "private_key", "token_uri"], "x")
+        Path(value).write_text(json.dumps(parts | {"type": "service_account"}))
+    monkeypatch.setenv(variable, value)
+
+    refused, examined = jalon(process), jalon("doctor")
+
+    assert (refused.code, refused.err.splitlines()[-1].startswith("jalon: ")) == (1, True)
+    assert "Traceback" not in refused.err
+    assert told in refused.err
+    assert told in examined.out or "private key" in told
+    assert "secret" not in refused.err + examined.out
 
 
 def test_a_setting_that_cannot_be_is_one_line(command, monkeypatch):

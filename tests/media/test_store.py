@@ -17,6 +17,7 @@ from media.objects import BlobMissing, StorageFull, StorageUnavailable
 from media.store import (
     ORIGINALS,
     BodyLengthMismatch,
+    NotAStore,
     PhotoStore,
     PhotoTooLarge,
     content_hash,
@@ -444,7 +445,7 @@ async def test_a_bucket_that_is_not_there_takes_nothing(s3_server, s3_at):
 
 @pytest.mark.parametrize("url", ["nonsense", "gopher://host/path", "s3://"])
 def test_a_url_that_names_no_store_is_refused(url):
-    with pytest.raises(ValueError, match="not the URL of a store"):
+    with pytest.raises(NotAStore, match="not the URL of a store"):
         open_store(url)
 
 
