@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import psycopg
 from sqlalchemy import make_url
@@ -126,8 +127,10 @@ def _run(command: list[str | Path], url: str, *, stdout: int = subprocess.PIPE) 
 
 def libpq_url(url: str) -> str:
     """The URL as PostgreSQL's own library reads it, without SQLAlchemy's driver."""
-    # SQLAlchemy leaves spaces as they are, which libpq refuses.
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False).replace(" ", "%20")
+    there = make_url(url)
+    # SQLAlchemy leaves spaces as they are, which libpq refuses, and writes those of the query as +, which it keeps.
+    address = there.set(drivername="postgresql", query={}).render_as_string(hide_password=False).replace(" ", "%20")
+    return f"{address}?{urlencode(there.query, doseq=True, quote_via=quote, safe='')}" if there.query else address
 
 
 def client_environment(url: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ import stat
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from db.cluster import OWNER, WEB
 from db.dumps import DatabaseNotEmpty, DumpFailed, back_up, libpq_url, restore
@@ -92,6 +93,20 @@ def test_a_failed_backup_leaves_the_older_one(full_database, tmp_path):
 
     assert backup.read_text() == "older"
     assert list(tmp_path.iterdir()) == [backup]
+
+
+def test_the_library_of_postgresql_reads_a_url_as_it_was_meant():
+    url = "postgresql+psycopg://owner:a+b c%40d@/jalon?host=%2Fsrv%2FMes+donn%C3%A9es+%2B&port=5433"
+
+    read = conninfo_to_dict(libpq_url(url))
+
+    assert read == {
+        "user": "owner",
+        "password": "a+b c@d",
+        "dbname": "jalon",
+        "host": "/srv/Mes données +",
+        "port": "5433",
+    }
 
 
 def _ask(url, query):
