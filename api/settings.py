@@ -143,6 +143,15 @@ class Settings(BaseSettings):
             ip_network(proxy)
         return proxies
 
+    @field_validator("database_url", "owner_database_url")
+    @classmethod
+    def _database(cls, url: SecretStr | None) -> SecretStr | None:
+        """Refuse a URL that a password breaks: what connects would show a piece of it as a host."""
+        written = "" if url is None else url.get_secret_value()
+        if written.count("@") > 1 and _is_misread(written):
+            raise ValueError("reserved characters in a URL's password have to be percent-encoded (@ is %40, / is %2F)")
+        return url
+
     @field_validator("smtp_url")
     @classmethod
     def _smtp(cls, url: SecretStr | None) -> SecretStr | None:
@@ -228,6 +237,18 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 def mask_url(url: str) -> str:
     """Hide passwords, keys and tokens in a URL or connection string, if there are any."""
     return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", url))
+
+
+def _is_misread(database_url: str) -> bool:
+    """Whether what follows the first @ of a password is taken for a host, or for a host and a database."""
+    from sqlalchemy import make_url  # noqa: PLC0415 - takes a while to load
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    try:
+        there = make_url(database_url)
+    except (ArgumentError, ValueError):
+        return True
+    return any("@" in part and part in database_url for part in (there.host or "", there.database or ""))
 
 
 def _masked(value: Any) -> str | None:

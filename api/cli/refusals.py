@@ -70,7 +70,9 @@ _EXPLANATIONS: dict[type[Exception], Callable[[Any], str | None]] = {
         "a crew member needs --crew." if error.crew_code is None else f"{error.role} takes no --crew."
     ),
     pydantic.ValidationError: lambda error: "; ".join(
-        f"JALON_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()
+        # Some go by a name of their own, with the prefix.
+        f"JALON_{'_'.join(map(str, fault['loc'])).upper().removeprefix('JALON_')}: {fault['msg']}"
+        for fault in error.errors()
     ),
 }
 

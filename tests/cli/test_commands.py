@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -100,6 +101,19 @@ def test_a_store_or_key_file_that_is_none_is_one_line_also_for_the_doctor(
     assert told in refused.err
     assert told in examined.out or "private key" in told
     assert "secret" not in refused.err + examined.out
+
+
+@pytest.mark.parametrize("variable", ["JALON_DATABASE_URL", "JALON_OWNER_DATABASE_URL"])
+@pytest.mark.parametrize("password", ["hush@1", "hush@/1", "hush@1:2", "hush/@1", "hush@1/1"])
+def test_a_password_that_breaks_its_url_is_not_shown(command, monkeypatch, variable, password):
+    monkeypatch.setenv(variable, f"postgresql://jalon:{password}@127.0.0.1:1/jalon")
+
+    refused = command("staff", "list")
+
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert refused.err.startswith(f"jalon: {variable}: ")
+    assert "percent-encoded (@ is %40, / is %2F)" in refused.err
+    assert not {"hush", "1"} & set(re.findall(r"\w+", refused.err))
 
 
 def test_a_setting_that_cannot_be_is_one_line(command, monkeypatch):
