@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
 
+_IS_OWNER = """
+    SELECT session_user, coalesce(
+        (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('alembic_version')),
+        has_schema_privilege(current_schema(), 'CREATE')
+    )
+"""
+
 
 class Login(StrEnum):
     """The two logins."""
@@ -100,11 +107,13 @@ def backup(
 
     if file.exists() and not force:
         raise CommandRefused(f"{file} is there already; --force replaces it.")
-    with reached_database(Settings()) as reached, step(Console(stderr=True), f"Writing {file}"):
-        try:
-            back_up(reached.owner_url, file)
-        except OSError as error:
-            raise CommandRefused(f"{file} cannot be written ({error.strerror}).") from error
+    with reached_database(Settings()) as reached:
+        _refuse_who_owns_nothing(reached)
+        with step(Console(stderr=True), f"Writing {file}"):
+            try:
+                back_up(reached.owner_url, file)
+            except OSError as error:
+                raise CommandRefused(f"{file} cannot be written ({error.strerror}).") from error
     say(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
@@ -121,8 +130,10 @@ def restore(
     from api.settings import Settings
     from db import dumps
 
-    with reached_database(Settings()) as reached, step(Console(stderr=True), f"Restoring {file}"):
-        dumps.restore(reached.owner_url, file, force=force)
+    with reached_database(Settings()) as reached:
+        _refuse_who_owns_nothing(reached)
+        with step(Console(stderr=True), f"Restoring {file}"):
+            dumps.restore(reached.owner_url, file, force=force)
     say(f"{file} is restored")
 
 
@@ -145,6 +156,21 @@ def check() -> None:
                 hint(str(difference))
                 raise typer.Exit(1) from None
     say("The migrations make the tables that the code declares")
+
+
+def _refuse_who_owns_nothing(reached: "Reached") -> None:
+    """Go on only as the owner of the tables, or of a database without any: others see a part of the rows."""
+    if reached.owner_url != reached.app_url:
+        return
+    import psycopg
+
+    from api.cli.refusals import CommandRefused
+    from db.dumps import libpq_url
+
+    with psycopg.connect(libpq_url(reached.owner_url)) as connection:
+        login, is_owner = connection.execute(_IS_OWNER).fetchone() or ("this login", False)
+    if not is_owner:
+        raise CommandRefused(f"{login} does not own the tables. JALON_OWNER_DATABASE_URL names the owner.")
 
 
 def _url(reached: "Reached", login: Login) -> str:

@@ -97,3 +97,30 @@ def test_a_backup_is_restored_only_where_nothing_is_or_by_force(jalon, city, own
 
     assert jalon("db", "restore", backup, "--force").code == 0
     assert jalon("city", "list").out.startswith(f"{city}\tEssai\t")
+
+
+def test_the_servers_login_is_refused_a_backup_and_a_restore(
+    command, monkeypatch, cluster, bare_database, app_url, tmp_path
+):
+    backup = tmp_path / "backup"
+    backup.touch()
+
+    for url in (app_url, cluster.url(WEB, bare_database)):
+        monkeypatch.setenv("JALON_DATABASE_URL", url)
+        for refused in (
+            command("db", "backup", str(backup), "--force"),
+            command("db", "restore", str(backup), "--force"),
+        ):
+            told = "jalon: jalon_web does not own the tables. JALON_OWNER_DATABASE_URL names the owner.\n"
+            assert refused == Outcome(1, "", told)
+
+
+def test_an_owner_who_is_the_only_login_makes_a_backup_and_restores_it(
+    command, monkeypatch, cluster, bare_database, owner_url, tmp_path
+):
+    backup = str(tmp_path / "backup")
+
+    monkeypatch.setenv("JALON_DATABASE_URL", owner_url)
+    assert command("db", "backup", backup).code == 0
+    monkeypatch.setenv("JALON_DATABASE_URL", cluster.url(OWNER, bare_database))
+    assert command("db", "restore", backup).code == 0
