@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -16,6 +16,28 @@ def take_sigterm_as_interrupt() -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+async def said_at_once(main: Coroutine[Any, Any, None], say: Callable[[], None]) -> None:
+    """Run what asyncio.run() was given, and say at once that Ctrl-C came, however long it is until that can end.
+
+    What computes for seconds without giving way is cancelled only after that.
+
+    Args:
+        main: What is run.
+        say: Called in the handler of the signal, each time it comes.
+    """
+    stop: Any = signal.getsignal(signal.SIGINT)
+
+    def say_and_stop(number: int, frame: FrameType | None) -> None:
+        say()
+        stop(number, frame)
+
+    signal.signal(signal.SIGINT, say_and_stop)
+    try:
+        await main
+    finally:
+        signal.signal(signal.SIGINT, stop)
 
 
 @contextmanager

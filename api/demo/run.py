@@ -10,9 +10,10 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from api.demo.place import CREW, HOME, PACKS, SAMPLES, TIMEZONE
 from api.demo.processes import DemoFailed, Process, local_host, running, wait_until_serving
 from api.demo.progress import step
 from api.settings import Settings
-from api.stopping import take_sigterm_as_interrupt
+from api.stopping import said_at_once, take_sigterm_as_interrupt
 from db.cluster import DATABASE, Cluster, revive, running_cluster
 from db.private_files import write_private
 from db.revisions import current_revision, newest_revision
@@ -54,11 +55,21 @@ def run_demo(settings: Settings, console: Console) -> None:
     """
     take_sigterm_as_interrupt()
     handed_out = settings.data_dir / "demo.json"
+
+    @cache  # once, whoever notices first
+    def say_stopping() -> None:
+        # Past the console: a handler may come while that is in the middle of another line, and mix the two.
+        os.write(console.file.fileno(), b"\nStopping ...\n" if console.is_terminal else b"Stopping ...\n")
+
     try:
         with ExitStack() as stack:
             _be_the_only_one(settings, stack)
             handed_out.unlink(missing_ok=True)
-            _run(settings, console, handed_out, stack)
+            try:
+                _run(settings, console, handed_out, stack, say_stopping)
+            except KeyboardInterrupt:
+                say_stopping()
+                raise
     except KeyboardInterrupt:
         console.print("Stopped; the data is kept.")
 
@@ -81,7 +92,9 @@ def _be_the_only_one(settings: Settings, stack: ExitStack) -> None:
         raise DemoFailed(f"port {settings.port} is taken; set JALON_PORT to another") from error
 
 
-def _run(settings: Settings, console: Console, handed_out: Path, stack: ExitStack) -> None:
+def _run(
+    settings: Settings, console: Console, handed_out: Path, stack: ExitStack, say_stopping: Callable[[], None]
+) -> None:
     with step(console, "Starting PostgreSQL"):
         cluster = stack.enter_context(running_cluster(settings.data_dir))
     with step(console, "Bringing the database up to date"):
@@ -96,7 +109,7 @@ def _run(settings: Settings, console: Console, handed_out: Path, stack: ExitStac
     if not (told.exists() and tokens.exists() and _are_loaded(cluster)):
         from api.demo.filling import fill
 
-        asyncio.run(fill(cluster, settings, console, tokens=tokens))
+        asyncio.run(said_at_once(fill(cluster, settings, console, tokens=tokens), say_stopping))
     with step(console, "Waiting for the server"):
         wait_until_serving(settings, server, HOME)
     programs = _what_programs_need(settings, push, json.loads(tokens.read_text()))
@@ -184,8 +197,9 @@ def _say_where(console: Console, programs: Mapping[str, Any], handed_out: Path) 
     base_url, standin_url = programs["base_url"], programs["fcm_standin_url"]
     for what, where in (
         ("API, to try out", f"{base_url}/docs"),
-        ("Issues on a map", f"{base_url}/v1/issues?jurisdiction_id={HOME}"),
-        ("What is here", f"{base_url}/v1/where?lat=45.5247&long=-73.5809"),
+        ("Issues as GeoJSON", f"{base_url}/v1/issues?jurisdiction_id={HOME}"),
+        ("A map of a place", f"{base_url}/v1/minimap.svg?lat=45.5247&long=-73.5809"),
+        ("Who answers there", f"{base_url}/v1/where?lat=45.5247&long=-73.5809&service_code=nid-de-poule"),
         ("Ready", f"{base_url}/readyz"),
         ("Pushes that came", f"{standin_url}/messages" if standin_url else "at Firebase"),
         ("Tokens of the staff", str(handed_out)),

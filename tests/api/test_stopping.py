@@ -10,7 +10,7 @@ import uvloop
 from uvicorn import Config
 
 from api.processes import PoliteServer
-from api.stopping import announced
+from api.stopping import announced, said_at_once
 from api.wire import ProblemHttpProtocol
 
 _NOTICE_S = 0.05
@@ -52,6 +52,30 @@ async def test_after_the_block_sigterm_does_what_it_did_before(happened):
     signal.raise_signal(signal.SIGTERM)
 
     assert happened.get_nowait() == "stop"
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C does what it does in a command."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_said_while_what_computes_has_yet_to_give_way(interruptible):
+    happened = []
+
+    async def compute():
+        signal.raise_signal(signal.SIGINT)
+        happened.append("computed")
+        await asyncio.sleep(0)
+        happened.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(said_at_once(compute(), lambda: happened.append("said")))
+
+    assert happened == ["said", "computed"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 async def says_hello(scope, receive, send):

@@ -104,7 +104,7 @@ def test_stopped_in_the_middle_it_goes_on_tells_the_story_once_and_keeps_its_cit
     revived = kill_postgresql(folder, again["base_url"])
     short = stop(second)
 
-    assert "Stopped" in said
+    assert (said.count("Stopping ..."), said.count("Stopped")) == (1, 1)
     assert mode == 0o600
     assert set(handed_out) == {"base_url", "jurisdiction_id", "tokens", "crew", "fcm_standin_url"}
     assert set(handed_out["tokens"]) == {"agent", "crew", "manager", "admin"}
