@@ -17,7 +17,7 @@ from issues.languages import msgid
 from issues.lifecycle import OPEN
 from issues.taps import Tap
 
-_STATUS: Final = msgid("Status: {status}")
+_STATUS: Final = msgid("Status of the issue: {status}")
 _EXPECTED: Final = msgid("To be dealt with by {day}")
 _WROTE: Final = msgid("The city wrote on {day}: {note}")
 _MOST_EVENTS: Final = 1000

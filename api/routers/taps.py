@@ -35,14 +35,16 @@ _QUESTIONS: Final = {
     Act.VERIFY_EMAIL: msgid("Is this address yours, and shall the city's news about your reports come here?"),
     Act.STOP_EMAIL: msgid("Shall the city send no more e-mails about your reports here?"),
     Act.SAY_FIXED: msgid("Is the problem fixed?"),
-    Act.SAY_NOT_FIXED: msgid("Is the problem not fixed? The city then opens the issue again."),
+    Act.SAY_NOT_FIXED: msgid("Confirm that the problem is not fixed. The city will open the issue again."),
 }
 _YES: Final = msgid("Yes")
+# What is no question is not answered by "Yes": who reads "not fixed? Yes" cannot tell which of the two they say.
+_BUTTONS: Final = {Act.SAY_NOT_FIXED: msgid("Confirm")}
 _DONE: Final = {
     Act.VERIFY_EMAIL: msgid("Thank you. News about your reports come here from now on."),
     Act.STOP_EMAIL: msgid("Done. No more e-mails come here."),
-    Act.SAY_FIXED: msgid("Thank you. How content are you with what the city did?"),
-    Act.SAY_NOT_FIXED: msgid("Thank you. The city knows. How content are you with what it did?"),
+    Act.SAY_FIXED: msgid("Thank you. How content are you with what the city did? 5 is best."),
+    Act.SAY_NOT_FIXED: msgid("Thank you. The city knows. How content are you with what it did? 5 is best."),
 }
 _THANKS: Final = msgid("Thank you.")
 _OVER: Final = msgid("This link does not work any more.")
@@ -62,7 +64,8 @@ async def show_tap(*, request: Request, served: Served, session: Transaction, no
     listener = await _listen(request, served, session, tap)
     if tap.act is Act.READ_ISSUE:
         return await _show_issue(session, tap, served.cities, listener)
-    return _page(listener, listener.say(_QUESTIONS[tap.act]), buttons=[("", "", listener.say(_YES))])
+    button = listener.say(_BUTTONS.get(tap.act, _YES))
+    return _page(listener, listener.say(_QUESTIONS[tap.act]), buttons=[("", "", button)])
 
 
 @router.post("/{token}")

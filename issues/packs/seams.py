@@ -42,8 +42,8 @@ def sew(
     sewn = close_gaps(ground, around=around, width_m=_GAP_M)
     if sewn.closed:
         what = (
-            f"{len(sewn.closed)} gaps between districts, {sum(map(area_m2, sewn.closed)):.0f} m2 together and nowhere"
-            f" wider than {_GAP_M:.0f} m, were given to a district beside them"
+            f"{_counted(sewn.closed, 'gap')} between districts given to a district beside it:"
+            f" {sum(map(area_m2, sewn.closed)):.0f} m2 in all, nowhere wider than {_GAP_M:.0f} m"
         )
         findings.note(file, "", what, merge(sewn.closed))
     for gap in sewn.left:
@@ -63,8 +63,13 @@ def _say_overlaps(file: str, districts: Sequence[DistrictShape], findings: Findi
         findings.warn(file, pair, what, overlap.shape)
     if slivers:
         together = merge(slivers)
-        what = f"{len(slivers)} slivers lie in two districts, {area_m2(together):.0f} m2 together; the smaller has them"
+        lying = f"{_counted(slivers, 'sliver')} in two districts at once, {area_m2(together):.0f} m2 in all"
+        what = f"{lying}: the smaller district has what lies in both"
         findings.note(file, "", what, together)
+
+
+def _counted(shapes: Sequence[BaseGeometry], noun: str) -> str:
+    return f"{len(shapes)} {noun}{'' if len(shapes) == 1 else 's'}"
 
 
 def compare_with_outline(

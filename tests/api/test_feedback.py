@@ -120,7 +120,8 @@ async def test_one_tap_in_a_letter_opens_the_issue_again_and_reading_it_does_not
     tapped = await api.post(path, headers={"Accept-Language": "fr"})
     content = await api.post(path, data={"satisfaction": "3"})
 
-    assert ("The city then opens the issue again" in shown.text, before) == (True, ["resolved"])
+    assert ("The city will open the issue again" in shown.text, before) == (True, ["resolved"])
+    assert (">Confirm</button>" in shown.text, ">Yes</button>" in shown.text) == (True, False)
     assert "Merci" in tapped.text
     assert (tapped.text.count("<button"), content.text.count("<button")) == (5, 0)
     assert await kinds_told(owner) == ["resolved", "reopened"]
@@ -155,6 +156,7 @@ async def test_a_letter_leads_to_a_page_that_says_how_its_issue_stands(api, app,
 
     assert (shown.status_code, shown.text) == (200, posted.text)
     assert f"<h1>Nid-de-poule {filed['issue']['number']}</h1>" in shown.text
+    assert "<p>État de la requête\u00a0: non retenue</p>" in shown.text
     assert "Trop &lt;petit&gt;" in shown.text
     assert "Roy" not in shown.text
     assert (gone.status_code, "Plus aucun signalement" in gone.text) == (410, True)

@@ -52,7 +52,7 @@ def test_a_narrow_gap_is_closed_and_it_is_said(folder):
 
     ((severity, file, _, what),) = said(report)
     assert (severity, file) == (NOTE, "secteurs.geojson")
-    assert what.startswith("1 gaps between districts")
+    assert what.startswith("1 gap between districts given to ")
     assert area_m2(report.pack.places.outline) == pytest.approx(area_m2(shapely.box(-73.70, 45.50, -73.60, 45.55)))
 
 
@@ -63,6 +63,14 @@ def test_districts_that_overlap_are_a_warning(folder):
 
     assert (severity, file, where) == (WARNING, "secteurs.geojson", "ouest, est")
     assert what.startswith("they overlap by ")
+
+
+def test_a_sliver_that_lies_in_two_districts_is_noted(folder):
+    (folder / "secteurs.geojson").write_text(geojson(WEST_SIDE, district("est", -73.6500001, -73.60)))
+
+    ((severity, _, _, what),) = said(check_pack(folder))
+
+    assert (severity, what.partition(",")[0]) == (NOTE, "1 sliver in two districts at once")
 
 
 def test_a_code_may_come_again_for_another_time(folder, spoil):
