@@ -63,8 +63,11 @@ def write_issues(
 
 
 def _write_csv(file: Path, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write rows as spreadsheets read them, with `lat` and `long` for the place."""
-    with file.open("w", encoding="utf-8", newline="") as lines:
+    """Write rows as spreadsheets read them, with `lat` and `long` for the place.
+
+    The byte-order mark is for Excel, which takes a file without one for Windows' own letters.
+    """
+    with file.open("w", encoding="utf-8-sig", newline="") as lines:
         writer = csv.writer(lines)
         writer.writerow([*names, "lat", "long"])
         for *values, shape in rows:

@@ -92,7 +92,7 @@ async def test_a_file_has_every_issue_as_it_is(database, city, open_rows, tmp_pa
     write_issues(target, export_format, ISSUES, await open_rows())
 
     if export_format is ExportFormat.CSV:
-        with target.open(newline="") as lines:
+        with target.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines))
         places = [(float(row["long"]), float(row["lat"])) for row in rows]
     else:
@@ -116,6 +116,7 @@ def test_a_city_without_issues_gives_a_file_without_features(tmp_path, export_fo
     write_issues(target, export_format, ISSUES, [])
 
     if export_format is ExportFormat.CSV:
-        assert len(target.read_text().splitlines()) == 1
+        (heading,) = target.read_text(encoding="utf-8").splitlines()
+        assert heading.startswith("\ufeffid,number,")  # by the mark Excel knows that the file is UTF-8
     else:
         assert pyogrio.read_info(target, force_feature_count=True)["features"] == 0
