@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from issues.packs.pack import Pack
     from issues.packs.problems import Problem
 
-app = typer.Typer(help="City packs: init, check, load, test, export, list.", no_args_is_help=True)
+app = typer.Typer(help="Cities: their packs, base maps, routing and pauses.", no_args_is_help=True)
 app.command()(init)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The pack's folder.")]
@@ -47,6 +47,7 @@ def check(
         from issues.packs.page import findings_page
 
         write_file(page, findings_page(folder.resolve().name, report.problems, report.places))
+        hint(f"{page}: the map is written")
     if as_json:
         _show_check_as_json(report)
     else:
@@ -63,24 +64,21 @@ def load(folder: Folder, dry_run: DryRun = False, as_json: AsJson = False) -> No
     """
     from rich.console import Console
 
-    from api.demo.progress import step
-
-    console = Console(stderr=True)
-    with step(console, f"Checking {folder}"):
-        report = _checked(folder)
-    pack = _loadable(folder, report, as_json=as_json)
+    pack = _loadable(folder, _checked(folder), as_json=as_json)
     if dry_run:
         difference, changed = _compared(pack), False
         if not as_json:
             _show_difference(difference)
     else:
-        difference, changed = _loaded(pack, console, show=lambda told: None if as_json else _show_difference(told))
+        difference, changed = _loaded(
+            pack, Console(stderr=True), show=lambda told: None if as_json else _show_difference(told)
+        )
     if as_json:
         show_json(_difference_as_json(pack, difference) | {"loaded": changed})
         return
     done = "loaded" if changed else "nothing new" if difference.is_same else "not loaded: --dry-run"
     say(f"{pack.city.jurisdiction_id}: {done}")
-    if changed:
+    if changed and not difference.is_new:
         changes = f"jalon city reroute {pack.city.jurisdiction_id} --dry-run"
         hint(f"Open issues stay with whom they are; what would change: {changes}")
 
@@ -233,18 +231,22 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a pack out as it would be loaded: repaired, in WGS 84, as GeoJSON and CSV."""
+    from rich.console import Console
+
     from api.cli.refusals import CommandRefused
+    from api.demo.progress import step
     from issues.packs.export import export_pack
 
     pack = _loadable(folder, _checked(folder), as_json=as_json)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CommandRefused(f"{target} is there and not empty.")
-    files = export_pack(folder, pack)
-    if not dry_run:
-        with writing(target):
-            target.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_file(target / name, content)
+    with step(Console(stderr=True), f"{'Preparing' if dry_run else 'Writing'} {target}"):
+        files = export_pack(folder, pack)
+        if not dry_run:
+            with writing(target):
+                target.mkdir(parents=True, exist_ok=True)
+            for name, content in files.items():
+                write_file(target / name, content)
     if as_json:
         show_json({"written": not dry_run, "files": {name: len(content) for name, content in files.items()}})
         return
@@ -279,9 +281,13 @@ def list_all(as_json: AsJson = False) -> None:
 
 
 def _checked(folder: Path) -> "PackReport":
+    from rich.console import Console
+
+    from api.demo.progress import step
     from issues.packs.check import check_pack
 
-    return check_pack(folder)
+    with step(Console(stderr=True), f"Checking {folder}"):
+        return check_pack(folder)
 
 
 def _loadable(folder: Path, report: "PackReport", *, as_json: bool) -> "Pack":

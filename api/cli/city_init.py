@@ -1,10 +1,10 @@
 """`jalon city init`: a pack from a folder of a city's raw files, by questions at a terminal or by flags."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _Given = dict[str, Any]
 # The commonest kind of report, for the sample points of a new pack.
 _SAMPLE_SERVICE = "nid-de-poule"
+# What no file tells and nobody can guess.
+_QUESTIONS: Final = {
+    "name": "What is the city called, in French?",
+    "source": "Whom are the files from?",
+    "licence": "Which licence are they under?",
+}
+_WHICH_CRS: Final = "which coordinate system is it in"
 
 
 def init(
@@ -25,7 +32,7 @@ def init(
     *,
     name: Annotated[str | None, typer.Option(help="The city's name in French.")] = None,
     name_en: Annotated[str | None, typer.Option(help="In English; as in French if left out.")] = None,
-    jurisdiction: Annotated[str | None, typer.Option(help="Its name on the wire, such as laval.ca.")] = None,
+    jurisdiction: Annotated[str | None, typer.Option(help="Its id in the API, best its domain: laval.ca.")] = None,
     timezone: Annotated[str | None, typer.Option(help="Such as America/Toronto.")] = None,
     source: Annotated[str | None, typer.Option(help="Whom the files are from.")] = None,
     licence: Annotated[str | None, typer.Option(help="The licence they may be used under.")] = None,
@@ -56,8 +63,10 @@ def init(
     if (folder / "city.yml").exists() and not force and not dry_run:
         raise _refusal(f"{folder} has a city.yml already; --force writes over it.")
     files = _survey(folder, given, asks=asks)
-    if not asks and not as_json:
-        _show_files(files)
+    if not asks:
+        if not as_json:
+            _show_files(files)
+        _refuse_missing(files, given)
     if asks and "responsible" not in given:
         given |= _ask_who_decides(files)
     sheets = _draft(files, _answers(given, asks=asks))
@@ -83,26 +92,37 @@ def _survey(folder: Path, given: _Given, *, asks: bool) -> "list[RawFile]":
     files = survey(folder, crs=given["crs"], roles=roles)
     _refuse_unknown(files, given)
     _refuse_odd_crs(given["crs"])
-    told = dict(given["crs"])
-    for raw in files:
-        if raw.crs_unknown and raw.label not in given["crs"] and roles.get(raw.label) is not Role.UNUSED:
-            given["crs"][raw.label] = _ask_or_refuse(
-                f"{raw.label}: which coordinate system is it in (such as EPSG:32188)?",
-                f"{raw.label}: nobody says in which coordinate system it is. Say it: --crs {raw.label}=EPSG:32188"
-                f" (or leave the file out: --role {raw.label}=unused)",
-                asks=asks,
-            )
-    if given["crs"] != told:
+    if not asks:
+        return files
+    without_crs = _without_crs(files, given)
+    for label in without_crs:
+        given["crs"][label] = _ask(f"{label}: {_WHICH_CRS} (such as EPSG:32188)?", None)
+    if without_crs:
         _refuse_odd_crs(given["crs"])
         files = survey(folder, crs=given["crs"], roles=roles)
-    if asks:
-        _show_files(files)
-        for raw in files:
-            if raw.kind and raw.label not in roles:
-                word = _ask(f"{raw.label}: what is it?", raw.role.value, among=[each.value for each in Role])
-                roles[raw.label] = Role(word)
-        files = survey(folder, crs=given["crs"], roles=roles)
-    return files
+    _show_files(files)
+    for raw in files:
+        if raw.kind and raw.label not in roles:
+            word = _ask(f"{raw.label}: what is it?", raw.role.value, among=[each.value for each in Role])
+            roles[raw.label] = Role(word)
+    return survey(folder, crs=given["crs"], roles=roles)
+
+
+def _without_crs(files: "list[RawFile]", given: _Given) -> list[str]:
+    """Name the files that are used and of which nobody says in which coordinate system they are."""
+    unused = {label for label, role in given["roles"].items() if role == "unused"}
+    return [raw.label for raw in files if raw.crs_unknown and raw.label not in unused | given["crs"].keys()]
+
+
+def _refuse_missing(files: "list[RawFile]", given: _Given) -> None:
+    """Go on only if all is said that no file tells; otherwise names every flag that is missing, not the first alone."""
+    missing = [f"{question} --{key} TEXT" for key, question in _QUESTIONS.items() if key not in given]
+    missing += [
+        f"{label}: {_WHICH_CRS}? --crs {label}=EPSG:32188 (or leave the file out: --role {label}=unused)"
+        for label in _without_crs(files, given)
+    ]
+    if missing:
+        raise _refusal("no file tells this; say it:" + "".join(f"\n  {line}" for line in missing))
 
 
 def _ask_who_decides(files: "list[RawFile]") -> _Given:
@@ -144,30 +164,23 @@ def _answers(given: _Given, *, asks: bool) -> "Answers":
     from issues.packs.draft import Answers
     from issues.packs.sources import code_of
 
-    def get(key: str, question: str, default: Callable[[], str] | None = None) -> str:
+    def get(key: str, question: str, guess: str | None = None) -> str:
         if key in given:
             return str(given[key])
-        if not asks and default is not None:
-            return default()
-        flag = f"--{key.replace('_', '-')}"
-        told = f"{question} Say it: {flag} TEXT"
-        return _ask_or_refuse(question, told, asks=asks, default=default() if default else None)
+        if asks or guess is None:
+            return _ask(question, guess)
+        hint(f"{key}: {guess} (guessed; --{key.replace('_', '-')})")
+        return guess
 
-    name = get("name", "What is the city called, in French?")
+    name = get("name", _QUESTIONS["name"])
     return Answers(
-        names={"fr": name, "en": get("name_en", "And in English?", lambda: name)},
-        jurisdiction_id=get("jurisdiction", "What is it on the wire?", lambda: f"{code_of(name)}.ca"),
-        timezone=get("timezone", "In which time zone is it?", lambda: "America/Toronto"),
-        source=get("source", "Whom are the files from?"),
-        licence=get("licence", "Which licence are they under?"),
+        names={"fr": name, "en": get("name_en", "And in English?", name)},
+        jurisdiction_id=get("jurisdiction", "Its id in the API, best the city's domain?", f"{code_of(name)}.ca"),
+        timezone=get("timezone", "In which time zone is it?", "America/Toronto"),
+        source=get("source", _QUESTIONS["source"]),
+        licence=get("licence", _QUESTIONS["licence"]),
         responsible=given.get("responsible"),
     )
-
-
-def _ask_or_refuse(question: str, told: str, *, asks: bool, default: str | None = None) -> str:
-    if not asks:
-        raise _refusal(told)
-    return _ask(question, default)
 
 
 def _ask(question: str, default: str | None, *, among: Sequence[str] = ()) -> str:

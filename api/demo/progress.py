@@ -32,4 +32,5 @@ def step(console: Console, label: str) -> Iterator[Advance]:
             yield lambda done, of: bar.update(task, completed=done, total=of)
     else:
         yield lambda _done, _of: None
-    console.print(f"{label} ({time.monotonic() - began:.1f} s)", highlight=False)
+    # One line, whatever is in the name of a file or folder.
+    console.print(f"{label} ({time.monotonic() - began:.1f} s)", highlight=False, markup=False, soft_wrap=True)

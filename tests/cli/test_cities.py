@@ -66,7 +66,9 @@ def test_from_raw_files_to_a_loaded_city_whose_points_hold(jalon, raw):
     assert (made.code, loaded.code, tried.code) == (0, 0, 0), made
     assert "routes.csv, SOURCES.md, points.csv written" in made.out
     assert "arrondissements.shp\tdistricts\t2 polygons\tEPSG:32188\tnames: NOM" in made.out
+    assert "jurisdiction: essai.ca (guessed; --jurisdiction)" in made.err
     assert "services\t0\t" in loaded.out
+    assert "Open issues stay" not in loaded.err
     assert loaded.out.endswith("essai.ca: loaded\n")
     assert tried.out.endswith("2 of 2 points as expected\n")
 
@@ -119,7 +121,9 @@ def test_a_shapefile_of_which_only_the_table_changed_is_another_pack(jalon, raw)
     names = raw / "arrondissements.dbf"
     names.write_bytes(names.read_bytes().replace(b"Est", b"Sud"))
 
-    assert "sud" in jalon("city", "load", str(raw)).out
+    again = jalon("city", "load", str(raw))
+
+    assert ("sud" in again.out, "Open issues stay" in again.err) == (True, True)
 
 
 def test_a_dry_run_writes_nothing(jalon, raw):
@@ -135,8 +139,6 @@ def test_a_dry_run_writes_nothing(jalon, raw):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ((), "--name TEXT"),
-        (("--name", "Essai"), "--source TEXT"),
         ((*NAMED, "--crs", "voies.shp=EPSG:32188"), "there is no file voies.shp"),
         ((*NAMED, "--crs", "adresses.csv=MTM"), "MTM is no coordinate system"),
         ((*NAMED, "--role", "rues.gpkg=roads"), "outline, districts, streets"),
@@ -153,14 +155,15 @@ def test_what_is_missing_or_wrong_is_refused_by_the_name_of_its_flag(jalon, raw,
 
 
 @pytest.mark.filterwarnings("ignore:'crs' was not provided:UserWarning")
-def test_a_coordinate_system_is_asked_for_never_guessed(jalon, raw):
+def test_all_that_no_file_tells_is_asked_for_at_once_and_a_coordinate_system_never_guessed(jalon, raw):
     write(raw / "arrondissements.shp", "ESRI Shapefile", None, [WEST_SIDE[0], EAST_SIDE[0]], "Polygon", NOM=["A", "B"])
     (raw / "arrondissements.prj").unlink()
 
-    refused = jalon("city", "init", str(raw), *NAMED)
+    refused = jalon("city", "init", str(raw), "--licence", "CC0")
     made = jalon("city", "init", str(raw), *NAMED, "--crs", "arrondissements.shp=EPSG:32188")
 
-    assert (refused.code, "--crs arrondissements.shp=EPSG:32188" in refused.err) == (1, True)
+    asked = ("--name TEXT", "--source TEXT", "--licence TEXT", "--crs arrondissements.shp=EPSG:32188")
+    assert (refused.code, [flag in refused.err for flag in asked]) == (1, [True, True, False, True])
     assert made.code == 0
     assert yaml.safe_load((raw / "city.yml").read_text())["layers"][0]["crs"] == "EPSG:32188"
 
@@ -211,8 +214,8 @@ def test_a_map_that_cannot_be_written_is_said_in_a_line(jalon, raw, tmp_path):
 
     refused = jalon("city", "check", str(raw), "--map", str(tmp_path / "nowhere" / "map.html"))
 
-    assert (refused.code, refused.err.count("\n")) == (1, 1)
-    assert "cannot be written (No such file or directory)" in refused.err
+    _checking, told = refused.err.splitlines()
+    assert (refused.code, told.endswith("cannot be written (No such file or directory).")) == (1, True)
 
 
 def test_a_pack_that_is_there_is_kept(jalon, raw):
@@ -267,6 +270,8 @@ def test_check_draws_its_map_and_test_tells_who_is_wrong(jalon, raw, tmp_path):
     wrong = json.loads(jalon("city", "test", str(raw), "--json").out)
 
     assert checked.code == 0
+    assert checked.err.startswith(f"Checking {raw} (")
+    assert f"{tmp_path / 'map.html'}: the map is written" in checked.err
     assert "<svg" in (tmp_path / "map.html").read_text()
     assert (wrong["points"], wrong["wrong"]) == (2, 1)
     assert wrong["verdicts"][0]["expected"][-1] == "travaux-publics/neige-1"
