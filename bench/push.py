@@ -69,11 +69,11 @@ def message(n):
         notification=messaging.Notification(title="Nid-de-poule : problème réglé", body="Réglé."),
         android=messaging.AndroidConfig(collapse_key="0", priority="high"),
     )
-began = time.perf_counter()
+began, spent = time.perf_counter(), time.process_time()
 for start in range(first, first + count, 500):
     batch = messaging.send_each([message(n) for n in range(start, min(start + 500, first + count))])
     assert batch.failure_count == 0, [answer.exception for answer in batch.responses if answer.exception][:1]
-print(time.perf_counter() - began)
+print(time.perf_counter() - began, time.process_time() - spent)
 """
 
 
@@ -204,6 +204,7 @@ def measure_ours(stage: "_Bench", *, delay_s: float, followers: int, status: str
     console.print(f"ours at {delay_s * 1000:.0f} ms: {followers / took_s:.0f}/s, told in {told_s:.1f} s")
     return {
         "per_s": followers / took_s,
+        "workers_cpu_ms": spent_ms["workers"],
         "fan_out_rows_per_s": followers / told_s,
         "api_p99_ms": reports.p99_ms(),
         "memory_first_mb": memory[len(memory) // 10] / 1e6,
@@ -211,18 +212,27 @@ def measure_ours(stage: "_Bench", *, delay_s: float, followers: int, status: str
     }
 
 
-def measure_theirs(stage: "_Bench", *, delay_s: float, messages: int, processes: int, console: Console) -> float:
-    """Send messages with the provider's own loop, as it comes, in one process or more."""
+def measure_theirs(
+    stage: "_Bench", *, delay_s: float, messages: int, processes: int, console: Console
+) -> tuple[float, float]:
+    """Send messages with the provider's own loop, as it comes, in one process or more.
+
+    Returns:
+        Messages a second, and the loops' processor time for one in milliseconds.
+    """
     stage.provider.delay(delay_s)
     share = messages // processes
     arguments = [sys.executable, "-W", "ignore", "-c", _THEIRS, str(stage.credentials), stage.provider_url]
     commands = [["nice", "-n", "10", *arguments, str(n * share), str(share)] for n in range(processes)]
     loops = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     # Without the seconds that its import takes: ours has been running.
-    took_s = [float(loop.communicate()[0]) for loop in loops]
+    took_s, spent_s = zip(*(map(float, loop.communicate()[0].split()) for loop in loops), strict=True)
     per_s = share * processes / max(took_s)
-    console.print(f"send_each at {delay_s * 1000:.0f} ms, processes: {processes}: {per_s:.0f}/s")
-    return per_s
+    spent_ms = sum(spent_s) / (share * processes) * 1000
+    console.print(
+        f"send_each at {delay_s * 1000:.0f} ms, processes: {processes}: {per_s:.0f}/s, CPU ms a message: {spent_ms:.2f}"
+    )
+    return per_s, spent_ms
 
 
 class _Bench:
@@ -298,8 +308,9 @@ def main() -> None:
                 )
                 for processes in (1, _WORKERS)
             }
-            ratios = {"send_each_per_s": loops[1], "ratio": ours["per_s"] / loops[1]}
-            ratios |= {"two_send_each_per_s": loops[_WORKERS], "ratio_to_two": ours["per_s"] / loops[_WORKERS]}
+            (one_per_s, cpu_ms), (two_per_s, _) = loops[1], loops[_WORKERS]
+            ratios = {"send_each_per_s": one_per_s, "ratio": ours["per_s"] / one_per_s, "send_each_cpu_ms": cpu_ms}
+            ratios |= {"two_send_each_per_s": two_per_s, "ratio_to_two": ours["per_s"] / two_per_s}
             ratios["api_p99_ratio"] = ours["api_p99_ms"] / found["api_p99_quiet_ms"]
             found[f"at_{delay_ms}_ms"] = {name: round(value, 2) for name, value in (ours | ratios).items()}
     print(json.dumps(found))
