@@ -183,7 +183,10 @@ def open_store(url: str, *, patience: timedelta = timedelta(seconds=20)) -> Phot
         NotAStore: no such kind of store.
         StorageUnavailable: the folder cannot be made.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise NotAStore(f"not the URL of a store: {url}") from error
     if parts.scheme != "file":
         try:
             return PhotoStore(

@@ -157,6 +157,8 @@ async def _look_at_decoders() -> Finding:
         why = await decoders.why_unconfined()
     except DecoderFailed as error:
         return Finding(State.WRONG, "photos", f"the program that decodes photos does not start ({error.why})")
+    except OSError as error:
+        return Finding(State.WRONG, "photos", f"the program that decodes photos cannot be started ({error.strerror})")
     finally:
         decoders.close()
     if why is not None:

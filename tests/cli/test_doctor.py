@@ -8,6 +8,7 @@ import psycopg
 
 from db.cluster import WEB
 from db.dumps import libpq_url
+from media.decoders import Decoders
 
 # One that died just now, and one that waits for an operator.
 _PUSHES = """
@@ -118,3 +119,15 @@ def test_the_doctor_says_whose_the_folder_of_photos_is_where_root_asks(command, 
     os.chown(tmp_path, owner, -1)
 
     assert f"/photos can be written to{told}" in command("doctor").out
+
+
+def test_the_doctor_says_that_the_decoder_of_photos_cannot_be_started(jalon, city, monkeypatch):
+    async def denied(_decoders):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Decoders, "why_unconfined", denied)
+
+    found = {each["what"]: each for each in json.loads(jalon("doctor", "--json").out)}
+
+    assert found["photos"]["state"] == "wrong"
+    assert found["photos"]["detail"] == "the program that decodes photos cannot be started (Permission denied)"

@@ -443,7 +443,7 @@ async def test_a_bucket_that_is_not_there_takes_nothing(s3_server, s3_at):
         await store.check()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "gopher://host/path", "s3://"])
+@pytest.mark.parametrize("url", ["nonsense", "gopher://host/path", "s3://", "s3://[x"])
 def test_a_url_that_names_no_store_is_refused(url):
     with pytest.raises(NotAStore, match="not the URL of a store"):
         open_store(url)
