@@ -38,8 +38,8 @@ async def keep_delivering(
         sender: Sends; no delivery twice, whoever else does.
         texts: Gets the cities' own words, as their packs have them by now.
         extras: Gets the links of their apps, likewise.
-        stop: Ends the loop; each city's run ends after the batch that it is at.
-        grace_s: For how long they may go on then.
+        stop: Ends the loop, and each city's run.
+        grace_s: How long runs may then wait for answers to what has left, and record them.
         every_s: How often it looks.
     """
     runs: dict[int, asyncio.Task[None]] = {}  # by city: none waits for another's storm, nor ends with its trouble

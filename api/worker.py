@@ -186,7 +186,7 @@ def push_jobs(database: Database, sender: Sender, *, stop: asyncio.Event) -> Job
     Args:
         database: Where notices and the outbox are.
         sender: Sends what is in the outbox.
-        stop: Ends a delivery after the batch it is at.
+        stop: Ends a delivery; what has not left by then is given back.
     """
 
     async def tell_notice(job: Job) -> None:

@@ -134,7 +134,7 @@ class Sender:
             lease = await lease_deliveries(session, city_id, now=now, limit=BATCH, window_s=WINDOW_S, lease_s=LEASE_S)
         # Nothing leaves once it is worth nothing: a batch with such a message has less time.
         worth_s = ((delivery.expires_at - lease.at).total_seconds() for delivery in lease.deliveries)
-        window = SendWindow(opened + min(WINDOW_S, min(worth_s, default=WINDOW_S)), self._seconds, stop)
+        window = SendWindow(opened + min([WINDOW_S, *worth_s]), self._seconds, stop)
         await lanes.come_through()
         await self._wait_for_lanes(lease.deliveries)
         parts: dict[str, list[LeasedDelivery]] = defaultdict(list)
