@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from api.address_lookup import LOOK_UP, address_jobs
 from api.delivering import keep_delivering
+from api.garbage import leave_out_what_is_loaded
 from api.hooks import tell_all_webhooks
 from api.map_upkeep import keep_cells
 from api.service_account import NoServiceAccount, read_service_account
@@ -138,6 +139,7 @@ async def run_until(stop: asyncio.Event, settings: Settings, *, database_url: st
         addresses = opened.enter_context(_open_address_jobs(settings, database))
         if addresses is None:
             pushes.handle(LOOK_UP, _let_be)  # one may wait since somebody named a geocoder, and would for ever
+        leave_out_what_is_loaded()
         _log.info("worker_started", push_channels=sorted(channels))
         # What has left is waited for, and recorded: else it would be sent again.
         push_grace_s = max(settings.grace_s, ANSWER_S + 5.0)

@@ -17,6 +17,7 @@ import pytest_asyncio
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.garbage import leave_out_what_is_loaded
 from db import migrate
 from db.cluster import OWNER, WEB, Cluster, running_cluster
 from db.sessions import Database
@@ -51,6 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ |= {_DATA_DIR: str(folder / "server"), "TMPDIR": str(folder / "files")}
         tempfile.tempdir = None  # look at TMPDIR again
         config.add_cleanup(lambda: shutil.rmtree(folder))
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of tests and all that they import out of garbage collection, once they are there."""
+    leave_out_what_is_loaded()
 
 
 def _memory() -> Path | None:

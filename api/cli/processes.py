@@ -1,6 +1,5 @@
 """`jalon serve` and `jalon work`: the two processes that run for ever."""
 
-import gc
 import os
 import signal
 import threading
@@ -121,11 +120,11 @@ def _until_told_to_stop() -> Iterator[None]:
 
 
 def _settle_in(app: "FastAPI", notice_s: float) -> None:
-    """Have the application keep house for its process.
+    """Have the application leave what it loaded out of garbage collection, and say when it stops being ready.
 
-    What it loaded at start is left out of garbage collection, which would look through all maps and tables again and
-    again with the litter of requests. And it says that it is not ready before uvicorn stops listening.
+    It says so before uvicorn stops listening.
     """
+    from api.garbage import leave_out_what_is_loaded
     from api.stopping import announced
 
     running = app.router.lifespan_context
@@ -133,8 +132,7 @@ def _settle_in(app: "FastAPI", notice_s: float) -> None:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[Any]:
         async with running(app) as state:
-            gc.collect()
-            gc.freeze()
+            leave_out_what_is_loaded()
             with announced(app.state.serving.readiness.leave, notice_s=notice_s):
                 yield state
 

@@ -1,6 +1,7 @@
 """The worker: from a notice to the phones, from bytes to a safe photo."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -173,6 +174,18 @@ async def test_the_worker_forgets_by_the_clock_who_sent_how_much_in_hours_that_a
 
     assert FORGET_RATES in table.schedules
     assert (running, over) == (2, 0)
+
+
+async def test_what_a_worker_has_loaded_is_no_more_looked_through_for_garbage(settings, app_url):
+    gc.unfreeze()
+    stop = asyncio.Event()
+    worker = asyncio.create_task(run_until(stop, settings, database_url=app_url))
+
+    async with asyncio.timeout(20):
+        while gc.get_freeze_count() == 0:  # noqa: ASYNC110 - garbage collection tells nobody
+            await asyncio.sleep(0.01)
+    stop.set()
+    await worker
 
 
 async def test_a_worker_told_to_stop_ends_by_itself(settings, app_url):
