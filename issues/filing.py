@@ -12,6 +12,8 @@ from db.rates import Allowance, counting_after, counting_values
 from geo.points import LonLat
 from issues.issue import OPEN_SQL, IssueView
 from issues.lifecycle import Status
+from issues.match import Match
+from issues.pairs import pair_rows, pair_values
 
 
 @cache
@@ -94,12 +96,17 @@ WITH joined AS (
               report_count, opened_at, last_report_at, updated_at, expected_at, merged_into
 ), drawn AS MATERIALIZED (SELECT {_NUMBER} FROM joined, nextval(%(sequence)s::regclass) AS n)"""  # noqa: S608 - made of constants
 
-# All of these are made of constants.
-_OPEN = f"{_OPENED}, {_REPORT_ROWS} SELECT number FROM drawn"  # noqa: S608
-_OPEN_WITH_PHOTOS = f"{_OPENED}, {_REPORT_ROWS}{_PHOTO_ROWS} SELECT number FROM drawn"  # noqa: S608
 _JOINED_ROW = "SELECT drawn.number AS report_number, joined.* FROM drawn, joined"
 _JOIN = f"{_JOINED}, {_REPORT_ROWS} {_JOINED_ROW}"
 _JOIN_WITH_PHOTOS = f"{_JOINED}, {_REPORT_ROWS}{_PHOTO_ROWS} {_JOINED_ROW}"
+
+
+@cache
+def _open(pairs: int, *, with_photos: bool) -> str:
+    """Write the statement for a report that opens an issue, with so many others that it may be about."""
+    photo_rows = _PHOTO_ROWS if with_photos else ""
+    paired = f", paired AS ({pair_rows(pairs)})" if pairs else ""
+    return f"{_OPENED}, {_REPORT_ROWS}{photo_rows}{paired} SELECT number FROM drawn"  # noqa: S608 - made of constants
 
 
 async def claim_id(
@@ -134,15 +141,16 @@ async def claim_id(
     )
 
 
-async def file_opening(connection: AsyncConnection, rows: Mapping[str, Any]) -> str:
+async def file_opening(connection: AsyncConnection, rows: Mapping[str, Any], *, doubtful: Sequence[Match]) -> str:
     """Write a report with the issue it opens; answers with the number of both.
 
     Args:
         connection: The transaction's connection.
         rows: The values of all rows by name, as the statements above have them.
+        doubtful: What else the report may be about, for staff to look at.
     """
-    statement = _OPEN_WITH_PHOTOS if rows["photo_ids"] else _OPEN
-    row = await (await connection.execute(statement, rows, prepare=True)).fetchone()
+    statement = _open(len(doubtful), with_photos=bool(rows["photo_ids"]))
+    row = await (await connection.execute(statement, {**rows, **pair_values(doubtful)}, prepare=True)).fetchone()
     assert row is not None  # noqa: S101 - a drawn number is always answered
     return str(row[0])
 

@@ -59,10 +59,17 @@ class Pair(Base):
 
 
 @cache
-def _store(pairs: int) -> str:
-    """Write the statement for so many pairs; why there are no arrays: see `db.rates.counting_after`.
+def pair_rows(pairs: int) -> str:
+    """Write the statement that stores so many pairs of a report, also as a part of the one that writes the report.
 
-    In the same order for everybody, so that two who store the same pairs never wait for each other.
+    In the same order for everybody, so that two who store the same pairs never wait for each other. Why there are no
+    arrays: see `db.rates.counting_after`.
+
+    Args:
+        pairs: How many; at least one.
+
+    Returns:
+        A statement with the values of `pair_values`, and with ``city_id``, ``report_id`` and ``now``.
     """
     rows = ", ".join(
         f"(%(id_{n})s::uuid, %(issue_id_{n})s::uuid, %(score_{n})s::float8, %(reasons_{n})s::jsonb)"
@@ -98,11 +105,17 @@ _FORGET = "DELETE FROM issue_pair WHERE city_id = %s AND (one_id = %s OR other_i
 async def store_pairs(
     connection: AsyncConnection, city_id: int, report_id: UUID, matches: Sequence[Match], *, now: datetime
 ) -> None:
-    """Put a report that opened an issue, and what else it may be about, into the queue.
+    """Put a report that opened an issue before, and what else it may be about, into the queue.
 
     Pairs that are there get the new score and its reasons, unless somebody has decided them.
     """
-    values = {"city_id": city_id, "report_id": report_id, "now": now}
+    values = {"city_id": city_id, "report_id": report_id, "now": now, **pair_values(matches)}
+    await connection.execute(pair_rows(len(matches)), values, prepare=True)
+
+
+def pair_values(matches: Sequence[Match]) -> dict[str, Any]:
+    """Give the values of pairs by their names in `pair_rows`."""
+    values: dict[str, Any] = {}
     for n, match in enumerate(matches):
         values |= {
             f"id_{n}": new_id(),
@@ -110,7 +123,7 @@ async def store_pairs(
             f"score_{n}": match.score,
             f"reasons_{n}": json.dumps(MatchView.of(match).to_json()["reasons"]),
         }
-    await connection.execute(_store(len(matches)), values, prepare=True)
+    return values
 
 
 async def forget_pairs(connection: AsyncConnection, city_id: int, report_id: UUID) -> None:

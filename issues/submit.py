@@ -25,7 +25,6 @@ from issues.issue import IssueView
 from issues.lifecycle import Status
 from issues.match import Candidate, Joins, Match, MatchPolicy, joinable, rank_candidates, suggestible
 from issues.neighbours import ask_neighbours, read_candidates, wording_of
-from issues.pairs import store_pairs
 from issues.photo_hashes import hashes_sent, with_photos
 from issues.placing import Placed, deadline_of, judged_at, lock_keys, place_report
 from issues.questions import AnswersRefused, read_answers
@@ -112,9 +111,8 @@ async def submit_report(
         if filed is not None:  # else somebody closed the issue since it was read
             return _receipt(submission, placed, *filed, view, now=now)
     rows |= _opening_rows(submission, placed, city=city, now=now)
-    number = await file_opening(connection, rows)
-    if doubtful := suggestible(_rank(submission, candidates, shown, policy.for_suggestions(), now=now), policy):
-        await store_pairs(connection, city.id, submission.id, doubtful, now=now)
+    doubtful = suggestible(_rank(submission, candidates, shown, policy.for_suggestions(), now=now), policy)
+    number = await file_opening(connection, rows, doubtful=doubtful)
     issue = _opened_issue(submission, placed, number, rows)
     return _receipt(submission, placed, number, issue, None, now=now)
 
