@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from bench.plans import plans_of, tell_plans
+from db.sessions import Database
 from geo.points import LonLat
 from geo.tiling import tile_at
 from issues.cells import CELL_BITS, DEEPEST, count_all, count_changes
@@ -142,3 +144,32 @@ async def test_what_lies_beyond_the_web_map_is_in_no_cell(owner, database, city,
             )
 
     assert await count(count_all) == {}
+
+
+async def test_cells_are_added_up_by_index_before_there_are_statistics(cluster, owner, database, city, app_url):
+    await file(database, city, submission(HERE))
+    async with database.transaction(city.id) as session:
+        await count_all(session, city.id)
+    # Beside its one cell 20,000 of a row, as on the first day of a large city.
+    async with owner.transaction() as session:
+        name = await session.scalar(text("SELECT current_database()"))
+        await session.execute(
+            text(
+                "INSERT INTO issue_cell (city_id, z, x, y, issue_count, open_count)"
+                " SELECT city_id, z, -n, y, 1, 1 FROM issue_cell, generate_series(1, 20000) AS n WHERE z = :z"
+            ),
+            {"z": DEEPEST},
+        )
+    with cluster.connect(name) as connection:
+        tell_plans(connection, name)
+
+    async def count_anew(session):
+        await session.execute(text("UPDATE issue_cell SET issue_count = 7 WHERE x >= 0"))
+        await session.execute(text("UPDATE issue_cell_cursor SET counted_to = '3'"))
+        await count_changes(session, city.id)
+
+    async with Database(app_url) as told:
+        plans = [plan for plan in await plans_of(told, city.id, count_anew) if "sum(issue_count)" in plan.statement]
+
+    assert len(plans) == DEEPEST
+    assert sum(step.rows for plan in plans for step in plan.steps) <= 10 * DEEPEST
