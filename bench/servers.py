@@ -25,11 +25,12 @@ class DidNotStart(Exception):
 
 @dataclass(slots=True)
 class Child:
-    """One `jalon` command, in a process group of its own."""
+    """One `jalon` command, in a session of its own, as a service has one."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
     log: Path
+    niceness: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -41,7 +42,7 @@ class Child:
         """Start it, with its output going to the end of its log."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _JALON, *self.arguments],
+                ["nice", "-n", str(self.niceness), sys.executable, "-c", _JALON, *self.arguments],
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

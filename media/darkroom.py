@@ -19,11 +19,11 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
 from media import decode
 from media.confine import ConfinementUnavailable, confine
+from media.niceness import weigh_session
 from media.outcome import MAX_ANSWER_BYTES
 
 _REQUEST_BYTES: Final = 256
@@ -57,10 +57,7 @@ def main(limits: _Limits) -> None:
 def _step_back() -> None:
     """Leave the processors to the processes that answer requests, as far as they want them."""
     os.nice(_NICENESS)
-    # Linux weighs the processes of one session among themselves (autogroups, sched(7)), and this is a session of its
-    # own: among sessions it is this that counts.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICENESS))
+    weigh_session(_NICENESS)  # this is a session of its own
 
 
 def _try_confinement() -> str | None:

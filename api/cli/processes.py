@@ -64,7 +64,10 @@ def work() -> None:
     from api.logs import configure_logs
     from api.settings import Settings
     from api.worker import run_worker_process
+    from media.niceness import weigh_session
 
+    if os.getsid(0) == os.getpid():  # as a service is
+        weigh_session(os.nice(0))
     settings = Settings()
     configure_logs(settings.log_level)
     with _until_told_to_stop(), reached_database(settings) as reached:

@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
+from bench.servers import Child, running
 from db.dumps import libpq_url
 from db.postgres import running_pid
 from db.sessions import Database
@@ -197,6 +198,16 @@ def test_a_worker_does_jobs_and_leaves_on_sigterm(environment, owner_url):
 
     assert process.returncode == 0
     assert "worker_stopped" in log
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not weigh sessions")
+def test_a_worker_that_is_started_nice_is_so_among_sessions_too(environment, tmp_path):
+    worker = Child(["work"], environment, tmp_path / "work.log", niceness=10)
+    with running([worker]):
+        wait_until(lambda: worker.has_ended or "worker_started" in worker.last_words)
+        niceness = Path(f"/proc/{worker.pid}/autogroup").read_text().split()[-1]
+
+    assert niceness == "10"
 
 
 def test_a_worker_told_to_stop_under_load_leaves_no_job_in_the_middle(environment, owner_url):
