@@ -24,11 +24,15 @@ class OwnFolder:
         _delete_abandoned()
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            # Somebody who starts at the same time may find it before it is locked, and take it for abandoned.
+            try:
+                self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                continue
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             if self.path.exists():
                 return
-            os.close(self._lock)  # somebody found it before it was locked, and took it for abandoned
+            os.close(self._lock)
 
     def delete(self) -> None:
         """Delete it, whatever is in it."""

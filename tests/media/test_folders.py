@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,24 @@ def test_what_a_killed_process_has_left_goes_with_the_next_start_and_what_is_in_
     for each in (in_use, folder):
         each.delete()
     assert list(temporary.iterdir()) == []
+
+
+def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(temporary, monkeypatch):
+    make, made = tempfile.mkdtemp, []
+
+    def make_and_lose_the_first(**options):
+        made.append(make(**options))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_lose_the_first)
+
+    folder = OwnFolder()
+
+    assert [str(folder.path)] == made[1:]
+    assert folder.path.is_dir()
+    folder.delete()
 
 
 def test_what_only_looks_like_one_is_left_alone(temporary):
