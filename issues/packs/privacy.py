@@ -30,6 +30,22 @@ SELECT (SELECT count(*) FROM issue WHERE city_id = %(city)s AND {PUBLIC_SQL}),
        (SELECT count(*) FROM issue WHERE {_CONCERNED} AND {PUBLIC_SQL})
 """  # noqa: S608 - made of constants
 _HIDE: Final = f"UPDATE issue SET private = true, address_ask_at = NULL WHERE {_CONCERNED}"  # noqa: S608 - as above
+# Who only follows such an issue, or subscribed to its place, is not told what still waits for them; its authors are.
+# What is being sent this moment is passed by.
+_SILENCE: Final = """
+UPDATE delivery SET state = 'superseded' WHERE city_id = %(city)s AND id IN (
+    SELECT delivery.id FROM delivery
+    JOIN notification AS news ON news.city_id = %(city)s AND news.id = delivery.notification_id
+    JOIN event ON event.city_id = %(city)s AND event.id = news.event_id
+    JOIN issue ON issue.city_id = %(city)s AND issue.id = event.issue_id
+    WHERE delivery.city_id = %(city)s AND delivery.state IN ('queued', 'held') AND private
+      AND (lease IS NULL OR due_at <= now()) AND NOT EXISTS (
+          SELECT FROM report
+          WHERE report.city_id = %(city)s AND report.issue_id = issue.id AND report.person_id = news.person_id
+      )
+    FOR UPDATE OF delivery SKIP LOCKED
+)
+"""
 _CODES: Final = "SELECT code FROM service WHERE city_id = %s AND private"
 
 
@@ -42,7 +58,7 @@ async def count_hidden(connection: AsyncConnection, city_id: int, codes: Sequenc
 
 
 async def hide_private(session: AsyncSession, city_id: int) -> int:
-    """Hide a city's issues of services that are private, open ones and others, from the public.
+    """Hide a city's issues of services that are private, open ones and others, from the public and who follows them.
 
     Args:
         session: Open transaction of the city, or of the role that owns the tables; committed by the caller.
@@ -54,6 +70,7 @@ async def hide_private(session: AsyncSession, city_id: int) -> int:
     connection = await driver_connection(session)
     codes = [code for (code,) in await (await connection.execute(_CODES, (city_id,))).fetchall()]
     hidden = (await connection.execute(_HIDE.encode(), {"city": city_id, "codes": codes})).rowcount
+    await connection.execute(_SILENCE, {"city": city_id})
     if hidden:
         await count_all(session, city_id)
     return hidden
