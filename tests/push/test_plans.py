@@ -9,7 +9,8 @@ from sqlalchemy import text
 from bench.plans import plans_of, tell_plans
 from db.cluster import WEB
 from db.sessions import Database
-from push.outbox import lease_deliveries
+from push.channels import Outcome, SendResult
+from push.outbox import lease_deliveries, record_results
 from push.queueing import Recipient, queue_notifications
 from tests.push.people import CITY, NOON
 
@@ -18,9 +19,10 @@ DATABASE = f"test_push_plans_{os.getpid()}"
 # The batch with its notifications and devices, and past the 500 of one phone that come first. The 5,000 that are on
 # their way must not be read.
 MOST_ROWS = 20 * BATCH
+SENT = SendResult(Outcome.SENT)
 
 # Of a city's 200,000 deliveries most are done. 30,000 are due, one or two for each phone; 500 of one phone come before
-# them, and 5,000 are on their way, which began in this minute: statistics know nothing of them.
+# them, and 5,000 are on their way. All of these began in this minute: statistics know nothing of them.
 FILL = """
 INSERT INTO device (id, person_id, platform, locale, push_kind, push_address, refreshed_at, created_at)
 SELECT md5('device' || n)::uuid, md5('person' || n)::uuid, 'android', 'fr-CA', 'fid', 'phone-' || n, %(now)s, %(now)s
@@ -34,11 +36,14 @@ FROM generate_series(1, 200000) AS n;
 INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at, lease)
 SELECT 1, md5('delivery' || n)::uuid, md5('notification' || n)::uuid,
        CASE WHEN n <= 500 THEN md5('device1') ELSE md5('device' || n %% 20000 + 1) END::uuid,
-       CASE WHEN n <= 500 OR n > 165000 THEN 'queued' ELSE 'sent' END, 0,
+       'sent', 0,
        %(now)s::timestamptz - interval '1 hour' + n * interval '1 millisecond', NULL
 FROM generate_series(1, 195000) AS n;
 
 ANALYZE device, notification, delivery;
+
+UPDATE delivery SET state = 'queued'
+FROM generate_series(1, 195000) AS n WHERE id = md5('delivery' || n)::uuid AND (n <= 500 OR n > 165000);
 
 INSERT INTO delivery (city_id, id, notification_id, device_id, state, attempts, due_at, lease)
 SELECT 1, md5('delivery' || n)::uuid, md5('notification' || n)::uuid, md5('device' || n %% 20000 + 1)::uuid, 'queued',
@@ -58,7 +63,7 @@ def filled_url(cluster, template):
     name = DATABASE
     cluster.create_database(name, template=template)
     with cluster.connect(name) as connection:
-        for statement in FILL.split(";\n")[:6]:
+        for statement in FILL.split(";\n")[:-1]:
             connection.execute(statement, {"now": NOON, "everybodys": EVERYBODYS})
         tell_plans(connection, name)
     yield cluster.url(WEB, name)
@@ -77,6 +82,19 @@ async def test_leasing_reads_its_batch_and_little_else(filled_url):
     assert plan.walked == []
     assert {"ix_delivery_due", "ix_delivery_device"} <= {step.index for step in plan.steps}
     assert sum(step.rows for step in plan.steps) <= MOST_ROWS
+
+
+async def test_recording_reads_its_batch_and_nothing_else_that_waits(filled_url):
+    async def take_and_record(session):
+        lease = await lease_deliveries(session, CITY, now=NOON, limit=BATCH, window_s=0, lease_s=60)
+        assert await record_results(session, CITY, lease, [SENT] * BATCH, now=NOON) == BATCH
+
+    async with Database(filled_url) as database:
+        plans = await plans_of(database, CITY, take_and_record)
+    [plan] = [plan for plan in plans if "ending.state" in plan.statement]
+
+    assert plan.walked == []
+    assert sum(step.rows for step in plan.steps) <= BATCH
 
 
 def test_a_look_at_one_device_cannot_take_the_index_of_all_that_is_due(cluster, filled_url):
