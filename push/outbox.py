@@ -281,6 +281,32 @@ async def record_results(
     return recorded
 
 
+# What is written of each delivery, and of which type.
+_ENDING = {
+    "id": "uuid",
+    "state": "text",
+    "due_at": "timestamptz",
+    "attempts": "integer",
+    "failures": "integer",
+    "unanswered": "integer",
+    "provider_id": "text",
+    "error": "text",
+}
+# One by one, by id. The planner is shown neither how many there are (hence the sub-selects) nor a condition that some
+# index is made for (hence CASE): in a storm that has just begun it knows of nothing queued, and would rather read all.
+_WRITE_ENDINGS = f"""
+UPDATE delivery SET
+    state = ending.state, due_at = coalesce(ending.due_at, delivery.due_at), lease = NULL,
+    attempts = ending.attempts, failures = ending.failures, unanswered = ending.unanswered,
+    provider_id = ending.provider_id, last_error = coalesce(ending.error, delivery.last_error),
+    sent_at = CASE ending.state WHEN 'sent' THEN %(now)s::timestamptz END
+FROM unnest({", ".join(f"(SELECT %({name})s::{kind}[])" for name, kind in _ENDING.items())})
+     AS ending ({", ".join(_ENDING)})
+WHERE delivery.city_id = %(city)s AND delivery.id = ending.id
+  AND CASE delivery.state WHEN 'queued' THEN delivery.lease = %(token)s OR ending.state = 'sent' END
+"""  # noqa: S608 - made of constants
+
+
 async def _write_endings(
     session: AsyncSession,
     city_id: int,
@@ -292,31 +318,19 @@ async def _write_endings(
 ) -> int:
     connection = await driver_connection(session)
     written = await connection.execute(
-        """
-        UPDATE delivery SET
-            state = ending.state, due_at = coalesce(ending.due_at, delivery.due_at), lease = NULL,
-            attempts = ending.attempts, failures = ending.failures, unanswered = ending.unanswered,
-            provider_id = ending.provider_id, last_error = coalesce(ending.error, delivery.last_error),
-            sent_at = CASE ending.state WHEN 'sent' THEN %(now)s::timestamptz END
-        FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(dues)s::timestamptz[], %(attempts)s::integer[],
-                    %(failures)s::integer[], %(unanswered)s::integer[], %(providers)s::text[], %(errors)s::text[])
-             AS ending (id, state, due_at, attempts, failures, unanswered, provider_id, error)
-        WHERE delivery.city_id = %(city)s AND delivery.id = ending.id
-          -- A condition that no index is made for: in a storm that has just begun, statistics know of nothing queued.
-          AND CASE delivery.state WHEN 'queued' THEN delivery.lease = %(token)s OR ending.state = 'sent' END
-        """,
+        _WRITE_ENDINGS,
         {
             "city": city_id,
             "now": now,
             "token": lease.token,
-            "ids": [delivery.id for delivery in lease.deliveries],
-            "states": [ending.state for ending in endings],
-            "dues": [ending.due_at for ending in endings],
+            "id": [delivery.id for delivery in lease.deliveries],
+            "state": [ending.state for ending in endings],
+            "due_at": [ending.due_at for ending in endings],
             "attempts": [ending.tries.attempts for ending in endings],
             "failures": [ending.tries.failures for ending in endings],
             "unanswered": [ending.tries.unanswered for ending in endings],
-            "providers": [_storable(result.provider_id) for result in results],
-            "errors": [_storable(result.error) for result in results],
+            "provider_id": [_storable(result.provider_id) for result in results],
+            "error": [_storable(result.error) for result in results],
         },
         prepare=False,  # as for `_TAKE_TURNS`
     )

@@ -57,14 +57,18 @@ FROM generate_series(1, 20000) AS n;
 EVERYBODYS = UUID(int=7)  # an event that all are being told of, in this hour: statistics know nothing of it
 
 
-@pytest.fixture(scope="module")
-def filled_url(cluster, template):
-    """URL of a database with a full outbox, whose plans are told."""
+@pytest.fixture(scope="module", params=["nothing queued before", "never looked at"])
+def filled_url(cluster, template, request):
+    """URL of a database with a full outbox that statistics do not know, whose plans are told."""
     name = DATABASE
     cluster.create_database(name, template=template)
     with cluster.connect(name) as connection:
         for statement in FILL.split(";\n")[:-1]:
             connection.execute(statement, {"now": NOON, "everybodys": EVERYBODYS})
+        if request.param == "never looked at":
+            connection.execute(
+                "DELETE FROM pg_statistic WHERE starelid IN ('delivery'::regclass, 'notification'::regclass)"
+            )
         tell_plans(connection, name)
     yield cluster.url(WEB, name)
     cluster.drop_database(name)
