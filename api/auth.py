@@ -11,7 +11,6 @@ from starlette.requests import HTTPConnection
 from api.problems.refusals import SecretUnknown
 from db.connections import driver_connection
 from db.credentials import CredentialKind, hash_secret
-from db.tenancy import enter_city
 from issues.actors import ANONYMOUS, Actor, Role
 from issues.staff import find_staff
 
@@ -83,7 +82,6 @@ async def find_caller(session: AsyncSession, secret: str, *, now: datetime) -> C
             return None
         actor = Actor(f"device:{subject}", Role.RESIDENT, person_id=person_id)
         return Caller(actor, device_id=subject, locale=locale)
-    await enter_city(session, city_id)
     staff = await find_staff(session, city_id, subject)
     if staff is None:
         return None

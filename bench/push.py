@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,7 +29,7 @@ import httpx
 import psycopg
 from rich.console import Console
 
-from bench.crash import SERVICE, places
+from bench.crash import places
 from bench.drill import hire_agent
 from bench.phones import report_body
 from bench.processes import cpu_s
@@ -42,7 +41,6 @@ from db.postgres import running_pid
 _WORKERS = 2
 _NICENESS = 10
 _LOOK_EVERY_S = 0.05
-_REPORT_EVERY_S = 0.05
 _WARM_UP_S = 3.0
 _QUIET_S = 15.0
 _PATIENCE_S = 1800.0
@@ -126,40 +124,35 @@ def running_provider(credentials: Path) -> Iterator[tuple[str, int]]:
 
 
 class Reports:
-    """Somebody who reports all the time, and how long each answer takes."""
+    """Somebody who reports all the time, and how long each answer takes; see `bench.reporter`."""
 
     def __init__(self, url: str, secret: str) -> None:
         """Report to a server as an agent."""
         self._url, self._secret = url, secret
-        self._places = places()
-        self._stop = threading.Event()
-        self.seconds: list[float] = []
+        self._seconds: list[float] = []
+        self._places_used = 0
 
     def __enter__(self) -> Self:
         """Begin."""
-        self.seconds = []
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._report)
-        self._thread.start()
+        command = [sys.executable, "-m", "bench.reporter", self._url, str(self._places_used)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(self._secret, file=self._process.stdin, flush=True)
+        self._process.stdout.readline()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End."""
-        self._stop.set()
-        self._thread.join()
+        printed, _nothing = self._process.communicate()
+        self._seconds = json.loads(printed)
+        self._places_used += len(self._seconds)
 
     def p99_ms(self) -> float:
         """The time that 99 of 100 answers took at most."""
-        return statistics.quantiles(self.seconds, n=100)[98] * 1000
-
-    def _report(self) -> None:
-        headers = {"Authorization": f"Bearer {self._secret}"}
-        with httpx.Client(timeout=60) as client:
-            while not self._stop.wait(_REPORT_EVERY_S):
-                body = report_body(new_id(), SERVICE, next(self._places))
-                began = time.perf_counter()
-                client.post(f"{self._url}/v1/reports", headers=headers, json=body).raise_for_status()
-                self.seconds.append(time.perf_counter() - began)
+        return statistics.quantiles(self._seconds, n=100)[98] * 1000
 
 
 def follow_all(connection: psycopg.Connection, issue_id: str, followers: int) -> None:
@@ -190,7 +183,7 @@ def measure_ours(stage: "_Bench", *, delay_s: float, followers: int, status: str
     memory: list[int] = []
     spent_s = stage.cpu_s()
     told_s: float | None = None
-    with Reports(stage.server.url, stage.secret) as reports:
+    with stage.reports:
         began = time.perf_counter()
         event_id = new_id()
         body = {"id": str(event_id), "status": status}
@@ -213,7 +206,7 @@ def measure_ours(stage: "_Bench", *, delay_s: float, followers: int, status: str
         "per_s": followers / took_s,
         "workers_cpu_ms": spent_ms["workers"],
         "fan_out_rows_per_s": followers / told_s,
-        "api_p99_ms": reports.p99_ms(),
+        "api_p99_ms": stage.reports.p99_ms(),
         "memory_first_mb": memory[len(memory) // 10] / 1e6,
         "memory_last_mb": memory[-1] / 1e6,
     }
@@ -260,6 +253,7 @@ class _Bench:
         stack.enter_context(running([self.server, *self.workers]))
         self.judge = stack.enter_context(database.cluster.connect(database.database))
         headers = {"Authorization": f"Bearer {self.secret}"}
+        self.reports = Reports(self.server.url, self.secret)
         body = report_body(new_id(), "trottoir", next(places()))
         answer = httpx.post(f"{self.server.url}/v1/reports", headers=headers, json=body, timeout=60).json()
         self.issue_id = answer["issue"]["id"]
@@ -302,11 +296,10 @@ def main() -> None:
         folder.chmod(0o755)  # the database server runs under an account of its own
         stage = _Bench(stack, folder, options.followers)
         # The first requests find nothing prepared: they say nothing about a quiet machine.
-        with Reports(stage.server.url, stage.secret):
-            time.sleep(_WARM_UP_S)
-        with Reports(stage.server.url, stage.secret) as quiet:
-            time.sleep(_QUIET_S)
-        found["api_p99_quiet_ms"] = quiet.p99_ms()
+        for look_s in (_WARM_UP_S, _QUIET_S):
+            with stage.reports:
+                time.sleep(look_s)
+        found["api_p99_quiet_ms"] = stage.reports.p99_ms()
         for delay_ms, status in zip(options.delays, itertools.cycle(("acknowledged", "scheduled")), strict=False):
             delay_s = delay_ms / 1000
             ours = measure_ours(stage, delay_s=delay_s, followers=options.followers, status=status, console=console)

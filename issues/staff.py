@@ -21,9 +21,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, new_id
+from db.connections import driver_connection
 from db.credentials import Credential, CredentialKind, hash_secret, new_secret
+from db.pipeline import one_message
+from db.tenancy import enter_city
 from issues.actors import Actor, Role
 from issues.catalogue import Crew
+
+# Asked with every call of theirs, hence not through the ORM, and together with the naming of the city.
+_FIND = """
+SELECT name, role, crew_code, created_at FROM staff WHERE city_id = %s AND id = %s AND revoked_at IS NULL
+"""
 
 
 class Staff(Base):
@@ -126,10 +134,16 @@ async def add_staff(
 
 
 async def find_staff(session: AsyncSession, city_id: int, staff_id: UUID) -> StaffView | None:
-    """Find a person on a city's staff; None where there is none, or they no longer work there."""
-    query = _staff(city_id).where(Staff.id == staff_id, Staff.revoked_at.is_(None))
-    row = (await session.execute(query)).one_or_none()
-    return None if row is None else _view(row)
+    """Enter a city and find a person on its staff; None where there is none, or they no longer work there."""
+    connection = await driver_connection(session)
+    async with one_message(connection):
+        await enter_city(session, city_id)
+        cursor = await connection.execute(_FIND, (city_id, staff_id))
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    name, role, crew_code, created_at = row
+    return StaffView(staff_id, city_id, name, Role(role), crew_code, created_at, revoked_at=None)
 
 
 async def list_staff(session: AsyncSession, city_id: int) -> list[StaffView]:
