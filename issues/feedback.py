@@ -80,6 +80,14 @@ class NothingToJudge(Exception):
     until: datetime | None
 
 
+# An issue and those that have taken its reports over, one after the other.
+_HOMES = """
+WITH RECURSIVE home (id) AS (
+    SELECT %(issue)s::uuid
+    UNION
+    SELECT issue.merged_into FROM issue JOIN home USING (id)
+    WHERE issue.city_id = %(city)s AND issue.merged_into IS NOT NULL
+)"""
 _RESOLUTIONS = """
 SELECT id, at FROM event
 WHERE city_id = %(city)s AND issue_id = %(issue)s AND kind = %(kind)s AND data ->> 'to' = 'resolved'
@@ -88,13 +96,7 @@ ORDER BY seq DESC LIMIT 1
 """
 # Who has a report in it, also where another issue has taken its reports over since, or follows it, unless it has become
 # private; of an issue merged into it too.
-_CONCERNED = """
-WITH RECURSIVE home (id) AS (
-    SELECT %(issue)s::uuid
-    UNION
-    SELECT issue.merged_into FROM issue JOIN home USING (id)
-    WHERE issue.city_id = %(city)s AND issue.merged_into IS NOT NULL
-), family (id) AS (
+_CONCERNED = f"""{_HOMES}, family (id) AS (
     SELECT %(issue)s::uuid
     UNION
     SELECT merged.id FROM issue AS merged JOIN family ON merged.merged_into = family.id WHERE merged.city_id = %(city)s
@@ -108,7 +110,7 @@ SELECT EXISTS (
 ) AND NOT (
     SELECT private FROM issue WHERE city_id = %(city)s AND id = %(issue)s
 )
-"""
+"""  # noqa: S608 - made of constants
 
 
 async def give_feedback(
@@ -123,8 +125,8 @@ async def give_feedback(
 ) -> FeedbackGiven:
     """Note what a person says of a repair; again, the last word counts, and the satisfaction that was said stays.
 
-    Joins the caller's transaction: the feedback, and where it is not fixed the event that opens the issue again, with
-    what its people are told.
+    Where another issue has taken it over since, that is opened again. Joins the caller's transaction: the feedback, and
+    where it is not fixed the event that opens the issue again, with what its people are told.
 
     Args:
         session: Open transaction of the city; committed by the caller.
@@ -140,9 +142,7 @@ async def give_feedback(
         NotAllowed: the person has nothing to do with it.
         NothingToJudge: it was not resolved within `WITHIN`.
     """
-    issue = (await lock_issues(session, city_id, [issue_id])).get(issue_id)
-    if issue is None:
-        raise IssueNotFound(issue_id)
+    survivor = await _lock_home(session, city_id, issue_id)
     asked = {
         "city": city_id, "issue": issue_id, "kind": EventKind.STATUS, "event": event_id, "person": actor.person_id,
         "fixed": verdict.fixed, "satisfaction": verdict.satisfaction, "now": now,
@@ -165,9 +165,22 @@ async def give_feedback(
         """,
         asked,
     )
-    if verdict.fixed or issue.status not in (Status.RESOLVED, Status.CLOSED) or issue.merged_into is not None:
-        return FeedbackGiven(issue, reopened=False)
-    return await _reopen(session, issue, actor, resolved_by=resolution[0], now=now)
+    if verdict.fixed or survivor.status not in (Status.RESOLVED, Status.CLOSED):
+        return FeedbackGiven(survivor, reopened=False)
+    return await _reopen(session, survivor, actor, resolved_by=resolution[0], now=now)
+
+
+async def _lock_home(session: AsyncSession, city_id: int, issue_id: UUID) -> IssueView:
+    """Lock an issue and those that took it over; answers with the one that has its reports now."""
+    connection = await driver_connection(session)
+    while True:
+        cursor = await connection.execute(f"{_HOMES} SELECT id FROM home", {"city": city_id, "issue": issue_id})  # noqa: S608 - as above
+        locked = await lock_issues(session, city_id, [home_id for (home_id,) in await cursor.fetchall()])
+        if issue_id not in locked:
+            raise IssueNotFound(issue_id)
+        for issue in locked.values():
+            if issue.merged_into is None:  # else the last one was merged while it was waited for
+                return issue
 
 
 async def _reopen(

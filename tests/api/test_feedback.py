@@ -87,6 +87,29 @@ async def test_who_reported_judges_also_once_another_issue_has_taken_the_report_
     assert (await say(phone, issue_id, fixed=True)).status_code == 200
 
 
+async def test_who_says_that_it_is_not_fixed_opens_the_issue_again_that_has_taken_their_report_over(
+    api, resolved, hire, owner
+):
+    phone, issue_id, _ = resolved
+    agent = await hire()
+    middle, survivor = [
+        (await api.post("/v1/reports", json=a_report(lat=lat))).json()["issue"]["id"] for lat in (45.54, 45.55)
+    ]
+    for into, merged in ((middle, issue_id), (survivor, middle)):
+        merging = {"issue_ids": [merged], "confirm": True}
+        assert (await agent.post(f"/v1/issues/{into}/merge", json=merging)).status_code == 200
+
+    still_open = (await say(phone, issue_id, fixed=False)).json()
+    await agent.post(f"/v1/issues/{survivor}/status", json={"status": "resolved"})
+    first, again = [(await say(phone, issue_id, fixed=False)).json() for _ in range(2)]
+
+    assert [(said["status"], said["reopened"]) for said in (still_open, first, again)] == [
+        ("received", False), ("acknowledged", True), ("acknowledged", False),
+    ]  # fmt: skip
+    assert (await agent.get(f"/v1/issues/{survivor}")).json()["status"] == "acknowledged"
+    assert (await kinds_told(owner))[-2:] == ["resolved", "reopened"]
+
+
 async def test_after_a_fortnight_or_before_it_is_resolved_there_is_nothing_to_judge(register, resolved, owner):
     phone, issue_id, event_id = resolved
     async with owner.transaction() as session:
