@@ -17,7 +17,7 @@ from issues.status import change_status
 from issues.telling import tell
 from push.channels import AddressKind, Platform
 from push.devices import PushAddress, Registration, register_device
-from tests.issues.towns import ESSAI, NOON, file, submission
+from tests.issues.towns import ESSAI, NOON, east_of, file, submission
 
 AGENT = Actor(f"staff:{new_id()}", Role.AGENT)
 CREW = Actor(f"staff:{new_id()}", Role.CREW, "equipe-1")
@@ -35,6 +35,11 @@ async def open_issue(database: Database, city: CityBook, at=ESSAI.middle, **chan
     receipt = await file(database, city, submission(at, **changes))
     assert receipt.created
     return receipt.issue
+
+
+async def three_issues(database: Database, city: CityBook):
+    """Open three issues, 200 m from one another."""
+    return [await open_issue(database, city, east_of(ESSAI.middle, 200.0 * number)) for number in range(3)]
 
 
 async def issue_now(database: Database, issue):
