@@ -1,13 +1,12 @@
+"""What every store of photos does, in a folder and in a bucket alike."""
+
 import asyncio
 import hashlib
 import os
-import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from uuid import UUID
 
 import pytest
@@ -18,7 +17,6 @@ from media.store import (
     ORIGINALS,
     BodyLengthMismatch,
     NotAStore,
-    PhotoStore,
     PhotoTooLarge,
     content_hash,
     derived_from,
@@ -26,40 +24,9 @@ from media.store import (
     original_key,
 )
 from tests.media.pictures import encoded, png_claiming, scene
+from tests.media.stores import PHOTO, body, files, keep, listed, read, spools
 
-PHOTO = encoded(scene())
 PHOTO_ID = UUID("01936f3e-8000-7000-8000-000000000001")
-
-
-async def body(data: bytes, *, chunk_bytes: int = 65536) -> AsyncIterator[bytes]:
-    for start in range(0, len(data), chunk_bytes):
-        yield data[start : start + chunk_bytes]
-
-
-async def read(store: PhotoStore, key: str) -> bytes:
-    stored = await store.read(key)
-    data = b"".join([chunk async for chunk in stored.chunks])
-    assert len(data) == stored.byte_size
-    return data
-
-
-async def keep(store: PhotoStore, data: bytes) -> str:
-    async with store.receive(body(data), announced_bytes=len(data)) as photo:
-        await store.keep(photo)
-    return photo.key
-
-
-def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def spools(folder: Path) -> list[Path]:
-    """What is left of uploads on their way."""
-    return [path for path in files(folder) if path.name.startswith("jalon-photo-")]
-
-
-async def listed(store: PhotoStore, prefix: str) -> list[str]:
-    return sorted([stored.key async for page in store.pages(prefix) for stored in page])
 
 
 async def test_keeps_a_photo_under_its_hash_and_tells_what_it_is(store, tmp_path):
@@ -319,16 +286,6 @@ async def test_a_folder_with_no_room_is_full_and_keeps_nothing(cramped_folder):
     assert await read(store, await keep(store, PHOTO)) == PHOTO
 
 
-async def test_a_bucket_whose_uploads_find_no_room_to_wait_is_full(bucket_url, cramped_folder, monkeypatch):
-    monkeypatch.setattr("media.objects.gettempdir", lambda: str(cramped_folder))
-    store = open_store(bucket_url)
-
-    with pytest.raises(StorageFull):
-        await keep(store, PHOTO + bytes(2_000_000))
-
-    assert files(cramped_folder) == []
-
-
 async def test_lists_what_is_below_a_prefix_with_its_length_and_time(store):
     began = datetime.now(UTC) - timedelta(seconds=1)  # S3 counts in whole seconds
     keys = sorted([await keep(store, PHOTO), await keep(store, PHOTO + b"\0")])
@@ -360,87 +317,6 @@ async def test_forgets_what_killed_processes_were_receiving(store, tmp_path):
         deleted = await store.delete_spools(before=datetime.now(UTC) - timedelta(hours=24))
 
         assert (deleted, spools(tmp_path)) == (1, [living.path])
-
-
-async def test_a_large_photo_is_sent_to_a_bucket_in_one_piece(bucket_url):
-    store = open_store(bucket_url)
-    large = PHOTO + bytes(12_000_000)
-
-    assert await read(store, await keep(store, large)) == large
-
-
-@pytest.fixture
-def ask(s3_at):
-    """Calls all that a store does, one by one, and tells what each ran into."""
-
-    async def ask(store: PhotoStore) -> list[type[BaseException] | None]:
-        async def copy() -> None:
-            async with store.local_copy("originals/a"):
-                pytest.fail("found")
-
-        calls: list[Awaitable[object]] = [keep(store, PHOTO), store.put("checks/1", b"x"), store.read("originals/a")]
-        calls += [copy(), store.delete("originals/a"), listed(store, ORIGINALS), store.check()]
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        return [type(outcome) if isinstance(outcome, BaseException) else None for outcome in outcomes]
-
-    return ask
-
-
-async def test_a_bucket_that_is_down_is_unavailable_at_once(s3_at, ask, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        nobody_listens = probe.getsockname()[1]
-    s3_at(f"http://127.0.0.1:{nobody_listens}")
-
-    assert await ask(open_store("s3://bucket")) == [StorageUnavailable] * 7
-    assert files(tmp_path) == []
-
-
-async def test_a_bucket_that_takes_calls_and_never_answers_is_unavailable_after_a_while(s3_at, ask, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as never_answers:
-        s3_at(f"http://127.0.0.1:{never_answers.getsockname()[1]}")
-        store = open_store("s3://bucket", patience=timedelta(seconds=0.3))
-
-        async with asyncio.timeout(10):
-            assert await ask(store) == [StorageUnavailable] * 7
-    assert files(tmp_path) == []
-
-
-class Refusing(BaseHTTPRequestHandler):
-    """Answers everybody that they may not."""
-
-    def refuse(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(403)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-for _method in ("GET", "PUT", "POST", "DELETE"):
-    setattr(Refusing, f"do_{_method}", Refusing.refuse)
-
-
-async def test_a_bucket_that_refuses_the_credentials_is_unavailable(s3_at, ask):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        Thread(target=server.serve_forever).start()
-        s3_at(f"http://127.0.0.1:{server.server_port}")
-        answers = await ask(open_store("s3://bucket"))
-        server.shutdown()
-
-    assert answers == [StorageUnavailable] * 7
-
-
-async def test_a_bucket_that_is_not_there_takes_nothing(s3_server, s3_at):
-    s3_at(s3_server)
-    store = open_store("s3://nobody-made-this")
-
-    with pytest.raises(StorageUnavailable):
-        await keep(store, PHOTO)
-    with pytest.raises(StorageUnavailable):
-        await store.check()
 
 
 @pytest.mark.parametrize("url", ["nonsense", "gopher://host/path", "s3://", "s3://[x"])
