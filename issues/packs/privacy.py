@@ -30,8 +30,8 @@ SELECT (SELECT count(*) FROM issue WHERE city_id = %(city)s AND {PUBLIC_SQL}),
        (SELECT count(*) FROM issue WHERE {_CONCERNED} AND {PUBLIC_SQL})
 """  # noqa: S608 - made of constants
 _HIDE: Final = f"UPDATE issue SET private = true, address_ask_at = NULL WHERE {_CONCERNED}"  # noqa: S608 - as above
-# Who only follows such an issue, or subscribed to its place, is not told what still waits for them; its authors are.
-# What is being sent this moment is passed by.
+# Who only follows such an issue, or subscribed to its place, is not told what still waits for them; its authors are,
+# whose news name their report. What is being sent this moment is passed by.
 _SILENCE: Final = """
 UPDATE delivery SET state = 'superseded' WHERE city_id = %(city)s AND id IN (
     SELECT delivery.id FROM delivery
@@ -39,10 +39,7 @@ UPDATE delivery SET state = 'superseded' WHERE city_id = %(city)s AND id IN (
     JOIN event ON event.city_id = %(city)s AND event.id = news.event_id
     JOIN issue ON issue.city_id = %(city)s AND issue.id = event.issue_id
     WHERE delivery.city_id = %(city)s AND delivery.state IN ('queued', 'held') AND private
-      AND (lease IS NULL OR due_at <= now()) AND NOT EXISTS (
-          SELECT FROM report
-          WHERE report.city_id = %(city)s AND report.issue_id = issue.id AND report.person_id = news.person_id
-      )
+      AND (lease IS NULL OR due_at <= now()) AND NOT news.params ? 'report_id'
     FOR UPDATE OF delivery SKIP LOCKED
 )
 """

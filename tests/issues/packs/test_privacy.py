@@ -69,6 +69,24 @@ async def test_news_that_waits_for_followers_is_not_told(people, becomes_private
     assert await states() == {author: "queued", follower: "superseded", reader: "superseded", neighbour: "queued"}
 
 
+async def test_who_reported_an_issue_that_was_merged_since_goes_on_hearing(
+    database, city, merge, becomes_private, states
+):
+    people = [(await register_phone(database))[1] for _ in range(2)]
+    taken_over, survivor = [
+        await open_issue(database, city, east_of(ESSAI.middle, 300.0 * n), person_id=person)
+        for n, person in enumerate(people)
+    ]
+    for issue in (taken_over, survivor):
+        await bring(database, issue, "acknowledged", now=SOON)
+    await tell_everybody(database, city.id)
+    await merge(survivor, taken_over)
+
+    await becomes_private()
+
+    assert await states() == dict.fromkeys(people, "queued")
+
+
 async def test_what_is_being_sent_holds_up_nobody(database, city, people, becomes_private, states):
     _author, follower, *_ = people
     async with database.transaction(city.id) as sender:
