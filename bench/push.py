@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.request import Request, urlopen
@@ -37,6 +37,7 @@ from bench.servers import Child, Server, jalon_environment, leave_on_sigterm, ru
 from bench.stage import CITY, empty_stage
 from db.base import new_id
 from db.postgres import running_pid
+from media.niceness import weigh_session
 
 _WORKERS = 2
 _NICENESS = 10
@@ -115,8 +116,7 @@ def running_provider(credentials: Path) -> Iterator[tuple[str, int]]:
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
-        with suppress(OSError):
-            Path(f"/proc/{process.pid}/autogroup").write_text(str(_NICENESS))
+        weigh_session(_NICENESS, leader=process.pid)
         yield url, process.pid
     finally:
         process.terminate()

@@ -88,6 +88,7 @@ WITH RECURSIVE home (id) AS (
     SELECT issue.merged_into FROM issue JOIN home USING (id)
     WHERE issue.city_id = %(city)s AND issue.merged_into IS NOT NULL
 )"""
+_HOME_IDS = f"{_HOMES} SELECT id FROM home"  # noqa: S608 - made of constants
 _RESOLUTIONS = """
 SELECT id, at FROM event
 WHERE city_id = %(city)s AND issue_id = %(issue)s AND kind = %(kind)s AND data ->> 'to' = 'resolved'
@@ -174,7 +175,7 @@ async def _lock_home(session: AsyncSession, city_id: int, issue_id: UUID) -> Iss
     """Lock an issue and those that took it over; answers with the one that has its reports now."""
     connection = await driver_connection(session)
     while True:
-        cursor = await connection.execute(f"{_HOMES} SELECT id FROM home", {"city": city_id, "issue": issue_id})  # noqa: S608 - as above
+        cursor = await connection.execute(_HOME_IDS, {"city": city_id, "issue": issue_id})
         locked = await lock_issues(session, city_id, [home_id for (home_id,) in await cursor.fetchall()])
         if issue_id not in locked:
             raise IssueNotFound(issue_id)

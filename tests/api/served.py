@@ -6,7 +6,7 @@ import os
 import threading
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -40,6 +40,7 @@ from tests.media.pictures import encoded, scene
 PLATEAU = {"lat": 45.5231, "long": -73.5817}
 LAVAL = {"lat": 45.5700, "long": -73.7200}
 WESTMOUNT = {"lat": 45.4850, "long": -73.5960}
+NOWHERE = {"lat": 46.5, "long": -72.0}
 # Of a service whose reports are never joined unasked, six metres apart.
 IN_DOUBT = {**PLATEAU, "service_code": "voirie-autre"}
 BESIDE = {**IN_DOUBT, "lat": PLATEAU["lat"] + 0.000054}
@@ -258,6 +259,29 @@ def stored(owner: Database) -> Callable[[], Any]:
             return {table: (await session.scalars(text(f"SELECT count(*) FROM {table}"))).one() for table in tables}
 
     return stored
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+@asynccontextmanager
+async def serving(config: uvicorn.Config) -> AsyncIterator[tuple[str, int]]:
+    """Serve on a real socket while the block runs; gives host and port."""
+    server = _Server(config)
+    running = asyncio.create_task(server.serve())
+    await server.is_up.wait()
+    yield server.servers[0].sockets[0].getsockname()
+    server.should_exit = True
+    await running
 
 
 def problem_of(answer: Response, status: int, slug: str) -> dict[str, Any]:

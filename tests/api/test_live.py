@@ -12,21 +12,9 @@ import uvicorn
 from api import live
 from api.app import create_app
 from issues.actors import Role
-from tests.api.served import a_report, a_secret, fields_of, problem_of
+from tests.api.served import a_report, a_secret, fields_of, problem_of, serving
 
 MONTREAL = {"jurisdiction_id": "montreal.ca"}
-
-
-class Server(uvicorn.Server):
-    """Says when it is up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        self.is_up.set()
 
 
 @pytest.fixture
@@ -34,13 +22,9 @@ async def url(settings, plain_logs):
     """A server on a real socket."""
     app = create_app(settings)
     config = uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=5)
-    server = Server(config)
-    serving = asyncio.create_task(server.serve())
-    await server.is_up.wait()
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    app.state.serving.readiness.leave()
-    server.should_exit = True
-    await serving
+    async with serving(config) as (host, port):
+        yield f"http://{host}:{port}"
+        app.state.serving.readiness.leave()
 
 
 class Stream:

@@ -9,7 +9,6 @@ from db.base import new_id
 from issues.audience import find_audience
 from issues.commands import CommandIdUsed
 from issues.corrections import ReportWithdrawn, withdraw_report
-from issues.events import list_history
 from issues.issue import IssueMerged
 from issues.lifecycle import NotAllowed
 from issues.merging import merge_issues
@@ -41,16 +40,6 @@ def leave(database, city):
             )
 
     return leave
-
-
-@pytest.fixture
-def history(database, city):
-    async def history(issue, *, staff=True):
-        async with database.transaction(city.id) as session:
-            page = await list_history(session, city.id, issue.id, staff=staff, limit=50)
-        return page.items
-
-    return history
 
 
 @pytest.fixture

@@ -10,59 +10,15 @@ from httpx import Response
 from api.app import create_app
 from api.wire import ProblemHttpProtocol
 from db.base import new_id
-from tests.api.served import (
-    PICTURE,
-    a_report,
-    api,
-    app,
-    cities,
-    database_name,
-    fields_of,
-    hire,
-    plain_logs,
-    problem_of,
-    register,
-    served_database,
-    settings,
-    stored,
-)
-
-__all__ = [
-    "api",
-    "app",
-    "cities",
-    "database_name",
-    "hire",
-    "plain_logs",
-    "register",
-    "served_database",
-    "settings",
-    "stored",
-]
-
-
-class Server(uvicorn.Server):
-    """A server that says when it is up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        self.is_up.set()
+from tests.api.served import PICTURE, a_report, fields_of, problem_of, serving
 
 
 @pytest.fixture
 async def address(settings):
     """Host and port of a server that runs as `jalon serve` runs it."""
     config = uvicorn.Config(create_app(settings), http=ProblemHttpProtocol, log_config=None, access_log=False, port=0)
-    server = Server(config)
-    serving = asyncio.create_task(server.serve())
-    await server.is_up.wait()
-    yield server.servers[0].sockets[0].getsockname()
-    server.should_exit = True
-    await serving
+    async with serving(config) as address:
+        yield address
 
 
 async def exchange(address, request: bytes, *, hang_up: bool = False) -> Response:
